@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every name that two parts must agree on.
+
+export const apiGroup = 'sample.fast.io';
+export const apiVersion = 'sample.fast.io/v1alpha1';
+
+/** On a pod or a namespace: the pool that its pods get their addresses from. */
+export const poolAnnotation = 'fast.io/ips';
+/** The pool of pods that name none. */
+export const defaultPool = 'default-ips';
+/** The pool of usage Node that the install ships; overlay addresses are from it. */
+export const nodePool = 'fast-nodes';
+/** Keeps a pool that is in use. */
+export const poolFinalizer = 'sample.fast.io/in-use';
+/** On a static pod's mirror: the only identity that the container runtime knows it by. */
+export const staticPodAnnotation = 'kubernetes.io/config.mirror';
+
+export const controllerName = 'fast-controller-manager';
+export const agentName = 'fast-agent';
+export const installNamespace = 'fast-system';
+
+export const vxlanDevice = 'fast_vxlan';
+/** IANA's port for VXLAN, RFC 7348 section 8. */
+export const vxlanPort = 4789;
+/** Bytes that the tunnel adds: IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348 section 5). */
+export const vxlanOverheadBytes = 50;
+
+export const agentSocketPath = '/run/fast/agent.sock';
+export const bpfPinFolder = '/sys/fs/bpf/fast';
