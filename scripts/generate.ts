@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs every generator; `--check` only compares.
+import './generate-types.ts';
+import './generate-layout.ts';

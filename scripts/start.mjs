@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where every npm script begins, in plain JavaScript for the Node that a machine happens to have (20 or newer): it
+// installs what is missing (Debian packages, npm packages), checks Go and Rust, then hands over to TypeScript under the
+// Node of our own package.json.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const goModule = join(root, 'test/cluster/hyperkube/go.mod');
+const hostManifest = join(root, 'src/cni/host/Cargo.toml');
+
+/** Debian packages, each with a file that shows that it is there. */
+const packages = {
+  buildah: '/usr/bin/buildah',
+  'busybox-static': '/bin/busybox',
+  'ca-certificates': '/etc/ssl/certs/ca-certificates.crt',
+  'clang-14': '/usr/bin/clang-14',
+  conntrack: '/usr/sbin/conntrack',
+  containerd: '/usr/bin/containerd',
+  'containernetworking-plugins': '/usr/lib/cni/loopback',
+  gcc: '/usr/bin/gcc',
+  iproute2: '/sbin/ip',
+  'iputils-ping': '/bin/ping',
+  'libbpf-dev': '/usr/include/bpf/bpf_helpers.h',
+  'libc6-dev': '/usr/include/stdio.h',
+  'linux-libc-dev': '/usr/include/linux/bpf.h',
+  mmdebstrap: '/usr/bin/mmdebstrap',
+  nftables: '/usr/sbin/nft',
+  openssl: '/usr/bin/openssl',
+  procps: '/bin/ps',
+  runc: '/usr/sbin/runc',
+  'util-linux': '/usr/bin/nsenter',
+};
+
+/** What each command runs, under our own Node, and whether it needs the whole workshop or npm packages alone. */
+const commands = {
+  build: { script: ['scripts/build.ts'], needs: 'all' },
+  check: { script: ['scripts/check.ts'], needs: 'npm' },
+  cluster: { script: ['test/cluster/main.ts'], needs: 'all' },
+  demo: { script: ['scripts/demo.ts'], needs: 'all' },
+  generate: { script: ['scripts/generate.ts'], needs: 'npm' },
+  setup: { script: ['--version'], needs: 'all' },
+  test: { script: ['scripts/test.ts'], needs: 'all' },
+  'test:long': { script: ['scripts/test.ts', '--long'], needs: 'all' },
+};
+
+class Missing extends Error {}
+
+function say(line) {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Runs a long command quietly, with a line at least every 8 s, and shows its last words only when it fails. */
+async function quietly(what, program, args, options = {}) {
+  const started = Date.now();
+  say(`· ${what}`);
+  const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  let tail = '';
+  const keep = (chunk) => {
+    tail = (tail + chunk).slice(-4000);
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const beat = setInterval(() => {
+    const last = tail.trim().split('\n').at(-1) ?? '';
+    say(`  ${Math.round((Date.now() - started) / 1000)} s: ${last.slice(0, 100)}`);
+  }, 8000);
+  const code = await new Promise((resolve) => {
+    child.on('error', () => resolve(127));
+    child.on('close', resolve);
+  });
+  clearInterval(beat);
+  if (code !== 0) throw new Missing(`${program} ${args.join(' ')} failed (exit ${code}):\n${tail.trim()}`);
+  say(`  done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+async function installDebianPackages() {
+  const missing = Object.keys(packages).filter((name) => !existsSync(packages[name]));
+  if (missing.length === 0) return;
+  if (!existsSync('/usr/bin/apt-get')) {
+    throw new Missing(
+      `these Debian packages are missing and there is no apt-get to install them: ${missing.join(' ')}`,
+    );
+  }
+  if (process.getuid?.() !== 0) throw new Missing(`run this first, as root: apt-get install ${missing.join(' ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  await quietly('apt-get update', 'apt-get', ['update', '-q'], { env });
+  const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
+  await quietly(`apt-get install ${missing.join(' ')}`, 'apt-get', install, { env });
+}
+
+async function installNpmPackages() {
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  const stamp = join(root, 'node_modules', '.fast-lock');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  await quietly('npm ci', 'npm', ['ci', '--no-audit', '--no-fund']);
+  writeFileSync(stamp, lock);
+}
+
+function atLeast(version, wanted) {
+  const numbers = (text) => text.split('.').map(Number);
+  const [a, b] = [numbers(version), numbers(wanted)];
+  for (let i = 0; i < b.length; i += 1) {
+    if ((a[i] ?? 0) !== b[i]) return (a[i] ?? 0) > b[i];
+  }
+  return true;
+}
+
+function requireToolchain(name, args, pattern, wanted, cure) {
+  const answer = spawnSync(name, args, { encoding: 'utf8' });
+  const version = answer.error === undefined ? pattern.exec(answer.stdout)?.[1] : undefined;
+  if (version !== undefined && atLeast(version, wanted)) return;
+  const found = version === undefined ? `there is no ${name} on PATH` : `${name} here is ${version}`;
+  throw new Missing(`${name} ${wanted} or newer is needed, but ${found}; ${cure}`);
+}
+
+function requireToolchains() {
+  const goVersion = /^go ([0-9.]+)$/m.exec(readFileSync(goModule, 'utf8'))?.[1] ?? '1.25.0';
+  const rustVersion = /^rust-version = "([0-9.]+)"$/m.exec(readFileSync(hostManifest, 'utf8'))?.[1] ?? '1.85.0';
+  requireToolchain('go', ['env', 'GOVERSION'], /go([0-9.]+)/, goVersion, 'get it from https://go.dev/dl');
+  const rustCure = 'get it by https://rustup.rs, or `rustup update stable`';
+  requireToolchain('cargo', ['--version'], /cargo ([0-9.]+)/, rustVersion, rustCure);
+}
+
+function handOver(script, args) {
+  const bin = join(root, 'node_modules', '.bin');
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
+  const child = spawn(join(bin, 'node'), [...script, ...args], { cwd: root, stdio: 'inherit', env });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('close', (code, signal) => {
+    process.exitCode = signal === null ? (code ?? 1) : 130;
+  });
+}
+
+async function main() {
+  const [name, ...args] = process.argv.slice(2);
+  const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined;
+  if (command === undefined) throw new Missing(`no command "${name}"; there are ${Object.keys(commands).join(', ')}`);
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Missing(`this is ${process.platform} on ${process.arch}; Fast is built on Linux on x64`);
+  }
+  if (command.needs === 'all') {
+    if (process.getuid?.() !== 0) throw new Missing('run this as root: it makes network namespaces and loads eBPF');
+    requireToolchains();
+    await installDebianPackages();
+  }
+  await installNpmPackages();
+  handOver(command.script, args);
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof Missing)) throw error;
+  say(`fast: ${error.message}`);
+  process.exitCode = 1;
+}
