@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line of JSON per event on stdout, the way a cluster's log collectors read it. The interface is the small part of
+// pino that we use, so that a test may pass an array.
+
+import { pino } from 'pino';
+
+/** Fields first, then one sentence. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  /** A log whose every line carries `fields`. */
+  child(fields: object): Log;
+}
+
+/** A JSON log named after the program. `level` is one of debug, info, warn, error; info if absent. */
+export function createLog(options: { name: string; level?: string }): Log {
+  return pino({
+    name: options.name,
+    level: options.level ?? 'info',
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: pino.stdSerializers.err },
+  });
+}
+
+/** Says nothing; the default where a caller passes no log. */
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLog,
+};
