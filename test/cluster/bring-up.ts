@@ -33,7 +33,7 @@ export function freePort(): Promise<number> {
 }
 
 async function createCertificates(machines: readonly MachinePlan[], api: MachinePlan, signal?: AbortSignal): Promise<void> {
-  await certificates.createAuthority(pkiFolder, signal);
+  await certificates.createAuthorities(pkiFolder, signal);
   const orders = [
     certificates.apiServerOrder(['127.0.0.1', api.address, apiServiceAddress]),
     ...certificates.controlPlaneOrders,

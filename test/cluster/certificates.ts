@@ -14,23 +14,32 @@ export interface CertificateOrder {
   organization?: string;
   /** subjectAltName entries, e.g. `IP:127.0.0.1` or `DNS:kubernetes`; a certificate with any may serve. */
   alternativeNames?: string[];
+  /** Who signs it; default `ca`. */
+  authority?: string;
 }
 
 // Debian's openssl.cnf would make every certificate of `req -x509` an authority; this file says nothing of its own.
 const configuration = '[req]\nprompt = no\ndistinguished_name = dn\n[dn]\n';
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
-/** Makes the authority `ca` and the key that signs service account tokens, `service-accounts.key` and `.pub`. */
-export async function createAuthority(folder: string, signal?: AbortSignal): Promise<void> {
+async function createAuthority(folder: string, name: string, signal?: AbortSignal): Promise<void> {
+  await must(
+    ['openssl', 'req', '-x509', '-config', 'openssl.cnf', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.crt`]
+      .concat(['-days', '3650', '-subj', `/CN=fast-test-${name}`, '-addext', 'basicConstraints=critical,CA:TRUE'])
+      .concat(['-addext', 'keyUsage=critical,keyCertSign,cRLSign,digitalSignature']),
+    { cwd: folder, ...(signal === undefined ? {} : { signal }) },
+  );
+}
+
+/**
+ * Makes the authority `ca`, the authority `front-proxy-ca` (whoever it vouches for may speak for others to extension API
+ * servers, so it is another), and the key that signs service account tokens, `service-accounts.key` and `.pub`.
+ */
+export async function createAuthorities(folder: string, signal?: AbortSignal): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(join(folder, 'openssl.cnf'), configuration);
+  await Promise.all(['ca', 'front-proxy-ca'].map((name) => createAuthority(folder, name, signal)));
   const options = { cwd: folder, ...(signal === undefined ? {} : { signal }) };
-  await must(
-    ['openssl', 'req', '-x509', '-config', 'openssl.cnf', ...newKey, '-keyout', 'ca.key', '-out', 'ca.crt']
-      .concat(['-days', '3650', '-subj', '/CN=fast-test-cluster', '-addext', 'basicConstraints=critical,CA:TRUE'])
-      .concat(['-addext', 'keyUsage=critical,keyCertSign,cRLSign,digitalSignature']),
-    options,
-  );
   await must(
     ['openssl', 'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', 'service-accounts.key'],
     options,
@@ -38,10 +47,11 @@ export async function createAuthority(folder: string, signal?: AbortSignal): Pro
   await must(['openssl', 'pkey', '-in', 'service-accounts.key', '-pubout', '-out', 'service-accounts.pub'], options);
 }
 
-/** Signs one certificate with the folder's authority. Valid for ten years: the cluster will not live as long. */
+/** Signs one certificate with an authority of the folder. Valid for ten years: the cluster will not live as long. */
 export async function sign(folder: string, order: CertificateOrder, signal?: AbortSignal): Promise<void> {
   const organization = order.organization === undefined ? '' : `/O=${order.organization}`;
   const serves = (order.alternativeNames ?? []).length > 0;
+  const authority = order.authority ?? 'ca';
   const extensions = [
     'basicConstraints=critical,CA:FALSE',
     'keyUsage=critical,digitalSignature',
@@ -49,8 +59,8 @@ export async function sign(folder: string, order: CertificateOrder, signal?: Abo
     ...(serves ? [`subjectAltName=${(order.alternativeNames ?? []).join(',')}`] : []),
   ];
   await must(
-    ['openssl', 'req', '-x509', '-config', 'openssl.cnf', '-CA', 'ca.crt', '-CAkey', 'ca.key', ...newKey]
-      .concat(['-keyout', `${order.file}.key`, '-out', `${order.file}.crt`, '-days', '3650'])
+    ['openssl', 'req', '-x509', '-config', 'openssl.cnf', '-CA', `${authority}.crt`, '-CAkey', `${authority}.key`]
+      .concat([...newKey, '-keyout', `${order.file}.key`, '-out', `${order.file}.crt`, '-days', '3650'])
       .concat(['-subj', `${organization}/CN=${order.commonName}`])
       .concat(extensions.flatMap((extension) => ['-addext', extension])),
     { cwd: folder, ...(signal === undefined ? {} : { signal }) },
@@ -73,6 +83,7 @@ export const adminOrder: CertificateOrder = { file: 'admin', commonName: 'admin'
 export const controlPlaneOrders: CertificateOrder[] = [
   adminOrder,
   { file: 'apiserver-kubelet-client', commonName: 'kube-apiserver-kubelet-client' },
+  { file: 'front-proxy-client', commonName: 'front-proxy-client', authority: 'front-proxy-ca' },
   { file: 'kube-controller-manager', commonName: 'system:kube-controller-manager' },
   { file: 'kube-scheduler', commonName: 'system:kube-scheduler' },
   { file: 'kube-proxy', commonName: 'system:kube-proxy' },

@@ -46,9 +46,10 @@ async function status(options: { output: string }): Promise<void> {
 }
 
 function shell(node: string): void {
-  const env: Record<string, string> = { ...markedEnvironment(node), TERM: process.env['TERM'] ?? 'dumb', KUBECONFIG: cluster.kubeconfigPath };
-  const path = `${dirname(process.execPath)}:${binFolder}:${env['PATH']`;
-  const prompt = { ...env, PATH: path, PS1: `${node}:\\w# ` };
+  const marked = markedEnvironment(node);
+  const path = `${dirname(process.execPath)}:${binFolder}:${marked['PATH'] ?? ''}`;
+  const own = { TERM: process.env['TERM'] ?? 'dumb', KUBECONFIG: cluster.kubeconfigPath, PATH: path, PS1: `${node}:\\w# ` };
+  const prompt = { ...marked, ...own };
   const [program = '', ...rest] = insideMachine(node, ['/bin/bash', '--norc']);
   process.exitCode = spawnSync(program, rest, { stdio: 'inherit', env: prompt }).status ?? 1;
 }
