@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the images by buildah as OCI archives under build/images: no daemon and no registry has to be reached. The base
+// Builds the images by buildah as archives under build/images: no daemon and no registry has to be reached. The base
 // is Debian packages (mmdebstrap) and the Node that npm brought; it is kept in the cache and changes rarely.
 import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, rename, rm } from 'node:fs/promises';
@@ -80,7 +80,7 @@ async function image(name: ImageName): Promise<void> {
       const partial = `${archive}.partial`;
       await mkdir(join(buildFolder, 'images'), { recursive: true });
       await rm(partial, { force: true });
-      await buildah(['push', '-q', '--disable-compression', images[name], `oci-archive:${partial}:${images[name]}`]);
+      await buildah(['push', '-q', images[name], `docker-archive:${partial}:${images[name]}`]);
       await rename(partial, archive);
       await rm(context, { recursive: true });
     });
