@@ -10,7 +10,7 @@ import { loadArchive } from './load-image.ts';
 import { endHolder, locked, lockHolder } from './lock.ts';
 import * as machines from './machine.ts';
 import * as paths from './paths.ts';
-import { checkHost } from './preflight.ts';
+import { checkHost, checkPlace } from './preflight.ts';
 import type { Say } from './progress.ts';
 import { step } from './progress.ts';
 import type { RunOptions, RunResult } from './run.ts';
@@ -119,7 +119,7 @@ function keepLogs(): void {
 
 /** Ends the cluster and removes all of it, whatever state it is in. */
 export async function down(say: Say = silent): Promise<void> {
-  await checkHost();
+  checkPlace();
   if (lockHolder()?.command === 'up') await step(say, 'an "up" that is at work ended', () => endHolder());
   await locked('down', async () => {
     const isThere = existsSync(paths.stateFolder) || markedProcesses().length > 0;

@@ -50,8 +50,8 @@ export async function goComplaint(): Promise<string | undefined> {
   return isOlder(version, wanted) ? `Go ${version} is too old for Kubernetes: ${cure}` : undefined;
 }
 
-/** @throws Error naming everything that is missing and how to install it. */
-export async function checkHost(): Promise<void> {
+/** @throws Error if this process can neither make nor end a cluster. */
+export function checkPlace(): void {
   if (process.env[markerName] === markerValue) {
     throw new Error('this shell is inside a machine of the cluster; leave it (exit) and try again');
   }
@@ -61,6 +61,11 @@ export async function checkHost(): Promise<void> {
   if (stateFolder.startsWith('/run/') || stateFolder.startsWith('/var/run/')) {
     throw new Error(`FAST_CACHE is under /run (${stateFolder}), which every machine covers by its own; choose another folder`);
   }
+}
+
+/** @throws Error naming everything that is missing and how to install it. */
+export async function checkHost(): Promise<void> {
+  checkPlace();
   const missing = Object.entries(needed).filter(([, programs]) => !programs.every(isThere));
   const complaints = missing.map(([name, programs]) => `${programs.filter((one) => !isThere(one)).join(', ')} (${name})`);
   if (missing.length > 0) {
