@@ -32,7 +32,11 @@ export function freePort(): Promise<number> {
   });
 }
 
-async function createCertificates(machines: readonly MachinePlan[], api: MachinePlan, signal?: AbortSignal): Promise<void> {
+async function createCertificates(
+  machines: readonly MachinePlan[],
+  api: MachinePlan,
+  signal?: AbortSignal,
+): Promise<void> {
   await certificates.createAuthorities(pkiFolder, signal);
   const orders = [
     certificates.apiServerOrder(['127.0.0.1', api.address, apiServiceAddress]),
@@ -70,7 +74,8 @@ async function finish(access: ApiAccess, controlPlane: MachinePlan): Promise<voi
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:kubelet-api-admin' },
     subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'kube-apiserver-kubelet-client' }],
   });
-  if (rights.status !== 201) throw new Error(`cannot give the API server rights on kubelets: ${rights.status} ${rights.text}`);
+  if (rights.status !== 201)
+    throw new Error(`cannot give the API server rights on kubelets: ${rights.status} ${rights.text}`);
 }
 
 /** Starts a cluster where there is none. What a failure leaves behind is for `sweep`. */

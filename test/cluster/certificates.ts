@@ -71,7 +71,12 @@ export async function sign(folder: string, order: CertificateOrder, signal?: Abo
 export const apiServerOrder = (addresses: readonly string[]): CertificateOrder => ({
   file: 'apiserver',
   commonName: 'kube-apiserver',
-  alternativeNames: ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local']
+  alternativeNames: [
+    'kubernetes',
+    'kubernetes.default',
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+  ]
     .concat('localhost')
     .map((name) => `DNS:${name}`)
     .concat(addresses.map((address) => `IP:${address}`)),

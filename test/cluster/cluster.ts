@@ -78,13 +78,16 @@ export async function status(): Promise<ClusterStatus> {
 /** Whether a cluster is there that `up` can leave as it is. */
 async function checkRunning(state: ClusterState, workers: number | undefined, say: Say): Promise<void> {
   if (workers !== undefined && workers !== state.machines.length - 1) {
-    throw new Error(`the cluster is up with ${state.machines.length - 1} workers; end it with "down" to have ${workers}`);
+    throw new Error(
+      `the cluster is up with ${state.machines.length - 1} workers; end it with "down" to have ${workers}`,
+    );
   }
   const now = await status();
   const off = now.machines.filter((one) => one.power === 'off').map((one) => one.name);
   const notes = off.length === 0 ? '' : `; switched off: ${off.join(', ')} ("power-on NODE" brings one back)`;
   say(`The cluster is up already: API server ${now.api}${notes}.`);
-  if (now.api !== 'ready' && off.length === 0) throw new Error(`its API server is ${now.api}; end it with "down" and start anew`);
+  if (now.api !== 'ready' && off.length === 0)
+    throw new Error(`its API server is ${now.api}; end it with "down" and start anew`);
 }
 
 /** Brings the cluster up, unless it is. Undoes everything if that fails or is aborted. */
@@ -141,7 +144,8 @@ export async function powerOn(node: string): Promise<void> {
   await locked('power-on', async () => {
     await machines.bootMachine(machine);
     if (machine.role === 'control-plane') {
-      const reach = async (): Promise<true | undefined> => ((await apiHealth(access(state))) === 'ready' ? true : undefined);
+      const reach = async (): Promise<true | undefined> =>
+        (await apiHealth(access(state))) === 'ready' ? true : undefined;
       await waitFor('the API server', 60_000, reach);
     }
   });
@@ -156,7 +160,10 @@ export function execOnNode(node: string, argv: readonly string[], options: RunOp
 
 /** Brings an image archive (docker or OCI) to every machine that is on; answers where it was new. */
 export function loadImage(archivePath: string): Promise<string[]> {
-  return loadArchive(archivePath, nodeNames().filter((name) => firstProcess(name) !== undefined));
+  return loadArchive(
+    archivePath,
+    nodeNames().filter((name) => firstProcess(name) !== undefined),
+  );
 }
 
 /** Runs kubectl as the administrator. A failing exit code is in the result. */

@@ -37,7 +37,10 @@ const nodeDaemons = (machine: MachinePlan): Daemon[] => [
       `--node-ip=${machine.address}`,
     ],
   },
-  { name: 'kube-proxy', argv: [programPath('kube-proxy'), `--config=${configurationFile(machine.name, 'kube-proxy.json')}`] },
+  {
+    name: 'kube-proxy',
+    argv: [programPath('kube-proxy'), `--config=${configurationFile(machine.name, 'kube-proxy.json')}`],
+  },
 ];
 
 const apiServer = (machine: MachinePlan): string[] => [
@@ -145,7 +148,12 @@ export const kubeletConfiguration = (machine: MachinePlan): object => ({
   failSwapOn: false,
   failCgroupV1: false,
   // The host's disk is not the cluster's to judge: a full one must not evict pods or delete images.
-  evictionHard: { 'memory.available': '0%', 'nodefs.available': '0%', 'imagefs.available': '0%', 'nodefs.inodesFree': '0%' },
+  evictionHard: {
+    'memory.available': '0%',
+    'nodefs.available': '0%',
+    'imagefs.available': '0%',
+    'nodefs.inodesFree': '0%',
+  },
   imageGCHighThresholdPercent: 100,
   imageGCLowThresholdPercent: 99,
   resolvConf: '',

@@ -29,7 +29,13 @@ function addBlob(layout: string, mediaType: string, data: Buffer | string): Desc
 }
 
 /** Writes a one-layer OCI archive of the folder `root` to `archive`. OCI image layout specification 1.0. */
-async function writeArchive(work: string, root: string, name: string, command: string[], archive: string): Promise<void> {
+async function writeArchive(
+  work: string,
+  root: string,
+  name: string,
+  command: string[],
+  archive: string,
+): Promise<void> {
   const layout = join(work, 'layout');
   mkdirSync(join(layout, 'blobs', 'sha256'), { recursive: true });
   const layer = join(work, 'layer.tar');
@@ -65,7 +71,10 @@ async function busyboxRoot(root: string): Promise<void> {
   for (const applet of applets) {
     if (applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));
   }
-  writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n');
+  writeFileSync(
+    join(root, 'etc', 'passwd'),
+    'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n',
+  );
   writeFileSync(join(root, 'etc', 'group'), 'root:x:0:\nnogroup:x:65534:\n');
 }
 

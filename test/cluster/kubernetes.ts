@@ -11,7 +11,15 @@ import { step } from './progress.ts';
 import { must } from './run.ts';
 
 const source = join(import.meta.dirname, 'hyperkube');
-const programs = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'kubectl'];
+const programs = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'kubectl',
+];
 // The toolchain is the machine's: Go would otherwise fetch another one in silence.
 const goEnvironment = { CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly' };
 
@@ -73,7 +81,12 @@ async function build(target: string, say: Say, signal?: AbortSignal): Promise<vo
   );
   let total = 0;
   const stale = ['list', '-deps', ...buildArguments(), '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', '.'];
-  await step(say, 'packages counted', () => go(stale, () => (total += 1), signal), () => `${total} to compile`);
+  await step(
+    say,
+    'packages counted',
+    () => go(stale, () => (total += 1), signal),
+    () => `${total} to compile`,
+  );
   let compiled = 0;
   const unfinished = `${target}.${process.pid}`;
   try {

@@ -26,13 +26,19 @@ async function imageNames(archive: string): Promise<string[]> {
   const docker = await run(['tar', '-xOf', archive, 'manifest.json']);
   if (docker.code === 0) return (JSON.parse(docker.stdout) as DockerManifest[]).flatMap((one) => one.RepoTags ?? []);
   const oci = await run(['tar', '-xOf', archive, 'index.json']);
-  if (oci.code !== 0) throw new Error(`${archive}: neither a docker archive (manifest.json) nor an OCI one (index.json)`);
+  if (oci.code !== 0)
+    throw new Error(`${archive}: neither a docker archive (manifest.json) nor an OCI one (index.json)`);
   const annotated = (JSON.parse(oci.stdout) as OciIndex).manifests;
   return annotated.flatMap((one) => one.annotations?.['io.containerd.image.name'] ?? []);
 }
 
 /** Imports `archive` on one machine. Answers whether that was necessary. */
-async function loadOn(machine: string, archive: string, names: string[], digest: string): Promise<'loaded' | 'present'> {
+async function loadOn(
+  machine: string,
+  archive: string,
+  names: string[],
+  digest: string,
+): Promise<'loaded' | 'present'> {
   const folder = join(machineFolder(machine), 'disk', 'loaded-images');
   const notes = names.map((name) => join(folder, encodeURIComponent(name)));
   if (notes.every((note) => existsSync(note) && readFileSync(note, 'utf8') === digest)) return 'present';
@@ -47,7 +53,9 @@ async function loadOn(machine: string, archive: string, names: string[], digest:
 export async function loadArchive(archive: string, machines: readonly string[]): Promise<string[]> {
   const [names, digest] = await Promise.all([imageNames(archive), fileDigest(archive)]);
   if (names.length === 0) {
-    throw new Error(`${basename(archive)}: no image in it has a name; write it with "buildah push IMAGE docker-archive:FILE:NAME"`);
+    throw new Error(
+      `${basename(archive)}: no image in it has a name; write it with "buildah push IMAGE docker-archive:FILE:NAME"`,
+    );
   }
   const results = await Promise.all(
     machines.map(async (machine) => ({ machine, result: await loadOn(machine, archive, names, digest) })),

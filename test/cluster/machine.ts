@@ -77,7 +77,15 @@ export function layOutMachine(machine: MachinePlan, apiServer: MachinePlan): voi
 /** Switches a machine on and plugs it in. Comes back when its containers can be spoken to. */
 export async function bootMachine(machine: MachinePlan, signal?: AbortSignal): Promise<void> {
   const folder = machineFolder(machine.name);
-  const boot = ['/bin/bash', join(folder, 'machine.sh'), machine.name, machine.address, gatewayAddress, folder, cgroupName];
+  const boot = [
+    '/bin/bash',
+    join(folder, 'machine.sh'),
+    machine.name,
+    machine.address,
+    gatewayAddress,
+    folder,
+    cgroupName,
+  ];
   const namespaces = ['--net', '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child=KILL'];
   await startDetached(machine.name, ['unshare', ...namespaces, '--', ...boot], logFile(machine.name, 'boot'));
   const first = await waitFor(`the first process of ${machine.name}`, 10_000, () => firstProcess(machine.name), signal);

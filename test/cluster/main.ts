@@ -37,18 +37,34 @@ async function status(options: { output: string }): Promise<void> {
   const now = await cluster.status();
   if (options.output === 'json') return say(JSON.stringify(now, undefined, 2));
   if (now.state === 'down') return say('There is no cluster. "npm run cluster -- up" starts one.');
-  if (now.state === 'incomplete') return say('Remains of a cluster that never came up. "up" and "down" both remove them.');
+  if (now.state === 'incomplete')
+    return say('Remains of a cluster that never came up. "up" and "down" both remove them.');
   say(`API server: ${now.api}\nKUBECONFIG: ${now.kubeconfig}\n`);
-  say(['MACHINE', 'ADDRESS', 'ROLE', 'POWER', 'READY'].map((word) => word.padEnd(16)).join('').trimEnd());
+  say(
+    ['MACHINE', 'ADDRESS', 'ROLE', 'POWER', 'READY']
+      .map((word) => word.padEnd(16))
+      .join('')
+      .trimEnd(),
+  );
   for (const one of now.machines) {
-    say([one.name, one.address, one.role, one.power, one.ready].map((word) => word.padEnd(16)).join('').trimEnd());
+    say(
+      [one.name, one.address, one.role, one.power, one.ready]
+        .map((word) => word.padEnd(16))
+        .join('')
+        .trimEnd(),
+    );
   }
 }
 
 function shell(node: string): void {
   const marked = markedEnvironment(node);
   const path = `${dirname(process.execPath)}:${binFolder}:${marked['PATH'] ?? ''}`;
-  const own = { TERM: process.env['TERM'] ?? 'dumb', KUBECONFIG: cluster.kubeconfigPath, PATH: path, PS1: `${node}:\\w# ` };
+  const own = {
+    TERM: process.env['TERM'] ?? 'dumb',
+    KUBECONFIG: cluster.kubeconfigPath,
+    PATH: path,
+    PS1: `${node}:\\w# `,
+  };
   const prompt = { ...marked, ...own };
   const [program = '', ...rest] = insideMachine(node, ['/bin/bash', '--norc']);
   process.exitCode = spawnSync(program, rest, { stdio: 'inherit', env: prompt }).status ?? 1;
@@ -68,7 +84,10 @@ program
   .description('start the cluster: york-master and the workers')
   .option('--nodes <n>', 'how many workers, 1 to 20 (default: 2)')
   .action(up);
-program.command('down').description('end the cluster and remove all of it').action(() => cluster.down(say));
+program
+  .command('down')
+  .description('end the cluster and remove all of it')
+  .action(() => cluster.down(say));
 program
   .command('status')
   .description('show machines and Nodes')

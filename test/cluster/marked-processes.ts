@@ -39,7 +39,9 @@ function markedProcess(pid: number): MarkedProcess | undefined {
   if (!environment.includes(`${markerName}=${markerValue}`)) return undefined;
   const stat = stateAndStart(pid);
   if (stat === undefined) return undefined;
-  const machine = environment.find((entry) => entry.startsWith(`${machineVariable}=`))?.slice(machineVariable.length + 1);
+  const machine = environment
+    .find((entry) => entry.startsWith(`${machineVariable}=`))
+    ?.slice(machineVariable.length + 1);
   // The numbers of one process in each PID namespace, outermost first: a machine's first process is number 1 in the second.
   const numbers = /^NSpid:\s*(.*)$/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1]?.split('\t') ?? [];
   const isFirst = numbers.length === 2 && numbers[1] === '1';

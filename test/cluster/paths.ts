@@ -25,5 +25,6 @@ export const kubeconfigPath = join(stateFolder, 'kubeconfig');
 export const cgroupName = `fast-${createHash('sha256').update(stateFolder).digest('hex').slice(0, 8)}`;
 
 export const machineFolder = (name: string): string => join(stateFolder, 'machines', name);
-export const logFile = (machine: string, daemon: string): string => join(machineFolder(machine), 'logs', `${daemon}.log`);
+export const logFile = (machine: string, daemon: string): string =>
+  join(machineFolder(machine), 'logs', `${daemon}.log`);
 export const programPath = (name: string): string => join(binFolder, name);

@@ -59,7 +59,9 @@ export function checkPlace(): void {
     throw new Error('the cluster needs Linux and root: it makes namespaces and mounts; run it as root');
   }
   if (stateFolder.startsWith('/run/') || stateFolder.startsWith('/var/run/')) {
-    throw new Error(`FAST_CACHE is under /run (${stateFolder}), which every machine covers by its own; choose another folder`);
+    throw new Error(
+      `FAST_CACHE is under /run (${stateFolder}), which every machine covers by its own; choose another folder`,
+    );
   }
 }
 
@@ -67,7 +69,9 @@ export function checkPlace(): void {
 export async function checkHost(): Promise<void> {
   checkPlace();
   const missing = Object.entries(needed).filter(([, programs]) => !programs.every(isThere));
-  const complaints = missing.map(([name, programs]) => `${programs.filter((one) => !isThere(one)).join(', ')} (${name})`);
+  const complaints = missing.map(
+    ([name, programs]) => `${programs.filter((one) => !isThere(one)).join(', ')} (${name})`,
+  );
   if (missing.length > 0) {
     complaints.push(`install with: apt-get install -y ${missing.map(([name]) => name).join(' ')}`);
   }

@@ -31,7 +31,10 @@ const socketPath = mode === 'outside' ? second : first;
 process.chdir(dirname(socketPath));
 const path = basename(socketPath);
 if (mode === 'outside') {
-  createServer({ allowHalfOpen: true }, (near) => join(near, { path, allowHalfOpen: true })).listen(Number(first), '127.0.0.1');
+  createServer({ allowHalfOpen: true }, (near) => join(near, { path, allowHalfOpen: true })).listen(
+    Number(first),
+    '127.0.0.1',
+  );
 } else {
   rmSync(path, { force: true });
   const target = { host: '127.0.0.1', port: Number(second), allowHalfOpen: true };
