@@ -88,8 +88,15 @@ export const ${kind[0]?.toLowerCase()}${kind.slice(1)}Resource = {
 `;
 }
 
-for (const file of readdirSync(`${root}crds`).filter((name) => name.endsWith('.yaml'))) {
+const modules: string[] = [];
+for (const file of readdirSync(`${root}crds`).filter((name) => name !== 'kustomization.yaml')) {
   const definition = loadYaml<Definition>(readFileSync(`${root}crds/${file}`, 'utf8'));
   const name = definition.spec.names.kind.replace(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
   writeOrCompare(`${root}src/api/generated/${name}.ts`, moduleOf(file, definition));
+  modules.push(name);
 }
+const index = modules.toSorted().map((name) => `export * from './${name}.ts';\n`);
+writeOrCompare(
+  `${root}src/api/generated/index.ts`,
+  `// SPDX-License-Identifier: Apache-2.0\n// Generated from crds/ by \`npm run generate\`; do not edit.\n${index.join('')}`,
+);

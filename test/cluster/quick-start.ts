@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the quick start promises, as checks against the cluster. The demo and the cluster tests share them.
+import type { IpAllocation, NodeEndpoint } from '../../src/api/generated/index.ts';
+import { execOnNode, kubectl, nodeNames } from './cluster.ts';
+import { eventually, kube, objects } from './fast.ts';
+
+export const promisedAddresses = {
+  busybox: ['10.244.10.0', '10.244.10.1'],
+  busybox1: ['10.244.100.0', '10.244.100.1'],
+} as const;
+export const workers = ['10-29-15-49', '10-29-15-50'];
+const pings = 20;
+
+export interface RunningPod {
+  metadata: { name: string; uid: string; labels: Record<string, string>; deletionTimestamp?: string };
+  spec: { nodeName?: string };
+  status: { phase: string; podIP?: string };
+}
+
+export class Broken extends Error {}
+
+function expectEqual(what: string, found: unknown, wanted: unknown): void {
+  const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
+  if (a !== b) throw new Broken(`${what}: expected ${b}, found ${a}`);
+}
+
+export async function podsOf(app: string): Promise<RunningPod[]> {
+  const pods = await objects<RunningPod>('pods', '-n', 'default', '-l', `app=${app}`);
+  return pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
+}
+
+/** The two pods of each Deployment hold the two lowest addresses of their pool, one on each worker. */
+export async function checkAddresses(): Promise<RunningPod[]> {
+  const all: RunningPod[] = [];
+  for (const [app, wanted] of Object.entries(promisedAddresses)) {
+    const pods = await podsOf(app);
+    expectEqual(`addresses of ${app}`, pods.map((pod) => pod.status.podIP).toSorted(), wanted);
+    expectEqual(`nodes of ${app}`, pods.map((pod) => pod.spec.nodeName).toSorted(), workers);
+    all.push(...pods);
+  }
+  return all;
+}
+
+/** 20 pings from each pod to each other: none lost, each as one hop. Answers how many pairs on one node and across. */
+export async function checkPings(pods: RunningPod[]): Promise<{ onOneNode: number; across: number }> {
+  const pairs = pods.flatMap((from) => pods.filter((to) => to !== from).map((to) => ({ from, to })));
+  await Promise.all(
+    pairs.map(async ({ from, to }) => {
+      const address = to.status.podIP ?? '';
+      const args = ['exec', from.metadata.name, '--', 'ping', '-c', String(pings), '-i', '0.2', '-W', '2', address];
+      const { stdout, stderr } = await kubectl(args);
+      const what = `ping from ${from.status.podIP} on ${from.spec.nodeName} to ${address} on ${to.spec.nodeName}`;
+      if (!stdout.includes(`${pings} packets received, 0% packet loss`))
+        throw new Broken(`${what}: ${stdout}${stderr}`);
+      expectEqual(`${what}, replies with ttl=64`, stdout.split('ttl=64').length - 1, pings);
+    }),
+  );
+  const onOneNode = pairs.filter(({ from, to }) => from.spec.nodeName === to.spec.nodeName).length;
+  return { onOneNode, across: pairs.length - onOneNode };
+}
+
+/** `kubectl get ipallocations` has the columns that people read, and a line with each pod's truth. */
+export async function checkRecords(pods: RunningPod[]): Promise<void> {
+  const [head = '', ...lines] = (await kube(['get', 'ipallocations'])).trimEnd().split('\n');
+  const columns = ['NAME', 'POOL', 'STATE', 'NAMESPACE', 'POD', 'NODE', 'ATTACHED', 'AGE'];
+  expectEqual('columns of kubectl get ipallocations', head.trim().split(/\s+/), columns);
+  for (const pod of pods) {
+    const cells = lines.map((line) => line.trim().split(/\s+/)).find((line) => line[0] === pod.status.podIP);
+    const pool = pod.metadata.labels['app'] === 'busybox' ? 'sample-ips' : 'default-ips';
+    const wanted = [pod.status.podIP, pool, 'Bound', 'default', pod.metadata.name, pod.spec.nodeName];
+    expectEqual(`the record of ${pod.status.podIP}`, cells?.slice(0, 6), wanted);
+    if (cells?.length !== 8) throw new Broken(`the record of ${pod.status.podIP} does not say that it is attached`);
+  }
+}
+
+/** The entries of a node's map as fast-ctl shows them, by address. */
+export async function mapEntries(node: string, map: string): Promise<Array<Record<string, unknown>>> {
+  const selector = [
+    '-n',
+    'fast-system',
+    '-l',
+    'app.kubernetes.io/name=fast-agent',
+    '--field-selector',
+    `spec.nodeName=${node}`,
+  ];
+  const [agent] = await objects<RunningPod>('pods', ...selector);
+  if (agent === undefined) throw new Broken(`no agent runs on ${node}`);
+  const args = ['exec', '-n', 'fast-system', agent.metadata.name, '--', 'fast-ctl', 'maps', 'list', map, '-o', 'json'];
+  const answer = JSON.parse(await kube(args)) as { entries: Array<Record<string, unknown>> };
+  return answer.entries;
+}
+
+/** Each node knows its own pods as local and all others as remote. */
+export async function checkMaps(pods: RunningPod[]): Promise<void> {
+  for (const node of nodeNames()) {
+    const own = pods.filter((pod) => pod.spec.nodeName === node).map((pod) => pod.status.podIP);
+    const other = pods.filter((pod) => pod.spec.nodeName !== node).map((pod) => pod.status.podIP);
+    const local = (await mapEntries(node, 'local_pod_ips')).map((entry) => entry['address']);
+    const cluster = (await mapEntries(node, 'cluster_pod_ips')).map((entry) => entry['address']);
+    expectEqual(`local_pod_ips of ${node}`, local.toSorted(), own.toSorted());
+    for (const address of other) {
+      if (!cluster.includes(address)) throw new Broken(`cluster_pod_ips of ${node} lacks ${address}`);
+    }
+    for (const address of own) {
+      if (cluster.includes(address)) throw new Broken(`cluster_pod_ips of ${node} holds its own pod ${address}`);
+    }
+  }
+}
+
+/** Names what is still there of pods that are gone: records, entries, wires. `true` when there is nothing. */
+export async function remains(addresses: readonly string[]): Promise<true | string> {
+  const records = await objects<IpAllocation>('ipallocations');
+  const held = records.filter(
+    (one) => one.spec.owner.kind === 'Pod' && ['Bound', 'Releasing'].includes(one.spec.state),
+  );
+  if (held.length > 0) return `records: ${held.map((one) => `${one.metadata.name} ${one.spec.state}`).join(', ')}`;
+  const views = await objects<NodeEndpoint>('nodeendpoints');
+  const shown = views.filter((one) => (one.spec.podAddresses ?? []).length > 0);
+  if (shown.length > 0) return `NodeEndpoints with addresses: ${shown.map((one) => one.metadata.name).join(', ')}`;
+  for (const node of nodeNames()) {
+    for (const map of ['local_pod_ips', 'cluster_pod_ips']) {
+      const left = (await mapEntries(node, map)).filter((entry) => addresses.includes(String(entry['address'])));
+      if (left.length > 0) return `${map} of ${node} still holds ${left.map((entry) => entry['address']).join(', ')}`;
+    }
+    const links = await execOnNode(node, ['ip', '-o', 'link', 'show', 'type', 'veth']);
+    const wires = links.stdout.split('\n').filter((line) => /^\d+: fast/.test(line));
+    if (wires.length > 0) return `host veths on ${node}: ${wires.map((line) => line.split(/\s+/)[1]).join(' ')}`;
+  }
+  return true;
+}
+
+/** Deletes what the quick start made and waits until every address of it is free again. Answers which were held. */
+export async function releaseQuickStart(): Promise<string[]> {
+  const apps = Object.keys(promisedAddresses);
+  const held = (await Promise.all(apps.map(podsOf))).flat().flatMap((pod) => pod.status.podIP ?? []);
+  await kube(['delete', 'deployment', ...apps, '--ignore-not-found', '--wait=false']);
+  await kube(['delete', 'pods', '-l', `app in (${apps.join(',')})`, '--grace-period=1', '--ignore-not-found']);
+  await eventually('every address being released', 60_000, () => remains(held));
+  await kube(['delete', 'ips', 'sample-ips', 'default-ips', '--ignore-not-found', '--timeout=90s']);
+  return held.toSorted();
+}
