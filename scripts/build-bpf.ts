@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiles the datapath's programs to build/fast.bpf.o. The object is portable between kernels (CO-RE), so it is built
+// once and put into the agent's image.
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { buildFolder, cached, hashOf, root, run, say, StepFailed, step } from './steps.ts';
+
+const compiler = 'clang-14';
+const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-target', 'bpf'];
+
+/** Where Debian keeps asm/types.h, which clang does not look for when it compiles for bpf. */
+const architectures: Partial<Record<NodeJS.Architecture, string>> = {
+  x64: '/usr/include/x86_64-linux-gnu',
+  arm64: '/usr/include/aarch64-linux-gnu',
+};
+
+function headerFolder(): string {
+  const folder = architectures[process.arch];
+  if (folder === undefined) throw new StepFailed(`the programs are not built on ${process.arch}; x64 and arm64 are known`);
+  if (!existsSync(join(folder, 'asm/types.h'))) {
+    throw new StepFailed(`${folder}/asm/types.h is missing; run \`apt-get install linux-libc-dev\``);
+  }
+  if (!existsSync('/usr/include/bpf/bpf_helpers.h')) {
+    throw new StepFailed('/usr/include/bpf/bpf_helpers.h is missing; run `apt-get install libbpf-dev`');
+  }
+  return folder;
+}
+
+/** Compiles one program file; `defines` are NAME=VALUE. Throws StepFailed with the compiler's words, or with the cure
+ * where the compiler or a header is missing. */
+export async function compileBpf(source: string, output: string, defines: string[] = []): Promise<void> {
+  const include = headerFolder();
+  await mkdir(dirname(output), { recursive: true });
+  const words = [...flags, ...defines.map((define) => `-D${define}`), '-I', include, '-I', join(root, 'bpf')];
+  try {
+    await run(compiler, [...words, '-c', source, '-o', output]);
+  } catch (error) {
+    const missing = error instanceof StepFailed && error.message.includes('ENOENT');
+    throw missing ? new StepFailed(`${compiler} is missing; run \`apt-get install ${compiler}\``) : error;
+  }
+}
+
+/** Makes build/fast.bpf.o, unless it was made from the same sources with the same flags. */
+export async function buildBpf(): Promise<void> {
+  const output = join(buildFolder, 'fast.bpf.o');
+  const made = await cached(output, hashOf([join(root, 'bpf')], compiler, ...flags), () =>
+    step('compile bpf/fast.bpf.c', () => compileBpf(join(root, 'bpf/fast.bpf.c'), output)),
+  );
+  if (made === 'current') say('· bpf/fast.bpf.c is compiled already');
+}
+
+if (import.meta.main) {
+  try {
+    await buildBpf();
+  } catch (error) {
+    say(`fast: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}
