@@ -18,7 +18,11 @@ const stop = new AbortController();
 /** Types a line into a shell that has kubectl and the kubeconfig, and shows all that it prints. */
 async function type(line: string): Promise<void> {
   say(`\n$ ${line}`);
-  const env = { ...process.env, KUBECONFIG: kubeconfigPath, PATH: `${dirname(programPath('kubectl'))}:${process.env['PATH']}` };
+  const env = {
+    ...process.env,
+    KUBECONFIG: kubeconfigPath,
+    PATH: `${dirname(programPath('kubectl'))}:${process.env['PATH']}`,
+  };
   const child = spawn('/bin/sh', ['-c', line], { stdio: ['ignore', 'inherit', 'inherit'], env, signal: stop.signal });
   const code = await new Promise<number>((resolve, reject) => {
     child.on('error', reject);
@@ -31,7 +35,10 @@ async function startFromReleasedAddresses(): Promise<void> {
   headline('What an earlier run left is released first');
   const held = await promises.releaseQuickStart();
   if (held.length === 0) say('Nothing: no pod of the quick start was there.');
-  else say(`Deployments, pods and pools deleted; each agent reported its wires gone, so these are free: ${held.join(' ')}`);
+  else
+    say(
+      `Deployments, pods and pools deleted; each agent reported its wires gone, so these are free: ${held.join(' ')}`,
+    );
 }
 
 async function runReadme(): Promise<void> {

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole of Fast on the real cluster: the quick start, then what a night does to a cluster.
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { down, kubeconfigPath, kubectl, powerCut, powerOn, up } from './cluster.ts';
+import { eventually, installFast, kube, nodesReady, objects } from './fast.ts';
+import { programPath } from './paths.ts';
+import * as promises from './quick-start.ts';
+import type { RunningPod } from './quick-start.ts';
+import { quickStartBlocks } from './readme.ts';
+
+const say = (line: string): void => console.error(line);
+const minuteMs = 60_000;
+
+async function quickStart(): Promise<RunningPod[]> {
+  for (const block of quickStartBlocks()) {
+    if (block.kind === 'manifest') await kube(['create', '-f', '-'], block.yaml);
+    else if (block.lines[0] !== undefined) await kube(block.lines[0].split(' ').slice(1));
+  }
+  return promises.checkAddresses();
+}
+
+/** The nodes' agents or the controllers, by the label that their pods carry. */
+async function podsNamed(name: string): Promise<RunningPod[]> {
+  return objects<RunningPod>('pods', '-n', 'fast-system', '-l', `app.kubernetes.io/name=${name}`);
+}
+
+async function newPod(name: string, annotations: Record<string, string>, node?: string): Promise<void> {
+  const container = {
+    name: 'c',
+    image: 'busybox:latest',
+    imagePullPolicy: 'IfNotPresent',
+    command: ['sleep', '10000'],
+  };
+  const spec = {
+    containers: [container],
+    terminationGracePeriodSeconds: 1,
+    ...(node === undefined ? {} : { nodeName: node }),
+  };
+  await kube(
+    ['create', '-f', '-'],
+    JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, annotations }, spec }),
+  );
+}
+
+async function addressOf(name: string, limitMs = minuteMs): Promise<string> {
+  const { address } = await eventually(`pod ${name} running`, limitMs, async () => {
+    const pod = JSON.parse(await kube(['get', 'pod', name, '-o', 'json'])) as RunningPod;
+    if (pod.status.phase === 'Running' && pod.status.podIP !== undefined) return { address: pod.status.podIP };
+    return `it is ${pod.status.phase}`;
+  });
+  return address;
+}
+
+function pool(name: string, ips: string[], subnet = '10.244.0.1/32'): string {
+  return JSON.stringify({
+    apiVersion: 'sample.fast.io/v1alpha1',
+    kind: 'Ips',
+    metadata: { name },
+    spec: { subnet, ips },
+  });
+}
+
+beforeAll(async () => {
+  await down(say);
+  await up({ say });
+  await installFast(say);
+}, 5 * minuteMs);
+
+afterAll(() => down(say), minuteMs);
+
+describe('the quick start', () => {
+  it('gives the four pods the lowest addresses of their pools, spread over both workers', async () => {
+    const pods = await quickStart();
+    await promises.checkRecords(pods);
+    await promises.checkMaps(pods);
+  });
+
+  it('lets all four ping each other, none lost, as one hop', async () => {
+    const pairs = await promises.checkPings(await promises.checkAddresses());
+    expect(pairs).toEqual({ onOneNode: 4, across: 8 });
+  });
+});
+
+describe('a restart', () => {
+  it('of every agent loses no ping between running pods, and new pods wait, then start', async () => {
+    const [from, to] = (await promises.checkAddresses()).toSorted(
+      (a, b) => (a.spec.nodeName ?? '').localeCompare(b.spec.nodeName ?? '') || 0,
+    );
+    const other = (await promises.checkAddresses()).find((pod) => pod.spec.nodeName !== from?.spec.nodeName);
+    expect([from, to, other]).not.toContain(undefined);
+    const args = [
+      'exec',
+      from?.metadata.name ?? '',
+      '--',
+      'ping',
+      '-c',
+      '150',
+      '-i',
+      '0.1',
+      '-W',
+      '2',
+      other?.status.podIP ?? '',
+    ];
+    const env = { ...process.env, KUBECONFIG: kubeconfigPath };
+    const ping = spawn(programPath('kubectl'), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let printed = '';
+    ping.stdout.on('data', (chunk: Buffer) => {
+      printed += chunk.toString();
+    });
+    const ended = new Promise((resolve) => {
+      ping.on('close', resolve);
+    });
+    await kube(['delete', 'pods', '-n', 'fast-system', '-l', 'app.kubernetes.io/name=fast-agent', '--wait=false']);
+    await newPod('born-meanwhile', { 'fast.io/ips': 'sample-ips' }, from?.spec.nodeName);
+    await ended;
+    expect(printed).toContain('150 packets transmitted, 150 packets received, 0% packet loss');
+    expect(await addressOf('born-meanwhile')).toBe('10.244.10.2');
+    await kube(['delete', 'pod', 'born-meanwhile']);
+  });
+
+  it('of every controller leaves addresses as they were and goes on giving new ones', async () => {
+    await kube([
+      'delete',
+      'pods',
+      '-n',
+      'fast-system',
+      '-l',
+      'app.kubernetes.io/name=fast-controller-manager',
+      '--wait',
+    ]);
+    await newPod('after-the-controllers', { 'fast.io/ips': 'sample-ips' });
+    await addressOf('after-the-controllers');
+    await promises.checkAddresses();
+    await kube(['delete', 'pod', 'after-the-controllers']);
+  });
+
+  it('of a machine after a power cut gives its pods back to the network', async () => {
+    const before = await podsNamed('fast-agent');
+    expect(before).toHaveLength(3);
+    await powerCut('10-29-15-50');
+    await eventually('the node being missed', 2 * minuteMs, async () =>
+      (await nodesReady()) === true ? 'it is still Ready' : true,
+    );
+    await powerOn('10-29-15-50');
+    await eventually('the node being back', 2 * minuteMs, nodesReady);
+    await eventually('all four pods running', 2 * minuteMs, async () => {
+      try {
+        const pods = [...(await promises.podsOf('busybox')), ...(await promises.podsOf('busybox1'))];
+        const late = pods.filter((pod) => pod.status.phase !== 'Running');
+        if (late.length > 0 || pods.length !== 4) return `${late.length} of ${pods.length} are not running`;
+        await promises.checkPings(pods);
+        return true;
+      } catch (error) {
+        return String(error);
+      }
+    });
+  });
+});
+
+describe('bad input', () => {
+  it('of a pool is refused with the field, the value and the cure', async () => {
+    const refused: Array<[ips: string[], subnet: string, words: string]> = [
+      [
+        ['10.244.9.0-10.244.8.0'],
+        '10.244.0.1/32',
+        'spec.ips[0]: Invalid value: "10.244.9.0-10.244.8.0": "10.244.9.0-10.244.8.0" is reversed; write the lower address first',
+      ],
+      [
+        ['10.244.9'],
+        '10.244.0.1/32',
+        'spec.ips[0]: Invalid value: "10.244.9": "10.244.9" is no IPv4 address, range or CIDR',
+      ],
+      [
+        ['10.244.0.7', '10.244.1.7'],
+        '10.244.0.1/24',
+        'spec.ips: Invalid value: "10.244.1.7" is not inside the subnet 10.244.0.1/24',
+      ],
+    ];
+    for (const [ips, subnet, words] of refused) {
+      const answer = await kubectl(['create', '-f', '-'], pool('bad', ips, subnet));
+      expect(answer.code).toBe(1);
+      expect(answer.stderr).toContain(words);
+    }
+  });
+
+  it('an annotation that names no pool is told by an event, and the pod starts once the pool is there', async () => {
+    await newPod('early', { 'fast.io/ips': 'late-ips' });
+    await eventually('the event', minuteMs, async () => {
+      const events = await kube(['events', '--for', 'pod/early']);
+      return events.includes('late-ips') ? true : `the events are: ${events}`;
+    });
+    await kube(['create', '-f', '-'], pool('late-ips', ['10.244.91.5']));
+    expect(await addressOf('early')).toBe('10.244.91.5');
+  });
+
+  it('an exhausted pool is told with its numbers, and a freed address starts the pod that waits', async () => {
+    await newPod('waiting', { 'fast.io/ips': 'late-ips' });
+    await eventually('the event', minuteMs, async () => {
+      const events = await kube(['events', '--for', 'pod/waiting']);
+      return events.includes('late-ips is exhausted: 1 of 1 in use') ? true : `the events are: ${events}`;
+    });
+    const conditions = await kube([
+      'get',
+      'ips',
+      'late-ips',
+      '-o',
+      'jsonpath={.status.conditions[?(@.type=="Exhausted")].status}',
+    ]);
+    expect(conditions).toBe('True');
+    await kube(['delete', 'pod', 'early']);
+    expect(await addressOf('waiting')).toBe('10.244.91.5');
+    await kube(['delete', 'pod', 'waiting']);
+    await kube(['delete', 'ips', 'late-ips', '--timeout=60s']);
+  });
+});
+
+describe('rights', () => {
+  it('let nobody but the controller make or delete a record', async () => {
+    const spec = {
+      address: '10.244.10.77',
+      ips: 'sample-ips',
+      gateway: '10.244.0.1',
+      prefixLength: 32,
+      nodeName: '10-29-15-49',
+      nodeUID: 'u',
+      owner: { kind: 'Pod', namespace: 'default', name: 'thief', uid: 'u' },
+      state: 'Bound',
+      stateSince: '2026-01-01T00:00:00Z',
+    };
+    const record = {
+      apiVersion: 'sample.fast.io/v1alpha1',
+      kind: 'IpAllocation',
+      metadata: { name: spec.address },
+      spec,
+    };
+    const create = await kubectl(['create', '-f', '-'], JSON.stringify(record));
+    expect(create.stderr).toContain('IpAllocation 10.244.10.77 is written by fast-controller-manager alone');
+    const remove = await kubectl(['delete', 'ipallocation', '10.244.10.0']);
+    expect(remove.stderr).toContain('is written by fast-controller-manager alone');
+  });
+});
+
+describe('deleting the Deployments', () => {
+  it('leaves no record, no entry and no wire within 60 s', async () => {
+    const pods = [...(await promises.podsOf('busybox')), ...(await promises.podsOf('busybox1'))];
+    await kube(['delete', 'deployment', 'busybox', 'busybox1']);
+    const held = pods.flatMap((pod) => pod.status.podIP ?? []);
+    await eventually('nothing being left', minuteMs, () => promises.remains(held));
+    await kube(['delete', 'ips', 'sample-ips', 'default-ips', '--timeout=60s']);
+  });
+});
