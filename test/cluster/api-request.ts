@@ -68,6 +68,7 @@ export async function waitForApi(access: ApiAccess, limitMs: number, signal?: Ab
     },
     signal,
   ).catch((cause: unknown) => {
+    signal?.throwIfAborted();
     throw new Error(`${cause instanceof Error ? cause.message : String(cause)} (${last})`, { cause });
   });
 }

@@ -6,7 +6,7 @@ import type { ApiAccess } from './api-request.ts';
 import { apiRequest, listNodes, waitForApi } from './api-request.ts';
 import * as certificates from './certificates.ts';
 import { apiServiceAddress } from './daemons.ts';
-import { makeFolders, missingFolders, readKernelSettings } from './host-traces.ts';
+import { prepareHost } from './host-traces.ts';
 import { ensureImages } from './images.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { ensureKubernetes } from './kubernetes.ts';
@@ -46,7 +46,8 @@ async function createCertificates(
   await Promise.all(orders.map((order) => certificates.sign(pkiFolder, order, signal)));
 }
 
-async function startRelay(port: number): Promise<void> {
+/** Starts the host's end of the way to the API server. */
+export async function startRelay(port: number): Promise<void> {
   const relay = join(import.meta.dirname, 'relay.ts');
   const argv = [process.execPath, relay, 'outside', String(port), join(stateFolder, 'api.sock')];
   await startDetached('relay', argv, join(stateFolder, 'relay.log'));
@@ -87,9 +88,8 @@ export async function startCluster(machines: MachinePlan[], say: Say, signal?: A
   const names = machines.map((machine) => machine.name);
   const apiPort = await freePort();
   const access: ApiAccess = { pki: pkiFolder, port: apiPort };
-  const state = { machines, apiPort, madeFolders: missingFolders(), kernelSettings: readKernelSettings() };
-  writeState({ ...state, phase: 'starting' });
-  makeFolders(state.madeFolders);
+  writeState({ machines, apiPort, phase: 'starting' });
+  prepareHost();
   await step(say, 'certificates signed', () => createCertificates(machines, controlPlane, signal));
   writeKubeconfig(kubeconfigPath, pkiFolder, 'admin', `https://127.0.0.1:${apiPort}`);
   for (const machine of machines) layOutMachine(machine, controlPlane);
@@ -105,5 +105,5 @@ export async function startCluster(machines: MachinePlan[], say: Say, signal?: A
   await step(say, 'Nodes registered', () => waitForNodes(access, machines, signal));
   await finish(access, controlPlane);
   signal?.throwIfAborted();
-  writeState({ ...state, phase: 'up' });
+  writeState({ machines, apiPort, phase: 'up' });
 }

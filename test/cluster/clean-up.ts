@@ -2,10 +2,9 @@
 // Removes everything that a cluster is or was, also after a command that was killed at any point: it asks the kernel
 // and the disk what there is, and needs no record to be complete.
 import { rmSync } from 'node:fs';
-import { removeControlGroups, removeFolders, restoreKernelSettings } from './host-traces.ts';
+import { removeControlGroups, restoreHost } from './host-traces.ts';
 import { endProcesses, markedProcesses } from './marked-processes.ts';
 import { stateFolder } from './paths.ts';
-import { readState } from './state.ts';
 
 /** Ends the machines first: the kernel then ends all that runs in them, containers included. */
 async function endAllProcesses(): Promise<void> {
@@ -19,13 +18,9 @@ async function endAllProcesses(): Promise<void> {
 }
 
 export async function sweep(): Promise<void> {
-  const state = readState();
   await endAllProcesses();
   await removeControlGroups();
-  if (state !== undefined) {
-    restoreKernelSettings(state.kernelSettings);
-    removeFolders(state.madeFolders);
-  }
+  restoreHost();
   // Mounts went with the machines' mount namespaces, links with their network namespaces.
   rmSync(stateFolder, { recursive: true, force: true });
 }

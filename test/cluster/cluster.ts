@@ -3,7 +3,7 @@
 import { cpSync, existsSync, rmSync } from 'node:fs';
 import { apiHealth, listNodes } from './api-request.ts';
 import type { ApiAccess } from './api-request.ts';
-import { startCluster } from './bring-up.ts';
+import { startCluster, startRelay } from './bring-up.ts';
 import { sweep } from './clean-up.ts';
 import { firstProcess, markedProcesses } from './marked-processes.ts';
 import { loadArchive } from './load-image.ts';
@@ -16,7 +16,7 @@ import { step } from './progress.ts';
 import type { RunOptions, RunResult } from './run.ts';
 import { run, waitFor } from './run.ts';
 import type { ClusterState, MachinePlan } from './state.ts';
-import { planMachines, readState } from './state.ts';
+import { controlPlaneName, planMachines, readState } from './state.ts';
 
 export const kubeconfigPath = paths.kubeconfigPath;
 
@@ -75,13 +75,17 @@ export async function status(): Promise<ClusterStatus> {
   return { state: 'up', api, kubeconfig, machines: view };
 }
 
-/** Whether a cluster is there that `up` can leave as it is. */
+/** Checks that a cluster is there that `up` can leave as it is; mends the host's end of the relay. */
 async function checkRunning(state: ClusterState, workers: number | undefined, say: Say): Promise<void> {
   if (workers !== undefined && workers !== state.machines.length - 1) {
     throw new Error(
       `the cluster is up with ${state.machines.length - 1} workers; end it with "down" to have ${workers}`,
     );
   }
+  if (!markedProcesses().some((one) => one.machine === 'relay')) await startRelay(state.apiPort);
+  const reach = async (): Promise<true | undefined> => ((await status()).api === 'ready' ? true : undefined);
+  const isMasterOn = firstProcess(controlPlaneName) !== undefined;
+  if (isMasterOn) await waitFor('the API server', 30_000, reach).catch(() => undefined);
   const now = await status();
   const off = now.machines.filter((one) => one.power === 'off').map((one) => one.name);
   const notes = off.length === 0 ? '' : `; switched off: ${off.join(', ')} ("power-on NODE" brings one back)`;
@@ -105,8 +109,10 @@ export async function up(options: UpOptions = {}): Promise<void> {
     try {
       await startCluster(plan, say, signal);
     } catch (cause) {
-      keepLogs();
+      const isAborted = signal?.aborted === true;
+      if (!isAborted) keepLogs();
       await sweep();
+      if (isAborted) throw signal.reason;
       const note = existsSync(paths.failureFolder) ? `\nThe logs are in ${paths.failureFolder}.` : '';
       throw new Error(`${cause instanceof Error ? cause.message : String(cause)}${note}`, { cause });
     }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the cluster changes on the host itself, and how it is undone: folders to mount on, kernel settings that kubelets
-// set for the whole machine, control groups. Each is written down before it is changed.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+// set for the whole machine, control groups. Folders and settings are written down before they are changed, in one file
+// for all clusters on this host (each FAST_CACHE can have one): the first finds the host untouched, the last restores it.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isOtherClusterThere } from './marked-processes.ts';
 import { cgroupName } from './paths.ts';
 
 /** A machine's disks: the name of the folder that lasts, and where the machine has it. */
@@ -26,42 +29,54 @@ const settingsOfKubelet = [
   'kernel/keys/root_maxbytes',
 ];
 
-/** The folders that `makeFolders` would make, parents first. */
-export function missingFolders(): string[] {
+interface HostTraces {
+  /** Folders that did not exist before. */
+  madeFolders: string[];
+  /** Settings as they were before: path under /proc/sys to value. */
+  kernelSettings: Record<string, string>;
+}
+
+const tracesFile = '/run/fast-cluster-host.json';
+
+function missingFolders(): string[] {
   const missing = new Set<string>();
-  for (const target of [...Object.values(disks), '/sys/fs/bpf']) {
-    const chain: string[] = [];
-    for (let path = target; !existsSync(path); path = dirname(path)) chain.unshift(path);
-    for (const path of chain) missing.add(path);
+  for (const target of Object.values(disks)) {
+    for (let path = target; !existsSync(path); path = dirname(path)) missing.add(path);
   }
   return [...missing].sort();
 }
 
-export function makeFolders(folders: readonly string[]): void {
-  for (const folder of folders) mkdirSync(folder, { recursive: true, mode: 0o755 });
-}
-
-/** Removes folders that `makeFolders` made, unless someone has put something into one since. */
-export function removeFolders(folders: readonly string[]): void {
-  for (const folder of [...folders].sort().reverse()) {
-    try {
-      rmdirSync(folder);
-    } catch {
-      // Not empty, so no longer only ours, or gone already.
-    }
-  }
-}
-
-export function readKernelSettings(): Record<string, string> {
+function readKernelSettings(): Record<string, string> {
   const present = settingsOfKubelet.filter((name) => existsSync(join('/proc/sys', name)));
   return Object.fromEntries(present.map((name) => [name, readFileSync(join('/proc/sys', name), 'utf8').trim()]));
 }
 
-export function restoreKernelSettings(settings: Record<string, string>): void {
-  for (const [name, value] of Object.entries(settings)) {
+/** Makes the folders that machines mount their disks on, after it has written down what the host was like. */
+export function prepareHost(): void {
+  if (!existsSync(tracesFile)) {
+    const traces: HostTraces = { madeFolders: missingFolders(), kernelSettings: readKernelSettings() };
+    writeFileSync(`${tracesFile}.new`, JSON.stringify(traces), { mode: 0o600 });
+    renameSync(`${tracesFile}.new`, tracesFile);
+  }
+  for (const folder of Object.values(disks)) mkdirSync(folder, { recursive: true, mode: 0o755 });
+}
+
+/** Makes the host what it was before the first cluster, unless another still stands on it. */
+export function restoreHost(): void {
+  if (!existsSync(tracesFile) || isOtherClusterThere()) return;
+  const traces = JSON.parse(readFileSync(tracesFile, 'utf8')) as HostTraces;
+  for (const [name, value] of Object.entries(traces.kernelSettings)) {
     const path = join('/proc/sys', name);
     if (readFileSync(path, 'utf8').trim() !== value) writeFileSync(path, value);
   }
+  for (const folder of [...traces.madeFolders].sort().reverse()) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      // Someone has put something into it since, so it is no longer only ours; or it is gone already.
+    }
+  }
+  rmSync(tracesFile);
 }
 
 function removeGroupTree(group: string): void {

@@ -4,7 +4,8 @@
 import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { removeUnfinished } from './lock.ts';
 import { binFolder, kubernetesFolder, kubernetesVersion } from './paths.ts';
 import type { Say } from './progress.ts';
 import { step } from './progress.ts';
@@ -116,7 +117,7 @@ function linkPrograms(target: string): void {
   for (const name of programs) {
     const fresh = join(binFolder, `.${name}.${process.pid}`);
     rmSync(fresh, { force: true });
-    symlinkSync(target, fresh);
+    symlinkSync(join('..', basename(target)), fresh);
     renameSync(fresh, join(binFolder, name));
   }
 }
@@ -125,6 +126,7 @@ function linkPrograms(target: string): void {
 export async function ensureKubernetes(say: Say, signal?: AbortSignal): Promise<void> {
   const target = hyperkubePath();
   mkdirSync(kubernetesFolder, { recursive: true });
+  removeUnfinished(kubernetesFolder, /^hyperkube-[0-9a-f]+\.(\d+)$/);
   if (!existsSync(target)) {
     await build(target, say, signal);
     removeOthers(target);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One command changes the cluster at a time. The lock names its holder by number and start time, so that a lock whose
 // holder was killed is simply taken over.
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isRunning, startTicksOf } from './marked-processes.ts';
 import { cacheFolder, lockFile } from './paths.ts';
 
@@ -20,9 +21,18 @@ export function lockHolder(): LockHolder | undefined {
   }
 }
 
+/** Removes files that a killed process was about to finish: their names end in its number. */
+export function removeUnfinished(folder: string, pattern: RegExp): void {
+  for (const name of readdirSync(folder)) {
+    const pid = Number(pattern.exec(name)?.[1] ?? process.pid);
+    if (startTicksOf(pid) === undefined) rmSync(join(folder, name), { force: true });
+  }
+}
+
 /** Takes the lock or says who holds it. A link is atomic and never shows a half-written file. */
 function tryLock(command: string): LockHolder | undefined {
   mkdirSync(cacheFolder, { recursive: true });
+  removeUnfinished(cacheFolder, /^cluster\.lock\.(\d+)$/);
   const mine = `${lockFile}.${process.pid}`;
   const me: LockHolder = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '', command };
   writeFileSync(mine, JSON.stringify(me));

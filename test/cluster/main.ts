@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cluster's command line.
 import { spawnSync } from 'node:child_process';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import * as cluster from './cluster.ts';
 import { insideMachine } from './machine.ts';
 import { markedEnvironment } from './run.ts';
@@ -10,6 +11,8 @@ import { binFolder, kubernetesVersion } from './paths.ts';
 import { controlPlaneName } from './state.ts';
 
 const say = (line: string): void => console.log(line);
+
+let stoppedCode: number | undefined;
 
 const farewell = `
 The cluster is yours:
@@ -19,15 +22,21 @@ The cluster is yours:
 Nodes stay NotReady until a pod network is installed. "npm run cluster -- shell NODE" opens a shell on a machine,
 "npm run cluster -- down" ends it all.`;
 
-async function up(options: { nodes?: string }): Promise<void> {
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+async function up(options: { nodes?: number }): Promise<void> {
   const abort = new AbortController();
-  const stop = (name: string): void => {
+  const stop = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void => {
     say(`${name}: cleaning up`);
+    stoppedCode = 128 + constants.signals[name]; // As shells count.
     abort.abort(new Error(`stopped by ${name}`));
   };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop(name));
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop(name));
   const startMs = Date.now();
-  const workers = options.nodes === undefined ? {} : { workers: Number(options.nodes) };
+  const workers = options.nodes === undefined ? {} : { workers: options.nodes };
   await cluster.up({ ...workers, say, signal: abort.signal });
   say(`${((Date.now() - startMs) / 1000).toFixed(1).padStart(7)} s  in all`);
   say(farewell);
@@ -82,7 +91,7 @@ const program = new Command('cluster').description(
 program
   .command('up')
   .description('start the cluster: york-master and the workers')
-  .option('--nodes <n>', 'how many workers, 1 to 20 (default: 2)')
+  .option('--nodes <n>', 'how many workers, 1 to 20 (default: 2)', wholeNumber)
   .action(up);
 program
   .command('down')
@@ -113,5 +122,5 @@ try {
   await program.parseAsync();
 } catch (cause) {
   console.error(`cluster: ${cause instanceof Error ? cause.message : String(cause)}`);
-  process.exitCode = 1;
+  process.exitCode = stoppedCode ?? 1;
 }

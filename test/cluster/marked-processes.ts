@@ -56,6 +56,14 @@ export function markedProcesses(): MarkedProcess[] {
     .filter((found) => found !== undefined);
 }
 
+/** Whether a cluster with another state folder runs on this host: what both stand on must then stay. */
+export function isOtherClusterThere(): boolean {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => readOrEmpty(`/proc/${name}/environ`).split('\0'))
+    .some((entry) => entry.startsWith(`${markerName}=`) && entry !== `${markerName}=${markerValue}`);
+}
+
 export function isRunning(one: { pid: number; startTicks: string }): boolean {
   const now = stateAndStart(one.pid);
   return now !== undefined && now.startTicks === one.startTicks && now.state !== 'Z' && now.state !== 'X';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must be remembered of a cluster between two commands: its plan, and what of the host it changed. Which machines
-// are on is not written down: the kernel knows.
+// What must be remembered of a cluster between two commands: its plan. Which machines are on is not written down: the
+// kernel knows.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { stateFile, stateFolder } from './paths.ts';
 
@@ -16,10 +16,6 @@ export interface ClusterState {
   apiPort: number;
   /** `starting` until `up` has come to its end: what is left of a killed `up` can be told from a cluster. */
   phase: 'starting' | 'up';
-  /** Folders that did not exist on the host before, in the order they were made. */
-  madeFolders: string[];
-  /** Kernel settings that kubelets overwrite for the whole host, as they were before: path under /proc/sys to value. */
-  kernelSettings: Record<string, string>;
 }
 
 export const controlPlaneName = 'york-master';
