@@ -41,7 +41,8 @@ export function parseRequest(text: string): ParsedRequest {
     return refuse(errorCode.cannotDecode, `the request is not JSON (${reason}): ${JSON.stringify(text.slice(0, 80))}`);
   }
   const problem = explain(validateRequest, value, expected);
-  if (problem !== undefined) return refuse(errorCode.protocol, `the request is not one of protocol ${protocolVersion}: ${problem}`);
+  if (problem !== undefined)
+    return refuse(errorCode.protocol, `the request is not one of protocol ${protocolVersion}: ${problem}`);
   return { request: value as AgentRequest };
 }
 

@@ -39,7 +39,7 @@ const validAttachments = {
 
 /** `then` where the command is one of `commands`. */
 const forCommands = (commands: readonly string[], then: object): object => ({
-  if: { properties: { command: { enum: commands } } },
+  if: { required: ['command'], properties: { command: { enum: commands } } },
   // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
   then,
 });
@@ -105,7 +105,7 @@ export const responseSchema = {
   type: 'object',
   required: ['ok'],
   properties: { ok: { type: 'boolean' } },
-  if: { properties: { ok: { const: true } } },
+  if: { required: ['ok'], properties: { ok: { const: true } } },
   // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
   then: success,
   else: failure,

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The executable around fast-cni's TypeScript. It only lends six functions (`host`, see src/cni/host.ts) and decides
+// nothing; a fault in the script still ends in a CNI error on stdout, because that is all that a runtime reads.
+mod exchange;
+
+use exchange::{Failure, read_text, request};
+use rquickjs::{CatchResultExt, Context, Ctx, Function, Module, Object, Result, Runtime};
+use std::cell::Cell;
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Written by the `compile` program beside this one.
+static BYTECODE: &[u8] = include_bytes!(env!("FAST_CNI_BYTECODE"));
+
+/// `{text}` or `{problem, message}`, as src/cni/host.ts declares it.
+fn outcome<'js>(c: &Ctx<'js>, result: std::result::Result<String, Failure>) -> Result<Object<'js>> {
+    let object = Object::new(c.clone())?;
+    match result {
+        Ok(text) => object.set("text", text)?,
+        Err(failure) => {
+            object.set("problem", failure.problem)?;
+            object.set("message", failure.message)?;
+        }
+    }
+    Ok(object)
+}
+
+fn read_stdin(c: Ctx<'_>) -> Result<Object<'_>> {
+    // A person at a terminal must not be made to type an end of file.
+    let input = if stdin().is_terminal() {
+        Ok(String::new())
+    } else {
+        read_text(stdin().lock())
+    };
+    outcome(&c, input)
+}
+
+fn unix_request<'js>(c: Ctx<'js>, path: String, body: String, timeout_ms: f64) -> Result<Object<'js>> {
+    outcome(&c, request(path, body, Duration::from_millis(timeout_ms as u64)))
+}
+
+/// A closed stdout leaves nobody to tell; the exit code still says it.
+fn print(text: String, exit_code: &Cell<u8>) {
+    let mut out = stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        exit_code.set(1);
+    }
+}
+
+fn lend_host(c: &Ctx<'_>, exit_code: &Rc<Cell<u8>>) -> Result<()> {
+    let host = Object::new(c.clone())?;
+    host.set(
+        "env",
+        Function::new(c.clone(), |name: String| std::env::var(name).ok())?,
+    )?;
+    host.set("stdin", Function::new(c.clone(), read_stdin)?)?;
+    host.set("unixRequest", Function::new(c.clone(), unix_request)?)?;
+    host.set(
+        "printError",
+        Function::new(c.clone(), |text: String| drop(stderr().write_all(text.as_bytes())))?,
+    )?;
+    let code = exit_code.clone();
+    host.set(
+        "print",
+        Function::new(c.clone(), move |text: String| print(text, &code))?,
+    )?;
+    let code = exit_code.clone();
+    host.set("exitCode", Function::new(c.clone(), move |value: u8| code.set(value))?)?;
+    c.globals().set("host", host)
+}
+
+fn run(exit_code: &Rc<Cell<u8>>) -> std::result::Result<(), String> {
+    let context = Runtime::new()
+        .and_then(|runtime| Context::full(&runtime))
+        .map_err(|error| error.to_string())?;
+    context.with(|c| {
+        lend_host(&c, exit_code).catch(&c).map_err(|error| error.to_string())?;
+        // SAFETY: the bytes were written at build time by this version of QuickJS and lie inside the executable.
+        let module = unsafe { Module::load(c.clone(), BYTECODE) }
+            .catch(&c)
+            .map_err(|error| error.to_string())?;
+        let (_module, done) = module.eval().catch(&c).map_err(|error| error.to_string())?;
+        done.finish::<()>().catch(&c).map_err(|error| error.to_string())
+    })
+}
+
+fn main() -> ExitCode {
+    let exit_code = Rc::new(Cell::new(0));
+    if let Err(fault) = run(&exit_code) {
+        let fault: String = fault
+            .chars()
+            .map(|c| {
+                if c.is_control() || c == '"' || c == '\\' {
+                    ' '
+                } else {
+                    c
+                }
+            })
+            .collect();
+        print(
+            format!(
+                "{{\"cniVersion\":\"1.0.0\",\"code\":101,\"msg\":\"fault in fast-cni; please report it: {fault}\"}}\n"
+            ),
+            &exit_code,
+        );
+        exit_code.set(1);
+    }
+    ExitCode::from(exit_code.get())
+}
