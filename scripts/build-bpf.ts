@@ -17,7 +17,8 @@ const architectures: Partial<Record<NodeJS.Architecture, string>> = {
 
 function headerFolder(): string {
   const folder = architectures[process.arch];
-  if (folder === undefined) throw new StepFailed(`the programs are not built on ${process.arch}; x64 and arm64 are known`);
+  if (folder === undefined)
+    throw new StepFailed(`the programs are not built on ${process.arch}; x64 and arm64 are known`);
   if (!existsSync(join(folder, 'asm/types.h'))) {
     throw new StepFailed(`${folder}/asm/types.h is missing; run \`apt-get install linux-libc-dev\``);
   }

@@ -47,7 +47,9 @@ function structsOf(headers: CHeaders): string {
 }
 
 function moduleOf(headers: CHeaders): string {
-  const constants = headers.constants.filter(({ name }) => /^(LOCAL_POD|LOCAL_DEV|TUNNEL)_/.test(name) && !name.endsWith('_MAX'));
+  const constants = headers.constants.filter(
+    ({ name }) => /^(LOCAL_POD|LOCAL_DEV|TUNNEL)_/.test(name) && !name.endsWith('_MAX'),
+  );
   const version = headers.constants.find(({ name }) => name === 'LAYOUT_VERSION');
   if (version === undefined) throw new Error('bpf/layout.h does not define LAYOUT_VERSION');
   return `// SPDX-License-Identifier: Apache-2.0
