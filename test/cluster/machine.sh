@@ -64,10 +64,10 @@ mount_cgroups() { # $1: the hierarchies as findmnt listed them before /sys was h
 
 hierarchies=$(findmnt -rn -t cgroup,cgroup2 -o TARGET,FSTYPE,FS-OPTIONS)
 hostname "$name"
-mount -t proc proc /proc
+mount -n -t proc proc /proc # -n: libmount would leave a folder in the /run of the host.
 # Copies of the host's mounts would keep its network namespaces and maps alive: they go before they are covered.
-for mountpoint in $(findmnt -rn -o TARGET | grep -E '^/run/' | tac); do umount -l "$mountpoint" || true; done
-mount -t tmpfs -o mode=755 tmpfs /run
+for mountpoint in $(findmnt -rn -o TARGET | grep -E '^/run/' | tac); do umount -n -l "$mountpoint" || true; done
+mount -n -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock /run/containerd
 umount -R -l /sys
 mount -t sysfs sysfs /sys # A sysfs shows the network devices of the namespace that it was mounted in.
