@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What fast-cni accepts on stdin, and how it says what it does not.
+import { describe, expect, it } from 'vitest';
+import { call, configuration, errorOf, podVariables } from './cni-fake-host.ts';
+import type { Outcome } from './cni-fake-host.ts';
+
+function add(stdin: string): Outcome {
+  return call({ variables: { ...podVariables, CNI_COMMAND: 'ADD' }, stdin });
+}
+const addWith = (more: Record<string, unknown>): Outcome => add(JSON.stringify(configuration(more)));
+
+describe('the network configuration', () => {
+  it.each(['', '{', 'name: fast', '{"cniVersion":'])('answers code 6 to %j, which is not JSON', (stdin) => {
+    const outcome = add(stdin);
+    expect(outcome.exitCode).toBe(1);
+    expect(errorOf(outcome)).toMatchObject({ cniVersion: '1.1.0', code: 6 });
+  });
+
+  it.each([
+    [{ soket: '/run/x' }, 'the field "soket" is not known (its value is "/run/x")'],
+    [{ ipam: { type: 'host-local' } }, 'the field "ipam" is not known (its value is {"type":"host-local"})'],
+    [{ socket: 'run/x' }, 'the field "socket" is "run/x" but must be the absolute path'],
+    [{ socket: `/${'x'.repeat(107)}` }, "but must be the absolute path of the agent's socket, at most 107 bytes"],
+    [{ timeoutSeconds: 0 }, 'the field "timeoutSeconds" is 0 but must be a whole number of seconds from 1 to 600'],
+    [{ timeoutSeconds: 1.5 }, 'the field "timeoutSeconds" is 1.5 but'],
+    [{ timeoutSeconds: '5' }, 'the field "timeoutSeconds" is "5" but'],
+    [{ name: '' }, 'the field "name" is "" but must be the name of the network'],
+    [{ name: undefined }, 'the field "name" is missing; it is the name of the network'],
+    [{ cniVersion: undefined }, 'the field "cniVersion" is missing'],
+    [{ prevResult: {} }, 'ADD got a "prevResult"'],
+  ])('answers code 7 to %j and names the field', (more, sentence) => {
+    const outcome = addWith(more);
+    expect(outcome.exitCode).toBe(1);
+    expect(errorOf(outcome).code).toBe(7);
+    expect(errorOf(outcome).msg).toContain(sentence);
+    expect(outcome.requests).toEqual([]);
+  });
+
+  it.each(['null', '[]', '"fast"', '7'])('answers code 7 to %s, which is JSON but no object', (stdin) => {
+    expect(errorOf(add(stdin)).code).toBe(7);
+  });
+
+  it.each(['0.2.0', '0.3.0', '1.2.0', '', 'new'])('answers code 1 to the version %j', (cniVersion) => {
+    const error = errorOf(addWith({ cniVersion }));
+    expect(error).toMatchObject({ cniVersion: '1.1.0', code: 1 });
+    expect(error.msg).toContain(`cniVersion is "${cniVersion}", fast-cni serves 0.3.1, 0.4.0, 1.0.0, 1.1.0`);
+  });
+
+  it('takes what runtimes add', () => {
+    const added = { runtimeConfig: { portMappings: [] }, capabilities: { portMappings: true }, args: {} };
+    expect(addWith({ ...added, 'cni.dev/attachments': [], 'cni.dev/later': 1 }).exitCode).toBe(0);
+  });
+
+  it('asks the socket and waits the time that the configuration says', () => {
+    const [request] = addWith({ socket: '/run/x.sock', timeoutSeconds: 10 }).requests;
+    expect(request).toMatchObject({ path: '/run/x.sock', timeoutMs: 10_000 });
+    expect(request?.body.deadlineMs).toBe(9000);
+  });
+
+  it('asks /run/fast/agent.sock for 55 s by default, and gives the agent a second less', () => {
+    const [request] = addWith({}).requests;
+    expect(request).toMatchObject({ path: '/run/fast/agent.sock', timeoutMs: 55_000 });
+    expect(request?.body.deadlineMs).toBe(54_000);
+  });
+
+  it('hands the former result on with CHECK', () => {
+    const prevResult = { interfaces: [{ name: 'eth0', sandbox: '/n' }], ips: [{ address: '10.244.10.0/32' }] };
+    const stdin = JSON.stringify(configuration({ prevResult }));
+    const outcome = call({ variables: { ...podVariables, CNI_COMMAND: 'CHECK' }, stdin });
+    expect(outcome.requests[0]?.body.prevResult).toEqual(prevResult);
+  });
+
+  it('needs the former result for CHECK, and the list of attachments for GC', () => {
+    for (const command of ['CHECK', 'GC']) {
+      const outcome = call({ variables: { ...podVariables, CNI_COMMAND: command } });
+      expect(errorOf(outcome)).toMatchObject({ code: 7 });
+      expect(errorOf(outcome).msg).toContain(command === 'GC' ? 'cni.dev/valid-attachments' : 'prevResult');
+    }
+  });
+
+  it('hands the list of attachments on with GC', () => {
+    const stdin = JSON.stringify(
+      configuration({ 'cni.dev/valid-attachments': [{ containerID: 'c1', ifname: 'eth0' }] }),
+    );
+    const outcome = call({ variables: { CNI_COMMAND: 'GC' }, stdin });
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(outcome.requests[0]?.body.validAttachments).toEqual([{ containerId: 'c1', ifName: 'eth0' }]);
+  });
+});

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host for src/cni that lives in memory: what a runtime sets, what the agent would answer, and what came of it.
+import type { Host, HostOutcome } from '../../src/cni/host.ts';
+import { run } from '../../src/cni/run.ts';
+import type { AgentRequest, Attachment } from '../../src/protocol/messages.ts';
+
+export const attachment: Attachment = {
+  address: '10.244.10.0',
+  prefixLength: 32,
+  gateway: '10.244.0.1',
+  hostInterface: 'fast0123456789',
+  hostMac: '02:fa:57:00:00:01',
+  podInterface: 'eth0',
+  podMac: '02:fa:57:0a:f4:0a',
+  mtu: 1450,
+  sandbox: '/run/netns/pod',
+  routes: [{ destination: '10.244.0.1/32' }, { destination: '0.0.0.0/0', gateway: '10.244.0.1' }],
+};
+
+export const podArguments =
+  'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=busybox;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u-1';
+
+/** The variables that containerd sets for ADD. */
+export const podVariables: Record<string, string> = {
+  CNI_CONTAINERID: 'c1',
+  CNI_NETNS: '/run/netns/pod',
+  CNI_IFNAME: 'eth0',
+  CNI_ARGS: podArguments,
+  CNI_PATH: '/opt/cni/bin',
+};
+
+export function configuration(more: Record<string, unknown> = {}): Record<string, unknown> {
+  return { cniVersion: '1.1.0', name: 'fast', type: 'fast-cni', ...more };
+}
+
+export interface Call {
+  variables: Record<string, string>;
+  stdin?: string;
+  /** What the socket yields; by default success, with a result for ADD. */
+  answer?: HostOutcome;
+}
+
+export interface Outcome {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+  requests: { path: string; body: AgentRequest; timeoutMs: number }[];
+}
+
+/** Runs fast-cni once in memory. */
+export function call({ variables, stdin, answer }: Call): Outcome {
+  const outcome: Outcome = { exitCode: 0, stdout: '', stderr: '', requests: [] };
+  const result = variables['CNI_COMMAND'] === 'ADD' ? { result: attachment } : {};
+  const host: Host = {
+    env: (name) => variables[name],
+    stdin: () => ({ text: stdin ?? JSON.stringify(configuration()) }),
+    print: (text) => {
+      outcome.stdout += text;
+    },
+    printError: (text) => {
+      outcome.stderr += text;
+    },
+    exitCode: (code) => {
+      outcome.exitCode = code;
+    },
+    unixRequest: (path, body, timeoutMs) => {
+      outcome.requests.push({ path, body: JSON.parse(body) as AgentRequest, timeoutMs });
+      return answer ?? { text: JSON.stringify({ ok: true, ...result }) };
+    },
+  };
+  run(host);
+  return outcome;
+}
+
+/** What a runtime reads of a failure. */
+export function errorOf(outcome: Outcome): { cniVersion: string; code: number; msg: string; details?: string } {
+  return JSON.parse(outcome.stdout) as { cniVersion: string; code: number; msg: string; details?: string };
+}
