@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which address is whose, as far as this process knows. The book never calls the API and is never an authority: the
+// create of a record named by its address is the lock. The book only keeps us from asking for what is surely taken,
+// and from giving one pod two addresses while the watch has not shown the first.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
+import { FreeAddresses } from '../ip/free-addresses.ts';
+import { RangeSet } from '../ip/range-set.ts';
+import type { Pool } from './pool.ts';
+import { RecordIndex } from './record-index.ts';
+
+/** How full a pool is, in addresses. `bound` counts Bound and Releasing; `outOfRange` is a part of the others. */
+export interface PoolCounts {
+  readonly total: number;
+  readonly bound: number;
+  readonly cooling: number;
+  readonly reserved: number;
+  readonly free: number;
+  readonly outOfRange: number;
+}
+
+interface PoolEntry {
+  readonly pool: Pool;
+  /** What the pool can give out: declared, less every gateway and node address. */
+  readonly usable: RangeSet;
+  readonly free: FreeAddresses;
+}
+
+/** A record that a write or live read of ours has shown before the watch did. */
+interface Ahead {
+  readonly record: IpAllocation;
+  readonly sinceMs: number;
+}
+
+export class AddressBook {
+  readonly #pools = new Map<string, PoolEntry>();
+  /** The newest known record of each address. */
+  readonly #records = new RecordIndex();
+  /** Addresses whose record the watch shows now, with that record's uid. */
+  readonly #shown = new Map<string, string>();
+  readonly #ahead = new Map<string, Ahead>();
+  /** Owner uid → the address that is being created for it, or whose create ended without a clear answer. */
+  readonly #promised = new Map<string, { readonly address: Address; readonly pool: string }>();
+  readonly #promisedAddresses = new Set<Address>();
+  #nodeAddresses = RangeSet.empty;
+
+  /** A pool that is new or was edited. */
+  setPool(pool: Pool): void {
+    const before = this.#pools.get(pool.name);
+    this.#pools.set(pool.name, this.#entry(pool));
+    if (before?.pool.gateway.address !== pool.gateway.address) this.#rebuildOthers(pool.name);
+  }
+
+  removePool(name: string): void {
+    if (this.#pools.delete(name)) this.#rebuildOthers(name);
+  }
+
+  /** The addresses that the nodes have of their own; they are never given out. */
+  setNodeAddresses(addresses: RangeSet): void {
+    this.#nodeAddresses = addresses;
+    this.#rebuildOthers('');
+  }
+
+  pool(name: string): Pool | undefined {
+    return this.#pools.get(name)?.pool;
+  }
+
+  pools(): Pool[] {
+    return [...this.#pools.values()].map((entry) => entry.pool);
+  }
+
+  record(address: string): IpAllocation | undefined {
+    return this.#records.get(address);
+  }
+
+  records(): IpAllocation[] {
+    return [...this.#records.addresses()].flatMap((address) => this.#records.get(address) ?? []);
+  }
+
+  byOwner(uid: string): IpAllocation[] {
+    return this.#records.by('owner', uid);
+  }
+
+  byNode(nodeName: string): IpAllocation[] {
+    return this.#records.by('node', nodeName);
+  }
+
+  byPool(pool: string): IpAllocation[] {
+    return this.#records.by('pool', pool);
+  }
+
+  /** The watch shows this record, new or changed. */
+  observe(record: IpAllocation): void {
+    const { name, uid = '' } = record.metadata;
+    this.#shown.set(name, uid);
+    const ahead = this.#ahead.get(name);
+    if (ahead !== undefined && ahead.record.metadata.uid !== uid) return;
+    this.#ahead.delete(name);
+    this.#records.set(record);
+    this.#refresh(parseAddress(name));
+  }
+
+  /** The watch shows that this record is gone. Answers with the pools that have a free address more. */
+  forget(record: IpAllocation): string[] {
+    const { name, uid } = record.metadata;
+    if (this.#shown.get(name) !== uid) return [];
+    this.#shown.delete(name);
+    const ahead = this.#ahead.get(name);
+    if (ahead !== undefined && ahead.record.metadata.uid !== uid) return [];
+    return this.#drop(name);
+  }
+
+  /** A create or live read of ours shows this record; the watch will follow. */
+  observeAhead(record: IpAllocation, nowMs: number): void {
+    const { name, uid } = record.metadata;
+    if (this.#shown.get(name) !== uid) this.#ahead.set(name, { record, sinceMs: nowMs });
+    this.#records.set(record);
+    this.#refresh(parseAddress(name));
+  }
+
+  /** Records that the watch should have shown by now and has not. Ask the API server, then call `recant`. */
+  overdue(nowMs: number, patienceMs: number): IpAllocation[] {
+    return [...this.#ahead.values()].filter((each) => nowMs - each.sinceMs >= patienceMs).map((each) => each.record);
+  }
+
+  /** A live read shows that a record seen ahead of the watch is gone. Answers as `forget` does. */
+  recant(record: IpAllocation): string[] {
+    const { name, uid } = record.metadata;
+    if (this.#ahead.get(name)?.record.metadata.uid !== uid) return [];
+    this.#ahead.delete(name);
+    return this.#shown.has(name) ? [] : this.#drop(name);
+  }
+
+  /** The lowest free address of the pool, kept for the owner until `withdraw`; for the same owner the same again. */
+  promise(poolName: string, ownerUid: string): Address | undefined {
+    const before = this.#promised.get(ownerUid);
+    if (before?.pool === poolName) return before.address;
+    this.withdraw(ownerUid);
+    const address = this.#pools.get(poolName)?.free.lowest();
+    if (address === undefined) return undefined;
+    this.#promised.set(ownerUid, { address, pool: poolName });
+    this.#promisedAddresses.add(address);
+    this.#refresh(address);
+    return address;
+  }
+
+  /** Ends a promise: the record exists, or it surely does not. Answers with the pools that gained a free address. */
+  withdraw(ownerUid: string): string[] {
+    const promise = this.#promised.get(ownerUid);
+    if (promise === undefined) return [];
+    this.#promised.delete(ownerUid);
+    this.#promisedAddresses.delete(promise.address);
+    return this.#refresh(promise.address);
+  }
+
+  /** Whether anybody has an address of the pool, or is just getting one. */
+  isInUse(poolName: string): boolean {
+    if (this.#records.has('pool', poolName)) return true;
+    return [...this.#promised.values()].some((promise) => promise.pool === poolName);
+  }
+
+  /** Free and usable addresses; undefined for an unknown pool. */
+  room(poolName: string): { free: number; total: number } | undefined {
+    const entry = this.#pools.get(poolName);
+    return entry === undefined ? undefined : { free: entry.free.count, total: entry.free.total };
+  }
+
+  counts(poolName: string): PoolCounts {
+    const entry = this.#pools.get(poolName);
+    const counts = { bound: 0, cooling: 0, reserved: 0, outOfRange: 0 };
+    for (const record of this.byPool(poolName)) {
+      if (record.spec.state === 'Cooling') counts.cooling += 1;
+      else if (record.spec.state === 'Reserved') counts.reserved += 1;
+      else counts.bound += 1;
+      if (entry?.usable.contains(parseAddress(record.metadata.name)) !== true) counts.outOfRange += 1;
+    }
+    return { total: entry?.free.total ?? 0, free: entry?.free.count ?? 0, ...counts };
+  }
+
+  #drop(name: string): string[] {
+    this.#records.delete(name);
+    return this.#refresh(parseAddress(name));
+  }
+
+  #isTaken(address: Address): boolean {
+    return this.#promisedAddresses.has(address) || this.#records.get(formatAddress(address)) !== undefined;
+  }
+
+  /** Brings every pool in line with whether the address is taken. Pools may overlap, so all are asked. */
+  #refresh(address: Address): string[] {
+    const taken = this.#isTaken(address);
+    const gained: string[] = [];
+    for (const { pool, free } of this.#pools.values()) {
+      if (taken) free.take(address);
+      else if (free.giveBack(address) === 'free') gained.push(pool.name);
+    }
+    return gained;
+  }
+
+  #entry(pool: Pool): PoolEntry {
+    const gateways = [...this.#pools.values()].map((each) => each.pool.gateway).concat(pool.gateway);
+    const kept = gateways.map(({ address }) => ({ first: address, last: address }));
+    const usable = pool.declared.subtract(this.#nodeAddresses.union(RangeSet.of(kept)));
+    const free = new FreeAddresses(usable);
+    for (const address of this.#records.addresses()) free.take(parseAddress(address));
+    for (const address of this.#promisedAddresses) free.take(address);
+    return { pool, usable, free };
+  }
+
+  /** After the set of kept addresses changed. Edits of gateways and nodes are rare; a rebuild takes milliseconds. */
+  #rebuildOthers(except: string): void {
+    for (const [name, { pool }] of this.#pools) {
+      if (name !== except) this.#pools.set(name, this.#entry(pool));
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node as the others see it, made from the Node object and the records: a view that can always be made again, so it
+// is compared whole and written only when it differs.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import type { NodeEndpoint, NodeEndpointSpec } from '../api/generated/node-endpoint.ts';
+import { apiVersion } from '../api/names.ts';
+import type { Node } from '../api/workloads.ts';
+import { parseAddress } from '../ip/address.ts';
+import { tunnelAddressOf } from './pod.ts';
+import { isReleased } from './release.ts';
+import type { Waiter } from './waiting-room.ts';
+
+export interface EndpointFacts {
+  readonly name: string;
+  readonly node: Node | undefined;
+  readonly existing: NodeEndpoint | undefined;
+  /** All records whose spec.nodeName is this node, the node's own overlay address included. */
+  readonly records: readonly IpAllocation[];
+  readonly waiting: readonly Waiter[];
+}
+
+export type EndpointAction =
+  | { action: 'none' }
+  | { action: 'create'; endpoint: NodeEndpoint }
+  | { action: 'replace'; endpoint: NodeEndpoint }
+  | { action: 'delete'; endpoint: NodeEndpoint }
+  | { action: 'blocked'; because: string };
+
+/** The limits of the CRD's schema. */
+const MAX_WAITING = 64;
+const MAX_POD_ADDRESSES = 4_096;
+
+export function decideEndpoint(facts: EndpointFacts): EndpointAction {
+  const { node, existing, name } = facts;
+  if (node === undefined) return decideWithoutNode(facts);
+  const tunnelAddress = tunnelAddressOf(node);
+  if (tunnelAddress === undefined) {
+    const because = `node ${name} has no InternalIP of family IPv4 in status.addresses; set the kubelet's --node-ip`;
+    return { action: 'blocked', because };
+  }
+  const nodeUID = node.metadata.uid ?? '';
+  const overlay = facts.records.find(({ spec }) => spec.owner.kind === 'Node' && spec.owner.uid === nodeUID);
+  const spec: NodeEndpointSpec = {
+    nodeUID,
+    tunnelAddress,
+    ...(overlay === undefined ? {} : { overlayAddress: overlay.spec.address }),
+    podAddresses: podAddresses(facts.records),
+    waiting: waitingList(facts.waiting),
+  };
+  if (existing === undefined) {
+    return { action: 'create', endpoint: { apiVersion, kind: 'NodeEndpoint', metadata: { name }, spec } };
+  }
+  return sameSpec(existing.spec, spec) ? { action: 'none' } : { action: 'replace', endpoint: { ...existing, spec } };
+}
+
+/** The endpoint of a node that is gone stays until its addresses are free: others may still have packets for them. */
+function decideWithoutNode({ existing, records }: EndpointFacts): EndpointAction {
+  if (existing === undefined) return { action: 'none' };
+  if (records.some(({ spec }) => spec.owner.kind === 'Node')) {
+    const spec = { ...existing.spec, podAddresses: podAddresses(records), waiting: [] };
+    return sameSpec(existing.spec, spec) ? { action: 'none' } : { action: 'replace', endpoint: { ...existing, spec } };
+  }
+  return { action: 'delete', endpoint: existing };
+}
+
+/** Held by pods and not yet let go of by the node, ascending. */
+function podAddresses(records: readonly IpAllocation[]): string[] {
+  return records
+    .filter(({ spec }) => spec.owner.kind === 'Pod' && (spec.state === 'Bound' || spec.state === 'Releasing'))
+    .filter((record) => !isReleased(record))
+    .map((record) => record.spec.address)
+    .sort((a, b) => parseAddress(a) - parseAddress(b))
+    .slice(0, MAX_POD_ADDRESSES);
+}
+
+function waitingList(waiting: readonly Waiter[]): NonNullable<NodeEndpointSpec['waiting']> {
+  return waiting
+    .slice(0, MAX_WAITING)
+    .map(({ uid, namespace, name, reason, message }) => ({ uid, namespace, name, reason, message }));
+}
+
+function sameSpec(a: NodeEndpointSpec, b: NodeEndpointSpec): boolean {
+  return canonical(a) === canonical(b);
+}
+
+/** The fields in one order, since the API server keeps none, and absent lists as empty ones. */
+function canonical(spec: NodeEndpointSpec): string {
+  const waiting = (spec.waiting ?? []).map((each) => [each.uid, each.namespace, each.name, each.reason, each.message]);
+  return JSON.stringify([
+    spec.nodeUID,
+    spec.tunnelAddress,
+    spec.overlayAddress ?? '',
+    spec.podAddresses ?? [],
+    waiting,
+  ]);
+}

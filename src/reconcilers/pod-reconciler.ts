@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// A pod that is bound to a node gets its record, or a seat in the waiting room and a sentence that says why.
+import type { Pod } from '../api/workloads.ts';
+import type { AddressBook } from './address-book.ts';
+import { allocate } from './allocation.ts';
+import { identityOf, needOf } from './pod.ts';
+import { askerOf, candidatePools, choosePool, type Refusal } from './pool-choice.ts';
+import type { Clock, EventPort, Outcome, Queues, RecordPort, Views } from './ports.ts';
+import { done, retryAfter } from './ports.ts';
+import { type WaitingRoom, wake } from './waiting-room.ts';
+
+export interface PodWorld {
+  readonly views: Views;
+  readonly book: AddressBook;
+  readonly waiting: WaitingRoom;
+  readonly records: RecordPort;
+  readonly events: EventPort;
+  readonly queues: Queues;
+  readonly clock: Clock;
+}
+
+/** Whoever waits is woken by events; this is the net under them. */
+const WAIT_RECHECK_MS = 30_000;
+/** NodeEndpoints are a view; changes within this time are written at once. */
+export const ENDPOINT_COALESCE_MS = 150;
+
+export class PodReconciler {
+  readonly #world: PodWorld;
+  /** Pods whose create ended without a clear answer: key → identity. */
+  readonly #unclear = new Map<string, string>();
+
+  constructor(world: PodWorld) {
+    this.#world = world;
+  }
+
+  /** `key` is namespace/name. */
+  async reconcile(key: string): Promise<Outcome> {
+    const [namespace = '', name = ''] = key.split('/');
+    const pod = this.#world.views.pods.get(name, namespace);
+    if (pod === undefined || needOf(pod) !== 'address') return this.#settled(key);
+    if (this.#world.book.byOwner(identityOf(pod)).length > 0) return this.#settled(key);
+    return await this.#serve(key, pod);
+  }
+
+  async #serve(key: string, pod: Pod): Promise<Outcome> {
+    const { views, book } = this.#world;
+    const nodeName = pod.spec.nodeName ?? '';
+    const namespace = views.namespaces.get(pod.metadata.namespace ?? '');
+    const node = views.nodes.get(nodeName);
+    if (node === undefined) {
+      const message = `node ${nodeName} does not exist; the pod gets its address once it does`;
+      return this.#wait(key, pod, [], { reason: 'NodeNotFound', message });
+    }
+    if (namespace === undefined) {
+      const message = `namespace ${pod.metadata.namespace ?? ''} is not known yet`;
+      return this.#wait(key, pod, [], { reason: 'NamespaceNotFound', message });
+    }
+    const pools = { book, pools: views.pools };
+    const candidates = candidatePools(pod, namespace, node, pools);
+    const choice = choosePool(candidates, askerOf(pod, namespace, node), pools);
+    if ('refusal' in choice) return this.#wait(key, pod, candidates, choice.refusal);
+    const owner = {
+      kind: 'Pod' as const,
+      namespace: pod.metadata.namespace ?? '',
+      name: pod.metadata.name,
+      uid: identityOf(pod),
+    };
+    this.#unclear.set(key, owner.uid);
+    const result = await allocate({ owner, nodeName, nodeUID: node.metadata.uid ?? '' }, choice.pool, this.#world);
+    this.#unclear.delete(key);
+    if (result.outcome === 'refused') {
+      return this.#wait(key, pod, candidates, { reason: 'RecordRefused', message: result.because });
+    }
+    if (result.outcome === 'crowded') return retryAfter(1_000, result.because);
+    // Another worker took the last address between the choice and the promise: choose again, and say so properly.
+    if (result.outcome === 'exhausted') return retryAfter(1, 'the last address was just taken');
+    this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
+    this.#world.queues.pool(choice.pool.name, ENDPOINT_COALESCE_MS);
+    return this.#settled(key);
+  }
+
+  /** The pod has what it needs, or needs nothing any more. */
+  #settled(key: string): Outcome {
+    const uid = this.#unclear.get(key);
+    if (uid !== undefined) {
+      this.#unclear.delete(key);
+      for (const pool of this.#world.book.withdraw(uid)) {
+        wake(this.#world.waiting.forPool(pool), this.#world.queues);
+      }
+    }
+    const waiter = this.#world.waiting.leave('Pod', key);
+    if (waiter !== undefined) this.#world.queues.node(waiter.nodeName, ENDPOINT_COALESCE_MS);
+    return done;
+  }
+
+  #wait(key: string, pod: Pod, pools: readonly string[], refusal: Refusal): Outcome {
+    const { waiting, events, queues } = this.#world;
+    const nodeName = pod.spec.nodeName ?? '';
+    const { namespace = '', name } = pod.metadata;
+    const news = waiting.enter({
+      key,
+      kind: 'Pod',
+      uid: identityOf(pod),
+      namespace,
+      name,
+      nodeName,
+      pools,
+      ...refusal,
+    });
+    if (news !== 'same') {
+      // A pool that has only just been made is ready in a moment; no event for that.
+      if (refusal.reason !== 'PoolStarting') {
+        events.record({ kind: 'Pod', object: pod, type: 'Warning', reason: refusal.reason, note: refusal.message });
+      }
+      queues.node(nodeName, ENDPOINT_COALESCE_MS);
+    }
+    return retryAfter(WAIT_RECHECK_MS, refusal.message);
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Pod object says about its need for an address.
+import { staticPodAnnotation } from '../api/names.ts';
+import type { Node, Pod } from '../api/workloads.ts';
+import { isAddress } from '../ip/address.ts';
+
+/**
+ * The identity that the container runtime knows the pod by. A static pod's is the annotation of its mirror: the
+ * runtime is never told the mirror's own uid.
+ */
+export function identityOf(pod: Pod): string {
+  return pod.metadata.annotations?.[staticPodAnnotation] ?? pod.metadata.uid ?? '';
+}
+
+export type PodNeed = 'address' | 'hostNetwork' | 'unscheduled' | 'finished' | 'terminating';
+
+/** Succeeded and Failed are final: the kubelet never starts such a pod's containers again. */
+export function isFinished(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** Why a pod needs an address now, or the word for why it does not. */
+export function needOf(pod: Pod): PodNeed {
+  if (pod.spec.hostNetwork === true) return 'hostNetwork';
+  if (pod.spec.nodeName === undefined || pod.spec.nodeName === '') return 'unscheduled';
+  if (isFinished(pod)) return 'finished';
+  return pod.metadata.deletionTimestamp === undefined ? 'address' : 'terminating';
+}
+
+export function podKey(pod: { namespace?: string; name: string }): string {
+  return `${pod.namespace ?? ''}/${pod.name}`;
+}
+
+/** The node's InternalIP of family IPv4, which is its end of the tunnel. */
+export function tunnelAddressOf(node: Node): string | undefined {
+  return node.status?.addresses?.find((each) => each.type === 'InternalIP' && isAddress(each.address))?.address;
+}
+
+/** Every IPv4 address that the node says is its own; none of them is ever given to a pod. */
+export function nodeAddressesOf(node: Node): string[] {
+  return (node.status?.addresses ?? []).map((each) => each.address).filter(isAddress);
+}
+
+/** Set by a person who knows that the machine is off (Kubernetes KEP-2268): others may then speak for it. */
+const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
+
+export function isOutOfService(node: Node): boolean {
+  return node.spec?.taints?.some((taint) => taint.key === outOfServiceTaint) ?? false;
+}

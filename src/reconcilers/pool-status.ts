@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an Ips says of itself: its counts, whether it can give out addresses, and whom its deletion waits for.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import type { Ips, IpsStatus } from '../api/generated/ips.ts';
+import { poolFinalizer } from '../api/names.ts';
+import type { Condition } from '../api/object.ts';
+import { formatRange } from '../ip/range.ts';
+import type { PoolCounts } from './address-book.ts';
+import { timestamp } from './allocation.ts';
+import type { ParsedPool, Pool } from './pool.ts';
+
+export interface PoolFacts {
+  readonly ips: Ips;
+  readonly parsed: ParsedPool;
+  readonly counts: PoolCounts;
+  readonly inUse: boolean;
+  /** Some of the records of the pool, for the message of a deletion that waits. */
+  readonly holders: readonly IpAllocation[];
+  /** All other pools. */
+  readonly others: readonly Pool[];
+  /** The wall clock. */
+  readonly nowMs: number;
+}
+
+export type PoolAction = { action: 'none' } | { action: 'replace'; ips: Ips } | { action: 'replaceStatus'; ips: Ips };
+
+type Said = Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>;
+
+/** Names beyond this are counted, not listed: a message is for people. */
+const MAX_NAMED = 5;
+
+export function decidePool(facts: PoolFacts): PoolAction {
+  const { ips, inUse } = facts;
+  const finalizers = ips.metadata.finalizers ?? [];
+  const isHeld = finalizers.includes(poolFinalizer);
+  const isTerminating = ips.metadata.deletionTimestamp !== undefined;
+  if (!isTerminating && !isHeld) {
+    return { action: 'replace', ips: withFinalizers(ips, [...finalizers, poolFinalizer]) };
+  }
+  if (isTerminating && isHeld && !inUse) {
+    return {
+      action: 'replace',
+      ips: withFinalizers(
+        ips,
+        finalizers.filter((each) => each !== poolFinalizer),
+      ),
+    };
+  }
+  if (isTerminating && !isHeld) return { action: 'none' };
+  const status = statusOf(facts);
+  return sameStatus(ips.status, status) ? { action: 'none' } : { action: 'replaceStatus', ips: { ...ips, status } };
+}
+
+function withFinalizers(ips: Ips, finalizers: string[]): Ips {
+  return { ...ips, metadata: { ...ips.metadata, finalizers } };
+}
+
+function statusOf(facts: PoolFacts): IpsStatus {
+  const { ips, counts, nowMs } = facts;
+  const observedGeneration = ips.metadata.generation ?? 0;
+  const conditions = [readiness(facts), exhaustion(facts), overlap(facts)].map((said): Condition => {
+    const before = ips.status?.conditions?.find((each) => each.type === said.type);
+    const lastTransitionTime = before?.status === said.status ? before.lastTransitionTime : timestamp(nowMs);
+    return { ...said, observedGeneration, lastTransitionTime };
+  });
+  return { observedGeneration, ...counts, conditions };
+}
+
+function readiness({ ips, parsed, counts, holders }: PoolFacts): Said {
+  if (ips.metadata.deletionTimestamp !== undefined) {
+    return { type: 'Ready', status: 'False', reason: 'Terminating', message: deletionMessage(holders) };
+  }
+  if (parsed.kind === 'problem') {
+    return { type: 'Ready', status: 'False', reason: 'Invalid', message: parsed.problem.message };
+  }
+  return { type: 'Ready', status: 'True', reason: 'Valid', message: `${counts.total} addresses can be given out` };
+}
+
+function deletionMessage(holders: readonly IpAllocation[]): string {
+  const names = holders.slice(0, MAX_NAMED).map(({ spec: { address, owner } }) => {
+    return `${address} of ${owner.kind.toLowerCase()} ${owner.kind === 'Pod' ? `${owner.namespace}/` : ''}${owner.name}`;
+  });
+  const more = holders.length > names.length ? ` and ${holders.length - names.length} more` : '';
+  return `deletion waits for ${holders.length} addresses in use: ${names.join(', ')}${more}; delete their pods`;
+}
+
+function exhaustion({ ips, parsed, counts }: PoolFacts): Said {
+  const type = 'Exhausted';
+  if (parsed.kind === 'problem') {
+    return { type, status: 'Unknown', reason: 'Invalid', message: `${parsed.problem.field} is invalid` };
+  }
+  if (counts.free > 0) return { type, status: 'False', reason: 'AddressesFree', message: 'addresses are free' };
+  const message = `pool ${ips.metadata.name} is exhausted: ${counts.total} of ${counts.total} in use; add ranges to spec.ips`;
+  return { type, status: 'True', reason: 'NoFreeAddress', message };
+}
+
+function overlap({ parsed, others }: PoolFacts): Said {
+  const type = 'Overlapping';
+  if (parsed.kind === 'problem') {
+    return { type, status: 'Unknown', reason: 'Invalid', message: `${parsed.problem.field} is invalid` };
+  }
+  const shared = others.flatMap((other) => {
+    const [first] = parsed.pool.declared.intersect(other.declared).ranges;
+    return first === undefined ? [] : [`${formatRange(first)} with pool ${other.name}`];
+  });
+  if (shared.length === 0) return { type, status: 'False', reason: 'Disjoint', message: 'shares no address' };
+  const more = shared.length > MAX_NAMED ? ` and ${shared.length - MAX_NAMED} pools more` : '';
+  const message = `shares ${shared.sort().slice(0, MAX_NAMED).join(', ')}${more}; no address is given out twice, but the counts of both fall together`;
+  return { type, status: 'True', reason: 'SharesAddresses', message };
+}
+
+const countFields = ['observedGeneration', 'total', 'bound', 'cooling', 'reserved', 'free', 'outOfRange'] as const;
+
+function sameStatus(a: IpsStatus | undefined, b: IpsStatus): boolean {
+  if (a === undefined) return false;
+  if (countFields.some((field) => a[field] !== b[field])) return false;
+  return canonical(a) === canonical(b);
+}
+
+function canonical(status: IpsStatus): string {
+  const said = (status.conditions ?? []).map((each) => [each.type, each.status, each.reason, each.message]);
+  return JSON.stringify(said.sort());
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// An Ips as a value: its texts parsed once, its gates ready to ask. The CRD's rules refuse most mistakes; what passes
+// them all the same (an object written before a rule was) is named here by field, value and cure.
+import type { Ips } from '../api/generated/ips.ts';
+import { poolFinalizer } from '../api/names.ts';
+import { InvalidAddress } from '../ip/address.ts';
+import { formatRange, type Gateway, parseGateway, parseRange, type Range } from '../ip/range.ts';
+import { RangeSet } from '../ip/range-set.ts';
+import type { LabelSelector } from './selector.ts';
+
+export interface Pool {
+  readonly name: string;
+  readonly usage: 'Pod' | 'Node';
+  readonly gateway: Gateway;
+  /** What spec.ips and spec.excludeIPs say, without the network's and broadcast's address of a subnet. */
+  readonly declared: RangeSet;
+  readonly podGate?: LabelSelector;
+  readonly namespaceGate?: LabelSelector;
+  readonly nodeGate?: LabelSelector;
+  /** Being deleted: what it gave out stays, but it gives out nothing more. */
+  readonly terminating: boolean;
+  /** Whether the finalizer is on. Nothing is given out before, or a deletion could overtake the first address. */
+  readonly held: boolean;
+}
+
+/** Why an Ips cannot be used: the field, and the sentence with its value and the cure. */
+export interface PoolProblem {
+  readonly field: string;
+  readonly message: string;
+}
+
+export type ParsedPool = { kind: 'pool'; pool: Pool } | { kind: 'problem'; problem: PoolProblem };
+
+class FieldProblem extends Error {
+  readonly field: string;
+
+  constructor(field: string, message: string) {
+    super(message);
+    this.field = field;
+  }
+}
+
+/** The pool that an Ips describes, or what is wrong with it. Never throws. */
+export function parsePool(ips: Ips): ParsedPool {
+  try {
+    return { kind: 'pool', pool: poolOf(ips) };
+  } catch (error) {
+    if (error instanceof FieldProblem) {
+      return { kind: 'problem', problem: { field: error.field, message: `${error.field}: ${error.message}` } };
+    }
+    throw error;
+  }
+}
+
+function poolOf(ips: Ips): Pool {
+  const { spec, metadata } = ips;
+  const gateway = inField('spec.subnet', () => parseGateway(spec.subnet));
+  const ranges = spec.ips.map((text, index) => inField(`spec.ips[${index}]`, () => parseRange(text)));
+  const excluded = (spec.excludeIPs ?? []).map((text, index) =>
+    inField(`spec.excludeIPs[${index}]`, () => parseRange(text)),
+  );
+  checkInside(ranges, gateway, spec.subnet);
+  return {
+    name: metadata.name,
+    usage: spec.usage ?? 'Pod',
+    gateway,
+    declared: RangeSet.of(ranges).subtract(RangeSet.of([...excluded, ...endsOf(gateway)])),
+    ...gate('podGate', spec.podSelector),
+    ...gate('namespaceGate', spec.namespaceSelector),
+    ...gate('nodeGate', spec.nodeSelector),
+    terminating: metadata.deletionTimestamp !== undefined,
+    held: metadata.finalizers?.includes(poolFinalizer) ?? false,
+  };
+}
+
+function inField<T>(field: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof InvalidAddress) throw new FieldProblem(field, error.message);
+    throw error;
+  }
+}
+
+/** With a /32 the gateway is on the pod's link whatever the pod's address is; with a shorter prefix it must be near. */
+function checkInside(ranges: Range[], gateway: Gateway, subnet: string): void {
+  if (gateway.prefixLength === 32) return;
+  for (const [index, range] of ranges.entries()) {
+    if (range.first < gateway.subnet.first || range.last > gateway.subnet.last) {
+      const message = `"${formatRange(range)}" is not inside the subnet ${subnet}; list addresses inside it, or use a /32 subnet, whose pool may hold any`;
+      throw new FieldProblem(`spec.ips[${index}]`, message);
+    }
+  }
+}
+
+/** The network's and the broadcast's address, which a /31 (RFC 3021) and a /32 do not have. */
+function endsOf({ prefixLength, subnet }: Gateway): Range[] {
+  if (prefixLength >= 31) return [];
+  return [subnet.first, subnet.last].map((address) => ({ first: address, last: address }));
+}
+
+function gate<K extends string>(name: K, selector: unknown): { [key in K]?: LabelSelector } {
+  // The CRD's schema gives all three selectors one shape; the generated types show it for the first only.
+  return selector === undefined ? {} : ({ [name]: selector as LabelSelector } as { [key in K]: LabelSelector });
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The second half of an address's life: from "the owner is gone" to a free address. Every step is decided from the
+// record alone and what is known of its owner and node; nothing is inferred from the absence of a field.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { timestamp } from './allocation.ts';
+
+/** What is known of the record's owner. `unseen`: the view shows none, and only a live read tells whether it is gone. */
+export type OwnerState = 'alive' | 'finished' | 'unseen' | 'gone';
+
+/** Whether the node of the record can still speak for itself. */
+export type NodeState = 'present' | 'outOfService' | 'gone';
+
+export interface ReleaseFacts {
+  readonly owner: OwnerState;
+  readonly node: NodeState;
+  /** How long this process has seen the node in that state, in milliseconds. */
+  readonly nodeStateMs: number;
+  /** The wall clock. */
+  readonly nowMs: number;
+}
+
+export type ReleaseAction =
+  | { action: 'keep' }
+  | { action: 'confirmOwner' }
+  | { action: 'replace'; record: IpAllocation }
+  | { action: 'speakForNode'; record: IpAllocation }
+  | { action: 'delete' }
+  | { action: 'lookAgain'; afterMs: number; because: string };
+
+/**
+ * How long a node that is gone or out of service may still be wiring pods: its kubelet and agent notice within the
+ * node lease's 40 s, and 60 s leaves them room.
+ */
+export const FENCE_MS = 60_000;
+
+/** The next step of a record's life. */
+export function decideRelease(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
+  switch (record.spec.state) {
+    case 'Bound':
+      if (facts.owner === 'alive') return { action: 'keep' };
+      if (facts.owner === 'unseen') return { action: 'confirmOwner' };
+      return { action: 'replace', record: inState(record, 'Releasing', facts.nowMs) };
+    case 'Releasing':
+      return decideReleasing(record, facts);
+    case 'Cooling':
+    case 'Reserved':
+      // Written by a version that keeps addresses back; nobody holds it, so nothing is lost by freeing it.
+      return { action: 'delete' };
+  }
+}
+
+function decideReleasing(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
+  if (isReleased(record)) return afterRelease(record);
+  if (facts.node === 'present') return { action: 'keep' };
+  if (facts.nodeStateMs < FENCE_MS) {
+    const because = `node ${record.spec.nodeName} is ${facts.node}; its addresses are freed after the fence`;
+    return { action: 'lookAgain', afterMs: FENCE_MS - facts.nodeStateMs, because };
+  }
+  const released = { owner: { uid: record.spec.owner.uid } };
+  return { action: 'speakForNode', record: { ...record, status: { ...record.status, released } } };
+}
+
+/** Whether the node has said that this very owner's wire and entries are gone. */
+export function isReleased(record: IpAllocation): boolean {
+  return record.status?.released?.owner.uid === record.spec.owner.uid;
+}
+
+/**
+ * What becomes of an address whose node has let go of it. Cooling and Reserved, with the pool's coolDownSeconds and
+ * reservedSeconds, belong here; until they do, the address is free at once.
+ */
+export function afterRelease(_record: IpAllocation): ReleaseAction {
+  return { action: 'delete' };
+}
+
+function inState(record: IpAllocation, state: IpAllocation['spec']['state'], nowMs: number): IpAllocation {
+  return { ...record, spec: { ...record.spec, state, stateSince: timestamp(nowMs) } };
+}

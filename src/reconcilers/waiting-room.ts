@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods and nodes that have no address yet, known by the pools that they wait for, so that a freed address or an edit
+// wakes them at once and nobody is starved by a back-off.
+
+import type { Queues } from './ports.ts';
+
+export interface Waiter {
+  /** The work queue's key: a pod's namespace/name, or a node's name. */
+  readonly key: string;
+  readonly kind: 'Pod' | 'Node';
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly nodeName: string;
+  /** Any of them may serve it. */
+  readonly pools: readonly string[];
+  readonly reason: string;
+  readonly message: string;
+}
+
+interface Seat {
+  readonly waiter: Waiter;
+  /** The order of arrival: first come, first woken. */
+  readonly arrival: number;
+}
+
+export class WaitingRoom {
+  readonly #seats = new Map<string, Seat>();
+  /** What a waiter can be woken by (a pool, its node, its namespace) → the ids of those who wait for it. */
+  readonly #wakers = new Map<string, Set<string>>();
+  #arrivals = 0;
+
+  /** Takes a waiter in, or notes that it waits for another reason now. */
+  enter(waiter: Waiter): 'new' | 'changed' | 'same' {
+    const id = idOf(waiter);
+    const before = this.#seats.get(id);
+    this.#unlink(id, before?.waiter);
+    const isNew = before === undefined || before.waiter.uid !== waiter.uid;
+    this.#arrivals += 1;
+    this.#seats.set(id, { waiter, arrival: isNew ? this.#arrivals : before.arrival });
+    for (const waker of wakersOf(waiter)) {
+      const ids = this.#wakers.get(waker) ?? new Set();
+      ids.add(id);
+      this.#wakers.set(waker, ids);
+    }
+    if (isNew) return 'new';
+    return before.waiter.reason === waiter.reason && before.waiter.message === waiter.message ? 'same' : 'changed';
+  }
+
+  leave(kind: Waiter['kind'], key: string): Waiter | undefined {
+    const id = idOf({ kind, key });
+    const waiter = this.#seats.get(id)?.waiter;
+    this.#unlink(id, waiter);
+    this.#seats.delete(id);
+    return waiter;
+  }
+
+  forPool(pool: string): Waiter[] {
+    return this.#wokenBy(`pool ${pool}`);
+  }
+
+  onNode(nodeName: string): Waiter[] {
+    return this.#wokenBy(`node ${nodeName}`);
+  }
+
+  inNamespace(namespace: string): Waiter[] {
+    return this.#wokenBy(`namespace ${namespace}`);
+  }
+
+  #wokenBy(waker: string): Waiter[] {
+    const seats = [...(this.#wakers.get(waker) ?? [])].flatMap((id) => this.#seats.get(id) ?? []);
+    return seats.sort((a, b) => a.arrival - b.arrival).map((seat) => seat.waiter);
+  }
+
+  #unlink(id: string, waiter: Waiter | undefined): void {
+    for (const waker of waiter === undefined ? [] : wakersOf(waiter)) {
+      const ids = this.#wakers.get(waker);
+      ids?.delete(id);
+      if (ids?.size === 0) this.#wakers.delete(waker);
+    }
+  }
+}
+
+/** The waiters look again, in the order given. */
+export function wake(waiters: readonly Waiter[], queues: Queues): void {
+  for (const waiter of waiters) {
+    if (waiter.kind === 'Pod') queues.pod(waiter.key);
+    else queues.node(waiter.key);
+  }
+}
+
+function idOf(waiter: { kind: string; key: string }): string {
+  return `${waiter.kind} ${waiter.key}`;
+}
+
+function wakersOf(waiter: Waiter): string[] {
+  const pools = waiter.pools.map((pool) => `pool ${pool}`);
+  // A node that waits for its overlay address is no pod of that node.
+  return waiter.kind === 'Node' ? pools : [...pools, `node ${waiter.nodeName}`, `namespace ${waiter.namespace}`];
+}
