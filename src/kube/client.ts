@@ -217,7 +217,11 @@ export class KubeClient {
     const { name = '', namespace, resourceVersion } = object.metadata;
     const attempt = attemptOf(subresource === undefined ? 'replace' : `replace ${subresource} of`, r, name, namespace);
     if (resourceVersion === undefined || resourceVersion === '') {
-      throw new KubeError('invalid', attempt, 'metadata.resourceVersion is absent; read the object before replacing it');
+      throw new KubeError(
+        'invalid',
+        attempt,
+        'metadata.resourceVersion is absent; read the object before replacing it',
+      );
     }
     const at = { namespace, name, ...(subresource === undefined ? {} : { subresource }) };
     const path = `${pathOf(attempt, r, at)}?${this.#manager()}`;

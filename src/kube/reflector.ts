@@ -144,7 +144,10 @@ export class Reflector<T extends KubeObject> {
       }
       this.#doubt ??= doubtOf(error);
       const waitMs = this.#backoff.next(error instanceof KubeError ? error.retryAfterMs : 0);
-      this.#o.log.warn({ err: error, waitMs: Math.round(waitMs), next: this.#doubt ?? 'watch' }, 'a watch or list ended');
+      this.#o.log.warn(
+        { err: error, waitMs: Math.round(waitMs), next: this.#doubt ?? 'watch' },
+        'a watch or list ended',
+      );
       return waitMs;
     }
   }

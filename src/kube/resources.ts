@@ -95,7 +95,13 @@ export interface Secret extends KubeObject {
 export interface ServiceAccount extends KubeObject {}
 
 export interface Service extends KubeObject {
-  spec?: { clusterIP?: string; type?: string; selector?: Record<string, string>; ports?: object[]; [f: string]: unknown };
+  spec?: {
+    clusterIP?: string;
+    type?: string;
+    selector?: Record<string, string>;
+    ports?: object[];
+    [f: string]: unknown;
+  };
 }
 
 export interface Lease extends KubeObject {
