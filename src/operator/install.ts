@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the install's one ConfigMap and the controller's environment ask for besides addresses: the agents' DaemonSet,
+// and the pool of the nodes' own overlay addresses where there is none.
+import { loadYaml } from '@kubernetes/client-node';
+import type { Ips } from '../api/generated/ips.ts';
+import { apiVersion, controllerName, nodePool } from '../api/names.ts';
+import type { OwnerReference } from '../api/object.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { isReason } from '../kube/errors.ts';
+import type { Log } from '../kube/log.ts';
+import { type ConfigMap, daemonSets, deployments } from '../kube/resources.ts';
+import type { Outcome } from '../reconcilers/ports.ts';
+import { done, retryAfter } from '../reconcilers/ports.ts';
+import { agentDaemonSet } from './agent-daemonset.ts';
+import { poolKind } from './kinds.ts';
+
+/** The ConfigMap of knobs. */
+export const configMapName = 'fast-config';
+
+export interface InstallWorld {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly agentImage?: string;
+  /** The ConfigMap as the watch shows it. */
+  readonly knobs: () => ConfigMap | undefined;
+  readonly pool: (name: string) => Ips | undefined;
+  readonly log: Log;
+}
+
+export class InstallReconciler {
+  readonly #world: InstallWorld;
+
+  constructor(world: InstallWorld) {
+    this.#world = world;
+  }
+
+  async reconcile(signal: AbortSignal): Promise<Outcome> {
+    await this.#agents(signal);
+    return await this.#nodePool(signal);
+  }
+
+  /** Server-side apply: fields that others own, such as a status, are left to them. */
+  async #agents(signal: AbortSignal): Promise<void> {
+    const { client, namespace, agentImage, knobs } = this.#world;
+    if (agentImage === undefined) return;
+    const owner = await this.#owner(signal);
+    const wanted = agentDaemonSet({
+      namespace,
+      image: agentImage,
+      logLevel: knobs()?.data?.['agent-log-level'] ?? 'info',
+      ...(owner === undefined ? {} : { owner }),
+    });
+    const options = { type: 'apply' as const, namespace, force: true };
+    await client.patch(daemonSets, wanted.metadata.name ?? '', wanted, options, { signal });
+  }
+
+  async #owner(signal: AbortSignal): Promise<OwnerReference | undefined> {
+    const deployment = await this.#world.client.find(deployments, controllerName, this.#world.namespace, { signal });
+    const uid = deployment?.metadata.uid;
+    return uid === undefined ? undefined : { apiVersion: 'apps/v1', kind: 'Deployment', name: controllerName, uid };
+  }
+
+  /** One `kubectl apply` cannot send a CRD and an object of its kind together, so the pool comes by the ConfigMap. */
+  async #nodePool(signal: AbortSignal): Promise<Outcome> {
+    const { client, knobs, pool, log } = this.#world;
+    const text = knobs()?.data?.[nodePool];
+    if (text === undefined || pool(nodePool) !== undefined) return done;
+    const spec = specOf(text);
+    if (spec === undefined) {
+      const because = `ConfigMap ${configMapName}, key ${nodePool}: "${text.slice(0, 200)}" is no spec of an Ips; write subnet, ips and usage: Node`;
+      return { outcome: 'giveUp', because };
+    }
+    try {
+      const made: Ips = { apiVersion, kind: 'Ips', metadata: { name: nodePool }, spec: { ...spec, usage: 'Node' } };
+      await client.create(poolKind, made, { signal });
+      log.info({ pool: nodePool }, 'created the pool of the nodes, as the ConfigMap says');
+    } catch (error) {
+      if (isReason(error, 'notFound')) return retryAfter(2_000, 'the CRD of Ips is not served yet');
+      if (!isReason(error, 'alreadyExists')) throw error;
+    }
+    return done;
+  }
+}
+
+function specOf(text: string): Ips['spec'] | undefined {
+  try {
+    const spec: unknown = loadYaml(text);
+    return typeof spec === 'object' && spec !== null && 'subnet' in spec && 'ips' in spec
+      ? (spec as Ips['spec'])
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kinds that the controller watches and writes, and how much of each it keeps: a cluster's pods in full would be
+// hundreds of megabytes, and all decisions are made on a few fields.
+import { type IpAllocation, ipAllocationResource } from '../api/generated/ip-allocation.ts';
+import { type Ips, ipsResource } from '../api/generated/ips.ts';
+import { type NodeEndpoint, nodeEndpointResource } from '../api/generated/node-endpoint.ts';
+import { poolAnnotation, staticPodAnnotation } from '../api/names.ts';
+import type { ObjectMeta } from '../api/object.ts';
+import type { Namespace, Node, Pod } from '../api/workloads.ts';
+import { type Resource, resource } from '../kube/object.ts';
+
+export const podKind = resource<Pod>('', 'v1', 'pods', 'Pod', 'namespaced');
+export const nodeKind = resource<Node>('', 'v1', 'nodes', 'Node', 'cluster');
+export const namespaceKind = resource<Namespace>('', 'v1', 'namespaces', 'Namespace', 'cluster');
+export const poolKind: Resource<Ips> = ipsResource;
+export const recordKind: Resource<IpAllocation> = ipAllocationResource;
+export const endpointKind: Resource<NodeEndpoint> = nodeEndpointResource;
+
+const keptAnnotations = [poolAnnotation, staticPodAnnotation];
+
+export function stripPod({ metadata, spec, status }: Pod): Pod {
+  return {
+    metadata: stripMeta(metadata),
+    spec: {
+      ...(spec.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
+      ...(spec.hostNetwork === undefined ? {} : { hostNetwork: spec.hostNetwork }),
+    },
+    ...(status?.phase === undefined ? {} : { status: { phase: status.phase } }),
+  };
+}
+
+export function stripNode({ metadata, spec, status }: Node): Node {
+  return {
+    metadata: stripMeta(metadata),
+    spec: { ...(spec?.taints === undefined ? {} : { taints: spec.taints }) },
+    status: { ...(status?.addresses === undefined ? {} : { addresses: status.addresses }) },
+  };
+}
+
+export function stripNamespace({ metadata }: Namespace): Namespace {
+  return { metadata: stripMeta(metadata) };
+}
+
+/** For objects that the controller writes back whole: only the record of who wrote which field is dropped. */
+export function stripOwn<T extends { metadata: ObjectMeta }>(object: T): T {
+  const { managedFields: _, ...metadata } = object.metadata as ObjectMeta & { managedFields?: unknown };
+  return { ...object, metadata };
+}
+
+function stripMeta(metadata: ObjectMeta): ObjectMeta {
+  const annotations = keptAnnotations.flatMap((key) => {
+    const value = metadata.annotations?.[key];
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  const kept: ObjectMeta = { name: metadata.name };
+  if (metadata.namespace !== undefined) kept.namespace = metadata.namespace;
+  if (metadata.uid !== undefined) kept.uid = metadata.uid;
+  if (metadata.resourceVersion !== undefined) kept.resourceVersion = metadata.resourceVersion;
+  if (metadata.deletionTimestamp !== undefined) kept.deletionTimestamp = metadata.deletionTimestamp;
+  if (metadata.labels !== undefined) kept.labels = metadata.labels;
+  if (annotations.length > 0) kept.annotations = Object.fromEntries(annotations);
+  return kept;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reconcilers' ports on the API server: errors become words where the reconcilers know what to do, and stay
+// exceptions where only another try helps. Every write dies with the leadership: `signal` aborts it.
+import type { KubeClient } from '../kube/client.ts';
+import { isReason, KubeError } from '../kube/errors.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import { type KubeObject, type Resource, reference } from '../kube/object.ts';
+import type {
+  Created,
+  EndpointPort,
+  EventPort,
+  PodReader,
+  PoolPort,
+  RecordPort,
+  Written,
+} from '../reconcilers/ports.ts';
+import { endpointKind, nodeKind, podKind, poolKind, recordKind } from './kinds.ts';
+
+export interface Writes {
+  readonly records: RecordPort;
+  readonly poolWrites: PoolPort;
+  readonly endpoints: EndpointPort;
+  readonly livePods: PodReader;
+}
+
+/** The ports, for as long as `signal` is not aborted. */
+export function writesOn(client: KubeClient, signal: AbortSignal): Writes {
+  const call = { signal };
+  const replace = <T extends KubeObject>(kind: Resource<T>) => {
+    return (object: T) => written(() => client.replace(kind, object, call), signal);
+  };
+  const replaceStatus = <T extends KubeObject>(kind: Resource<T>) => {
+    return (object: T) => written(() => client.replaceStatus(kind, object, call), signal);
+  };
+  const create = <T extends KubeObject>(kind: Resource<T>) => {
+    return (object: T) => created(() => client.create(kind, object, call), signal);
+  };
+  const remove = <T extends KubeObject>(kind: Resource<T>) => {
+    return (object: T) => written(() => client.delete(kind, object.metadata.name ?? '', fence(object), call), signal);
+  };
+  return {
+    records: {
+      create: create(recordKind),
+      read: (address) => client.find(recordKind, address, undefined, call),
+      replace: replace(recordKind),
+      replaceStatus: replaceStatus(recordKind),
+      delete: remove(recordKind),
+    },
+    poolWrites: { replace: replace(poolKind), replaceStatus: replaceStatus(poolKind) },
+    endpoints: { create: create(endpointKind), replace: replace(endpointKind), delete: remove(endpointKind) },
+    livePods: { read: (namespace, name) => client.find(podKind, name, namespace, call) },
+  };
+}
+
+/** Deleted only if it is still this very object in this very version. */
+function fence({ metadata }: KubeObject): { uid?: string; resourceVersion?: string } {
+  const { uid, resourceVersion } = metadata;
+  if (uid === undefined || resourceVersion === undefined) {
+    throw new Error(
+      `${metadata.name ?? 'an object'} has no uid or resourceVersion; a delete without them is not fenced`,
+    );
+  }
+  return { uid, resourceVersion };
+}
+
+async function written(write: () => Promise<unknown>, signal: AbortSignal): Promise<Written> {
+  signal.throwIfAborted();
+  try {
+    await write();
+    return 'written';
+  } catch (error) {
+    if (isReason(error, 'conflict') || isOtherUid(error)) return 'stale';
+    if (isReason(error, 'notFound')) return 'gone';
+    throw error;
+  }
+}
+
+/** On the main resource a uid that is not the object's is answered with 422, not with 409. */
+function isOtherUid(error: unknown): boolean {
+  return isReason(error, 'invalid') && (error as KubeError).causes.some((cause) => cause.field === 'metadata.uid');
+}
+
+async function created<T>(write: () => Promise<T>, signal: AbortSignal): Promise<Created<T>> {
+  signal.throwIfAborted();
+  try {
+    return { outcome: 'created', object: await write() };
+  } catch (error) {
+    if (isReason(error, 'alreadyExists')) return { outcome: 'alreadyExists' };
+    if (isReason(error, 'invalid', 'badRequest')) return { outcome: 'refused', because: (error as KubeError).message };
+    throw error;
+  }
+}
+
+const eventKinds = { Pod: podKind, Node: nodeKind, Ips: poolKind } as const;
+
+export function eventsOn(recorder: EventRecorder): EventPort {
+  return {
+    record({ kind, object, type, reason, note }) {
+      const regarding = reference<KubeObject>(eventKinds[kind], object);
+      recorder.record({ regarding, type, reason, note, action: 'Allocate' });
+    },
+  };
+}
