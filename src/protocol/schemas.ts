@@ -73,8 +73,16 @@ export const requestSchema = {
 const attachment = {
   type: 'object',
   required: [
-    ...['address', 'prefixLength', 'gateway', 'hostInterface', 'hostMac', 'podInterface', 'podMac'],
-    ...['mtu', 'sandbox', 'routes'],
+    'address',
+    'prefixLength',
+    'gateway',
+    'hostInterface',
+    'hostMac',
+    'podInterface',
+    'podMac',
+    'mtu',
+    'sandbox',
+    'routes',
   ],
   properties: {
     address: filled,

@@ -17,6 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), 'fast-cni-'));
 const socketPath = join(folder, 'agent.sock');
 let server: Server | undefined;
 let received: string[] = [];
+const connections = new Set<Socket>();
 
 interface Ended {
   code: number | null;
@@ -52,6 +53,7 @@ const errorOf = (ended: Ended): { code: number; msg: string } =>
 /** An agent whose every connection, once the request is whole, is handled by `reply`. */
 async function listen(reply: (socket: Socket, request: string) => void): Promise<void> {
   server = createServer({ allowHalfOpen: true }, (socket) => {
+    connections.add(socket);
     let text = '';
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -67,6 +69,8 @@ beforeAll(buildCni, 300_000);
 
 afterEach(async () => {
   received = [];
+  for (const socket of connections) socket.destroy();
+  connections.clear();
   const closing = server;
   server = undefined;
   if (closing !== undefined) await new Promise((resolve) => closing.close(resolve));
