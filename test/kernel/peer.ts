@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program of its own for the wire tests, since a process has one network namespace: an echo server that first says
+// whom it sees, and its clients. Prints one line of JSON.
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { connect, createServer } from 'node:net';
+
+const timeoutMs = 5000;
+const [kind = '', ...words] = process.argv.slice(2);
+
+function answer(result: object): void {
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  process.exit(0);
+}
+
+function serve(port: number): void {
+  const tcp = createServer((socket) => {
+    socket.write(`${socket.remoteAddress}\n`);
+    socket.on('error', () => socket.destroy());
+    socket.pipe(socket);
+  });
+  const udp = createSocket('udp4', (message, { address, port: from }) => {
+    udp.send(Buffer.concat([Buffer.from(`${address}\n`), message]), from, address);
+  });
+  udp.bind(port, () => tcp.listen(port, '0.0.0.0', () => process.stdout.write('ready\n')));
+}
+
+/** The first line is whom the server saw, the rest must be what was sent. */
+function compare(sent: Buffer, came: Buffer): object {
+  const end = came.indexOf('\n');
+  return { seenAs: came.subarray(0, end).toString(), intact: came.subarray(end + 1).equals(sent) };
+}
+
+function callTcp(host: string, port: number, sent: Buffer): void {
+  const socket = connect({ host, port, timeout: timeoutMs }, () => socket.end(sent));
+  const came: Buffer[] = [];
+  socket.on('data', (chunk) => came.push(chunk));
+  socket.on('end', () => answer(compare(sent, Buffer.concat(came))));
+  socket.on('timeout', () => answer({ error: 'ETIMEDOUT' }));
+  socket.on('error', (error: NodeJS.ErrnoException) => answer({ error: error.code }));
+}
+
+function callUdp(host: string, port: number, sent: Buffer): void {
+  const socket = createSocket('udp4');
+  socket.on('message', (message) => answer(compare(sent, message)));
+  socket.on('error', (error: NodeJS.ErrnoException) => answer({ error: error.code }));
+  setTimeout(() => answer({ error: 'ETIMEDOUT' }), timeoutMs);
+  socket.connect(port, host, () => socket.send(sent));
+}
+
+if (kind === 'serve') serve(Number(words[0]));
+else {
+  const [host = '', port, bytes] = words;
+  const call = kind === 'tcp' ? callTcp : callUdp;
+  call(host, Number(port), randomBytes(Number(bytes)));
+}

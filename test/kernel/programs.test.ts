@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packets as data through the real programs in the real kernel, by BPF_PROG_TEST_RUN: every verdict and every counter.
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { Netns } from 'ebpf-native';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compileBpf } from '../../scripts/build-bpf.ts';
+import { buildFolder, root } from '../../scripts/steps.ts';
+import { encodeClusterPod, encodeLocalDev, encodeLocalPod } from '../../src/datapath/codecs.ts';
+import { counters } from '../../src/datapath/generated/layout.ts';
+import { DatapathObject, type Run } from './datapath-object.ts';
+import { fromPodCases } from './from-pod-cases.ts';
+import { fromOverlayCases, toOverlayCases } from './overlay-cases.ts';
+import {
+  far,
+  hostMac,
+  knownFlows,
+  limited,
+  near,
+  other,
+  overlay,
+  type PacketCase,
+  peerNode,
+  peerOverlay,
+  podMacs,
+  type Program,
+  service,
+  tcp,
+} from './packet-cases.ts';
+import { hex, sentMacs } from './packets.ts';
+
+const packetCases = [...fromPodCases, ...toOverlayCases, ...fromOverlayCases];
+const namespace = 'fdp-programs';
+const addresses = { near, other, limited };
+const ifindexes = { near: 0, other: 0, limited: 0 };
+const none = { vxlanIfindex: 0, uplinkIfindex: 0, overlayAddress: '0.0.0.0', overlayMtu: 0, fastPath: true };
+const inService = { vxlanIfindex: 99, uplinkIfindex: 98, overlayAddress: overlay, overlayMtu: 1450, fastPath: true };
+const nodes = { inService, fastPathOff: { ...inService, fastPath: false }, empty: none };
+
+/** BPF_PROG_TEST_RUN refuses to make a frame that is shorter than the header its type promises. */
+const shortestIpv6Frame = 54;
+
+let netns: Netns;
+let datapath: DatapathObject;
+
+function ip(...words: string[]): string {
+  return execFileSync('ip', words, { encoding: 'utf8' });
+}
+
+/** A namespace with one device for each pod of the node, and conntrack entries as kube-proxy's rules would make them. */
+function makeNamespace(): void {
+  ip('netns', 'add', namespace);
+  for (const name of ['near', 'other', 'limited'] as const) {
+    ip('-n', namespace, 'link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-pod`);
+    const [link] = JSON.parse(ip('-n', namespace, '-j', 'link', 'show', name)) as Array<{ ifindex: number }>;
+    ifindexes[name] = link?.ifindex ?? 0;
+  }
+  for (const { client, clientPort, backend } of knownFlows) {
+    const original = ['-s', client, '-d', service, '--sport', String(clientPort), '--dport', '80'];
+    const reply = ['-r', backend, '-q', client, '--reply-port-src', '8080', '--reply-port-dst', String(clientPort)];
+    const words = ['-I', '-p', 'tcp', ...original, ...reply, '--state', 'ESTABLISHED', '-t', '600'];
+    execFileSync('ip', ['netns', 'exec', namespace, 'conntrack', ...words], { stdio: 'pipe' });
+  }
+}
+
+function fill(object: DatapathObject): void {
+  for (const name of ['near', 'other', 'limited'] as const) {
+    const wire = { address: addresses[name], ifindex: ifindexes[name], podMac: podMacs[name], hostMac };
+    object.write('local_pod_ips', encodeLocalPod({ ...wire, stackOnly: name === 'limited' }));
+  }
+  for (const address of [far, peerOverlay]) {
+    object.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress: peerNode }));
+  }
+  object.write('local_dev', encodeLocalDev(inService));
+}
+
+function runCase(object: DatapathObject, given: PacketCase): Run {
+  object.write('local_dev', encodeLocalDev(nodes[given.node ?? 'inService']));
+  const ifindex = ifindexes[given.from ?? 'near'];
+  const { segmentBytes, tunnel } = given;
+  return netns.run(() => object.run(given.program, given.packetIn, { ifindex, segmentBytes, tunnel }));
+}
+
+beforeAll(async () => {
+  if (ip('netns', 'list').includes(namespace)) ip('netns', 'del', namespace);
+  makeNamespace();
+  netns = Netns.open(`/run/netns/${namespace}`);
+  datapath = await DatapathObject.load();
+  fill(datapath);
+});
+
+afterAll(() => {
+  datapath?.close();
+  netns?.close();
+  ip('netns', 'del', namespace);
+});
+
+describe.each<Program>(['from_pod', 'to_overlay', 'from_overlay'])('%s', (program) => {
+  it.each(packetCases.filter((given) => given.program === program))('$title', (given) => {
+    const { verdict, data, counted } = runCase(datapath, given);
+    expect({ verdict, counted }).toEqual({ verdict: given.verdict, counted: { [given.counter]: 1 } });
+    const macs = given.macsOut ?? hex(sentMacs);
+    expect(Buffer.from(data).toString('hex')).toBe(Buffer.from([...macs, ...given.packetIn.slice(12)]).toString('hex'));
+  });
+});
+
+describe('the programs together', () => {
+  it('have a packet for every counter, but for a key that the kernel refuses', () => {
+    const tested = new Set(packetCases.map(({ counter }) => counter));
+    const untested = counters.map(({ name }) => name).filter((name) => !tested.has(name));
+    expect(untested).toEqual(['drop_from_pod_tunnel_key', 'drop_to_overlay_tunnel_key']);
+  });
+
+  it('count every packet once, whatever it is, and answer with no other verdict', () => {
+    const bytes = fc.uint8Array({ minLength: shortestIpv6Frame, maxLength: 120 });
+    const mangled = fc.tuple(
+      fc.constantFrom(...packetCases),
+      fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }),
+    );
+    const frames = fc.oneof(
+      bytes.map((data) => ({ data, given: packetCases[0] })),
+      mangled.map(([given, changes]) => {
+        const data = given.packetIn.slice();
+        for (const [at, value] of changes) if (at < data.length) data[at] = value;
+        return { data, given };
+      }),
+    );
+    fc.assert(
+      fc.property(frames, ({ data, given }) => {
+        if (given === undefined) return;
+        fc.pre(data.length >= shortestIpv6Frame || data[12] === 8);
+        const { verdict, counted } = runCase(datapath, { ...given, packetIn: data });
+        const names = Object.keys(counted);
+        expect(['next', 'drop', 'redirect']).toContain(verdict);
+        expect(Object.values(counted)).toEqual([1]);
+        expect(names[0]?.startsWith('drop_')).toBe(verdict === 'drop');
+      }),
+      { numRuns: 3000, seed: 7 },
+    );
+  });
+});
+
+describe('a kernel without the conntrack functions', () => {
+  it('loads the programs all the same and gives pod traffic to the stack', async () => {
+    const file = join(buildFolder, 'test/no-conntrack.bpf.o');
+    const absent = ['bpf_skb_ct_lookup', 'bpf_ct_release', 'bpf_ct_opts___kernel'].map(
+      (name) => `${name}=absent_${name}`,
+    );
+    await compileBpf(join(root, 'bpf/fast.bpf.c'), file, absent);
+    const bare = await DatapathObject.load(file);
+    fill(bare);
+    const run = (program: Program, from: string, to: string) =>
+      runCase(bare, {
+        title: '',
+        program,
+        packetIn: tcp(from, to),
+        verdict: 'next',
+        counter: '',
+        ...tunnelFor(program),
+      });
+    expect(run('from_pod', near, other)).toMatchObject({ verdict: 'next', counted: { from_pod_fast_path_off: 1 } });
+    expect(run('from_overlay', far, near)).toMatchObject({
+      verdict: 'next',
+      counted: { from_overlay_fast_path_off: 1 },
+    });
+    expect(run('from_pod', other, far)).toMatchObject({ verdict: 'drop', counted: { drop_from_pod_spoofed: 1 } });
+    bare.close();
+  });
+});
+
+function tunnelFor(program: Program): Pick<PacketCase, 'tunnel'> {
+  return program === 'from_overlay' ? { tunnel: { source: peerNode, vni: 1 } } : {};
+}
