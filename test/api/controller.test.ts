@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// fast-controller-manager against a real API server: names that lock, fences, CEL, finalizers, and two replicas.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { configMaps, daemonSets, events, leases } from '../../src/kube/resources.ts';
+import { recordKind } from '../../src/operator/kinds.ts';
+import { eventually, HollowCluster } from './hollow-cluster.ts';
+
+const main = fileURLToPath(new URL('../../src/operator/main.ts', import.meta.url));
+
+/** A replica of the controller as a process of its own, so that it can be killed. */
+function startReplica(cluster: HollowCluster, identity: string): ChildProcess {
+  const flags = ['--kubeconfig', cluster.server.kubeconfig, '--health-port', '0', '--identity', identity];
+  const env = {
+    ...process.env,
+    FAST_AGENT_IMAGE: 'sample.fast.io/fast-agent:test',
+    KUBECONFIG: cluster.server.kubeconfig,
+  };
+  const child = spawn(process.execPath, [main, ...flags, '--log-level', 'warn'], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return child;
+}
+
+async function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  return await new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+}
+
+async function leaderOf(cluster: HollowCluster): Promise<string> {
+  return await eventually(
+    'a leader',
+    async () => {
+      const lease = await cluster.client.find(leases, 'fast-controller-manager', 'fast-system');
+      return lease?.spec?.holderIdentity || undefined;
+    },
+    30_000,
+  );
+}
+
+describe('the controller', () => {
+  let cluster: HollowCluster;
+  let replica: ChildProcess | undefined;
+
+  beforeAll(async () => {
+    cluster = await HollowCluster.start();
+    await cluster.client.create(configMaps, {
+      metadata: { name: 'fast-config', namespace: 'fast-system' },
+      data: { 'fast-nodes': 'subnet: 10.244.0.1/32\nips: [10.244.224.0-10.244.255.255]\nusage: Node\n' },
+    });
+    replica = startReplica(cluster, 'replica-0');
+    await cluster.addNode('node-a', '10.29.15.49');
+    await cluster.addNode('node-b', '10.29.15.50');
+  }, 180_000);
+  afterAll(async () => {
+    replica?.kill('SIGKILL');
+    await cluster?.stop();
+  });
+
+  it('gives every node an overlay address and an endpoint, out of the pool that the ConfigMap describes', async () => {
+    const endpoint = await eventually('an overlay address', async () => {
+      const seen = await cluster.endpoint('node-a');
+      return seen?.spec.overlayAddress === undefined ? undefined : seen;
+    });
+    expect(endpoint.spec.tunnelAddress).toBe('10.29.15.49');
+    expect(endpoint.spec.overlayAddress).toMatch(/^10\.244\.224\.[01]$/);
+    const record = await cluster.client.get(recordKind, endpoint.spec.overlayAddress ?? '');
+    expect(record.spec).toMatchObject({ ips: 'fast-nodes', state: 'Bound', owner: { kind: 'Node', name: 'node-a' } });
+  });
+
+  it('rolls out the agents and brings their DaemonSet back when somebody deletes it', async () => {
+    const first = await eventually('the DaemonSet', () => cluster.client.find(daemonSets, 'fast-agent', 'fast-system'));
+    expect(first.spec?.template.spec).toMatchObject({
+      hostNetwork: true,
+      serviceAccountName: 'fast-agent',
+      tolerations: [{ operator: 'Exists' }],
+      containers: [{ image: 'sample.fast.io/fast-agent:test', securityContext: { privileged: true } }],
+    });
+    await cluster.client.delete(daemonSets, 'fast-agent', { namespace: 'fast-system' });
+    await eventually('a new DaemonSet', async () => {
+      const second = await cluster.client.find(daemonSets, 'fast-agent', 'fast-system');
+      return second !== undefined && second.metadata.uid !== first.metadata.uid;
+    });
+  });
+
+  it('gives bound pods the lowest addresses of the pool that they name, and shows them at their node', async () => {
+    await cluster.addPool('sample-ips', ['10.244.10.0-10.244.90.0']);
+    await cluster.addPod('busybox-0', 'node-a', 'sample-ips');
+    expect(await cluster.addressOf('busybox-0')).toBe('10.244.10.0');
+    await cluster.addPod('busybox-1', 'node-b', 'sample-ips');
+    expect(await cluster.addressOf('busybox-1')).toBe('10.244.10.1');
+    await eventually('both endpoints', async () => {
+      const [a, b] = [await cluster.endpoint('node-a'), await cluster.endpoint('node-b')];
+      return a?.spec.podAddresses?.join() === '10.244.10.0' && b?.spec.podAddresses?.join() === '10.244.10.1';
+    });
+    await eventually('counts', async () => {
+      const status = (await cluster.pool('sample-ips'))?.status;
+      return status?.total === 20_481 && status.bound === 2 && status.free === 20_479;
+    });
+  });
+
+  it('gives no address to pods of the host network, of no node, or of a node that does not exist', async () => {
+    await cluster.addPod('hostly', 'node-a', 'sample-ips', { hostNetwork: true });
+    await cluster.addPod('unbound', undefined, 'sample-ips');
+    await cluster.addPod('lost', 'no-such-node', 'sample-ips');
+    await cluster.addPod('plain', 'node-a', 'sample-ips');
+    expect(await cluster.addressOf('plain')).toBe('10.244.10.2');
+    const names = (await cluster.records()).map(({ spec }) => spec.owner.name);
+    expect(names).not.toContain('hostly');
+    expect(names).not.toContain('unbound');
+    expect(names).not.toContain('lost');
+  });
+
+  it('frees an address when the pod is gone and its node has said so, and not before', async () => {
+    await cluster.removePod('busybox-0');
+    await eventually('Releasing', async () => (await cluster.recordOf('busybox-0'))?.spec.state === 'Releasing');
+    await cluster.addPod('early', 'node-a', 'sample-ips');
+    expect(await cluster.addressOf('early')).toBe('10.244.10.3');
+    await cluster.sayReleased('10.244.10.0');
+    await eventually('deletion', async () => (await cluster.recordOf('busybox-0')) === undefined);
+    await cluster.addPod('late', 'node-b', 'sample-ips');
+    expect(await cluster.addressOf('late')).toBe('10.244.10.0');
+  });
+
+  it('says which pool is exhausted with numbers, and wakes the pod that waits when an address is freed', async () => {
+    await cluster.addPool('tiny', ['10.245.0.0-10.245.0.1']);
+    for (const name of ['tiny-0', 'tiny-1']) {
+      await cluster.addPod(name, 'node-a', 'tiny');
+      await cluster.addressOf(name);
+    }
+    const waiter = await cluster.addPod('tiny-2', 'node-b', 'tiny');
+    const message = 'pool tiny is exhausted: 2 of 2 in use';
+    await eventually('the reason at the node', async () => {
+      const waiting = (await cluster.endpoint('node-b'))?.spec.waiting ?? [];
+      return waiting.some((each) => each.uid === waiter.metadata.uid && each.message === message);
+    });
+    await eventually('an event', async () => {
+      const { items } = await cluster.client.list(events, { namespace: 'default' });
+      return items.some((each) => each.regarding?.name === 'tiny-2' && each.note === message);
+    });
+    await cluster.removePod('tiny-0');
+    await cluster.sayReleased('10.245.0.0');
+    expect(await cluster.addressOf('tiny-2')).toBe('10.245.0.0');
+    await eventually('nobody waits', async () => {
+      const waiting = (await cluster.endpoint('node-b'))?.spec.waiting ?? [];
+      return waiting.every((each) => each.name !== 'tiny-2');
+    });
+  });
+
+  it('serves a pod as soon as the pool that it names exists', async () => {
+    await cluster.addPod('hopeful', 'node-a', 'not-yet');
+    await eventually('the reason at the node', async () => {
+      const waiting = (await cluster.endpoint('node-a'))?.spec.waiting ?? [];
+      return waiting.some((each) => each.name === 'hopeful' && each.reason === 'PoolNotFound');
+    });
+    await cluster.addPool('not-yet', ['10.246.0.7']);
+    expect(await cluster.addressOf('hopeful')).toBe('10.246.0.7');
+  });
+
+  it('keeps a pool that is in use from deletion, says for whom, and lets it go when it is empty', async () => {
+    await cluster.kubectl(['delete', 'ips', 'not-yet', '--wait=false']);
+    await eventually('the reason', async () => {
+      const ready = (await cluster.pool('not-yet'))?.status?.conditions?.find((each) => each.type === 'Ready');
+      return ready?.status === 'False' && ready.message.includes('10.246.0.7 of pod default/hopeful');
+    });
+    await cluster.removePod('hopeful');
+    await cluster.sayReleased('10.246.0.7');
+    await eventually('its end', async () => (await cluster.pool('not-yet')) === undefined);
+  });
+
+  it('shows an overlap on both pools and still gives no address twice', async () => {
+    await cluster.addPool('left', ['10.247.0.0-10.247.0.3']);
+    await cluster.addPool('right', ['10.247.0.2-10.247.0.5']);
+    const given: string[] = [];
+    for (const name of ['left-0', 'left-1', 'left-2', 'left-3', 'right-0', 'right-1']) {
+      await cluster.addPod(name, 'node-a', name.split('-')[0]);
+      given.push(await cluster.addressOf(name));
+    }
+    expect(given.map((address) => address.slice('10.247.0.'.length))).toEqual(['0', '1', '2', '3', '4', '5']);
+    for (const name of ['left', 'right']) {
+      await eventually(`the overlap of ${name}`, async () => {
+        const found = (await cluster.pool(name))?.status?.conditions?.find((each) => each.type === 'Overlapping');
+        return found?.status === 'True' && found.message.includes('10.247.0.2-10.247.0.3');
+      });
+    }
+  });
+
+  it('gives one address to each of 120 pods though its leader is killed half-way', async () => {
+    const second = startReplica(cluster, 'replica-1');
+    try {
+      await cluster.addPool('crowd', ['10.248.0.0/24']);
+      const names = Array.from({ length: 120 }, (_, index) => `crowd-${index}`);
+      expect(await leaderOf(cluster)).toBe('replica-0');
+      for (const [index, name] of names.entries()) {
+        await cluster.addPod(name, index % 2 === 0 ? 'node-a' : 'node-b', 'crowd');
+        if (index === 60) replica?.kill('SIGKILL');
+      }
+      await eventually(
+        'all records',
+        async () => (await cluster.records()).filter(({ spec }) => spec.ips === 'crowd').length >= names.length,
+        40_000,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      const crowd = (await cluster.records()).filter(({ spec }) => spec.ips === 'crowd');
+      expect(crowd).toHaveLength(120);
+      expect(new Set(crowd.map(({ spec }) => spec.owner.uid)).size).toBe(120);
+      expect(await leaderOf(cluster)).toBe('replica-1');
+    } finally {
+      second.kill('SIGTERM');
+      expect(await ended(second)).toBe(0);
+    }
+  }, 120_000);
+});
