@@ -32,8 +32,8 @@ export function stripPod({ metadata, spec, status }: Pod): Pod {
 export function stripNode({ metadata, spec, status }: Node): Node {
   return {
     metadata: stripMeta(metadata),
-    spec: { ...(spec?.taints === undefined ? {} : { taints: spec.taints }) },
-    status: { ...(status?.addresses === undefined ? {} : { addresses: status.addresses }) },
+    spec: spec?.taints === undefined ? {} : { taints: spec.taints },
+    status: status?.addresses === undefined ? {} : { addresses: status.addresses },
   };
 }
 

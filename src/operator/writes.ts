@@ -2,7 +2,7 @@
 // The reconcilers' ports on the API server: errors become words where the reconcilers know what to do, and stay
 // exceptions where only another try helps. Every write dies with the leadership: `signal` aborts it.
 import type { KubeClient } from '../kube/client.ts';
-import { isReason, KubeError } from '../kube/errors.ts';
+import { isReason, type KubeError } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { type KubeObject, type Resource, reference } from '../kube/object.ts';
 import type {
