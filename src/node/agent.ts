@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's life: it learns the cluster, makes the node right, and only then opens its socket and installs the CNI.
+// Its end touches nothing of the datapath, so a restart loses no packet.
+import { probeKfunc, startThreadPool } from 'ebpf-native';
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { type Ips, ipsResource } from '../api/generated/ips.ts';
+import { type NodeEndpoint, nodeEndpointResource } from '../api/generated/node-endpoint.ts';
+import { agentName } from '../api/names.ts';
+import { connect, type KubeClient } from '../kube/client.ts';
+import { HealthServer } from '../kube/health.ts';
+import { Informer } from '../kube/informer.ts';
+import type { Log } from '../kube/log.ts';
+import { Metrics } from '../kube/metrics.ts';
+import { errorCode } from '../protocol/error-codes.ts';
+import type { AgentRequest, AgentResponse } from '../protocol/messages.ts';
+import type { ConditionFact } from '../wiring/endpoint-status.ts';
+import { installCni } from './cni-install.ts';
+import { EndpointReport } from './endpoint-report.ts';
+import { openHost } from './host.ts';
+import type { AgentOptions } from './options.ts';
+import { RecordReports } from './record-reports.ts';
+import { recordInformer, Records } from './records.ts';
+import { SocketServer } from './socket-server.ts';
+import { buildWiring, type Wiring } from './wiring-parts.ts';
+
+/** The full comparison's period. */
+const compareEveryMs = 30_000;
+const syncPatienceMs = 10_000;
+const startRetryMs = 1000;
+const socketStopMs = 2000;
+
+export class Agent {
+  readonly #o: AgentOptions;
+  readonly #log: Log;
+  readonly #client: KubeClient;
+  readonly #health: HealthServer;
+  readonly #recordInformer: Informer<IpAllocation>;
+  readonly #endpoints: Informer<NodeEndpoint>;
+  readonly #pools: Informer<Ips>;
+  readonly #endpointReport: EndpointReport;
+  #fastPath: ConditionFact = { isTrue: false, reason: 'Starting', message: 'The programs are not loaded yet.' };
+  #wiring: Wiring | undefined;
+  #reports: RecordReports | undefined;
+  #socket: SocketServer | undefined;
+  #isServing = false;
+  #isStopping = false;
+
+  constructor(options: AgentOptions, log: Log) {
+    this.#o = options;
+    this.#log = log;
+    const metrics = new Metrics();
+    const { kubeconfig } = options;
+    this.#client = connect({
+      fieldManager: agentName,
+      log,
+      metrics,
+      ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    });
+    this.#health = new HealthServer({ port: options.healthPort, metrics, log });
+    this.#recordInformer = recordInformer(this.#client, options.node, log);
+    this.#endpoints = new Informer({ client: this.#client, resource: nodeEndpointResource, log });
+    this.#pools = new Informer({ client: this.#client, resource: ipsResource, log });
+    this.#endpointReport = new EndpointReport({ client: this.#client, own: () => this.#own(), log });
+  }
+
+  /** Resolves when the node takes pods. @throws Error for what waiting does not mend, such as a missing bpffs */
+  async start(): Promise<void> {
+    // Before any work in another namespace: the pool's threads stay in the one that they are born in.
+    await startThreadPool();
+    this.#health.readyz('informers', () => this.#unsynced());
+    this.#health.readyz('datapath', () => this.#datapathProblem());
+    this.#health.readyz('socket', () => (this.#isServing ? undefined : 'the CNI socket is not open yet'));
+    await this.#health.start();
+    for (const informer of [this.#recordInformer, this.#endpoints, this.#pools]) informer.start();
+    await this.#until('the first lists of the API server', () => this.#unsynced());
+    const wiring = this.#build();
+    await this.#until('the overlay address of this node', () => this.#noOverlayAddress());
+    await this.#until('the datapath', async () => {
+      await wiring.comparison.runNow(true);
+      return wiring.comparison.problems().join('; ') || undefined;
+    });
+    if (this.#isStopping) return;
+    for (const informer of [this.#recordInformer, this.#endpoints, this.#pools]) {
+      informer.on(() => {
+        wiring.comparison.request();
+      });
+    }
+    this.#reports?.start();
+    this.#endpointReport.start();
+    await this.#serve(wiring);
+  }
+
+  /** Leaves the datapath as it is; only the socket goes. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#isServing = false;
+    await this.#socket?.stop(socketStopMs);
+    await this.#wiring?.comparison.stop();
+    await Promise.all([this.#reports?.stop(), this.#endpointReport.stop(), this.#wiring?.remover.settled()]);
+    for (const informer of [this.#recordInformer, this.#endpoints, this.#pools]) await informer.stop();
+    await this.#health.stop();
+    await this.#client.close();
+  }
+
+  #build(): Wiring {
+    const { node, bpfObject, pinFolder, uplink } = this.#o;
+    const records = new Records(this.#recordInformer);
+    const wiring = buildWiring({
+      host: openHost(),
+      bpfObject,
+      pinFolder,
+      uplink,
+      node,
+      records,
+      endpoints: () => this.#endpoints.list(),
+      pools: () => this.#pools.list(),
+      moreParts: [{ name: 'cni', run: () => (this.#isServing ? this.#installCni() : 0) }],
+      everyMs: compareEveryMs,
+      onChange: (address) => this.#reports?.look(address),
+      onRun: () => {
+        this.#say();
+      },
+      log: this.#log,
+    });
+    this.#wiring = wiring;
+    this.#fastPath = fastPathFact();
+    this.#reports = new RecordReports({
+      client: this.#client,
+      records,
+      book: wiring.book,
+      attachments: wiring.attachments,
+      overlayAddress: wiring.overlayAddress,
+      log: this.#log,
+    });
+    return wiring;
+  }
+
+  async #serve(wiring: Wiring): Promise<void> {
+    const { attachments } = wiring;
+    const handlers: Record<AgentRequest['command'], (request: AgentRequest) => Promise<AgentResponse>> = {
+      ADD: (request) => attachments.add(request),
+      DEL: (request) => attachments.del(request),
+      CHECK: (request) => attachments.check(request),
+      STATUS: () => Promise.resolve(this.#status()),
+      // Wires are kept by records and cut by them, so there is no garbage that the runtime must name.
+      GC: () => Promise.resolve({ ok: true }),
+    };
+    this.#socket = new SocketServer({
+      path: this.#o.socket,
+      handle: (request) => handlers[request.command](request),
+      log: this.#log,
+    });
+    await this.#socket.start();
+    this.#isServing = true;
+    this.#installCni();
+    this.#say();
+    this.#log.info({ node: this.#o.node, socket: this.#o.socket }, 'ready for pods');
+  }
+
+  #installCni(): number {
+    const { cniSource, cniBinDir, cniConfDir, socket } = this.#o;
+    return installCni({ source: cniSource, binFolder: cniBinDir, confFolder: cniConfDir, socket });
+  }
+
+  #status(): AgentResponse {
+    const problem = this.#datapathProblem();
+    if (problem === undefined) return { ok: true };
+    return { ok: false, code: errorCode.notAvailable, msg: `the node's datapath is not as it should be: ${problem}` };
+  }
+
+  #own(): NodeEndpoint | undefined {
+    return this.#endpoints.get(this.#o.node);
+  }
+
+  #say(): void {
+    if (this.#wiring !== undefined) this.#endpointReport.say(this.#wiring.report(this.#fastPath));
+  }
+
+  #unsynced(): string | undefined {
+    const late = { ipallocations: this.#recordInformer, nodeendpoints: this.#endpoints, ipses: this.#pools };
+    const names = Object.entries(late).filter(([, informer]) => !informer.hasSynced);
+    return names.length === 0 ? undefined : `no complete list yet of ${names.map(([name]) => name).join(', ')}`;
+  }
+
+  #noOverlayAddress(): string | undefined {
+    const own = this.#own();
+    if (own === undefined) return `there is no NodeEndpoint ${this.#o.node}; fast-controller-manager makes it`;
+    if (own.spec.overlayAddress !== undefined) return undefined;
+    return `NodeEndpoint ${this.#o.node} has no overlayAddress; is the pool fast-nodes there, with a free address?`;
+  }
+
+  #datapathProblem(): string | undefined {
+    if (this.#wiring === undefined) return 'the programs are not loaded yet';
+    return this.#wiring.comparison.problems().join('; ') || undefined;
+  }
+
+  /** Asks again and again until there is no obstacle, and says now and then what it is. */
+  async #until(what: string, obstacle: () => string | undefined | Promise<string | undefined>): Promise<void> {
+    let saidAtMs = performance.now() - syncPatienceMs + startRetryMs;
+    while (!this.#isStopping) {
+      const because = await obstacle();
+      if (because === undefined) return;
+      if (performance.now() - saidAtMs >= syncPatienceMs) {
+        this.#log.warn({ because }, `waiting for ${what}`);
+        saidAtMs = performance.now();
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, startRetryMs / 4);
+      });
+    }
+  }
+}
+
+/** Whether the kernel can tell a translated flow from a direct one; without that all pod traffic takes the stack. */
+function fastPathFact(): ConditionFact {
+  const name = 'bpf_skb_ct_lookup';
+  const answer = probeKfunc(name);
+  if (answer === 'yes') {
+    return {
+      isTrue: true,
+      reason: 'Conntrack',
+      message: `The kernel has ${name}: pods reach each other past the stack.`,
+    };
+  }
+  const why = answer === 'no' ? `the kernel has no ${name} (it needs 5.18 or newer)` : answer.unknown;
+  return { isTrue: false, reason: 'NoConntrack', message: `All pod traffic takes the stack: ${why}.` };
+}

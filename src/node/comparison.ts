@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop that makes the node equal to what it should be. Events ask for it and make it prompt; the clock asks for it
+// too and makes it true, whatever was missed or changed by others.
+import type { Log } from '../kube/log.ts';
+
+export interface Part {
+  /** What is compared, as it stands in logs, conditions and readiness. */
+  readonly name: string;
+  /** Compares and writes the difference; answers how many things it changed. `full`: also look for what others did. */
+  readonly run: (full: boolean) => Promise<number> | number;
+}
+
+export interface ComparisonOptions {
+  /** In the order of their dependence. */
+  readonly parts: readonly Part[];
+  readonly log: Log;
+  readonly everyMs: number;
+  /** Told after each run. */
+  readonly onRun: () => void;
+}
+
+/** Events that come together are one run. */
+const debounceMs = 20;
+/** A run may take a share of one in this many of the time: a big cluster's events must not occupy the agent. */
+const restShare = 10;
+const retryMs = 2000;
+
+export class Comparison {
+  readonly #o: ComparisonOptions;
+  readonly #problems = new Map<string, string>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #restUntilMs = 0;
+  #fullAtMs = 0;
+  #isStopped = false;
+  #isRequested = false;
+
+  constructor(options: ComparisonOptions) {
+    this.#o = options;
+  }
+
+  /** What could not be made right in the last run: "part: why", empty when all is as it should be. */
+  problems(): string[] {
+    return [...this.#problems].map(([name, why]) => `${name}: ${why}`);
+  }
+
+  /** Something changed: compare soon. */
+  request(): void {
+    if (this.#isStopped || this.#isRequested) return;
+    this.#isRequested = true;
+    this.#schedule(Math.max(debounceMs, this.#restUntilMs - performance.now()));
+  }
+
+  /** Compares now, after a run that is under way. */
+  runNow(full: boolean): Promise<void> {
+    this.#running = this.#running.then(() => this.#run(full));
+    return this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  #schedule(delayMs: number): void {
+    clearTimeout(this.#timer);
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      void this.runNow(performance.now() >= this.#fullAtMs);
+    }, delayMs);
+  }
+
+  async #run(full: boolean): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isRequested = false;
+    const startMs = performance.now();
+    for (const part of this.#o.parts) await this.#runPart(part, full);
+    const endMs = performance.now();
+    this.#restUntilMs = endMs + (endMs - startMs) * restShare;
+    if (full) this.#fullAtMs = endMs + this.#o.everyMs;
+    this.#o.onRun();
+    if (this.#isRequested) return;
+    this.#schedule(this.#problems.size > 0 ? retryMs : Math.max(0, this.#fullAtMs - endMs));
+  }
+
+  async #runPart(part: Part, full: boolean): Promise<void> {
+    try {
+      const changes = await part.run(full);
+      if (this.#problems.delete(part.name)) this.#o.log.info({ part: part.name }, 'right again');
+      if (changes > 0) this.#o.log.info({ part: part.name, changes, full }, 'compared and mended');
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      if (this.#problems.get(part.name) !== why)
+        this.#o.log.error({ err: error, part: part.name }, 'not as it should be');
+      this.#problems.set(part.name, why);
+    }
+  }
+}

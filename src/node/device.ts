@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tunnel's device and the node's own address on it, made and kept as they should be.
+import {
+  addAddress,
+  createVxlan,
+  deleteAddress,
+  deleteLink,
+  findLink,
+  type Link,
+  listAddresses,
+  listRoutes,
+  setLink,
+  SysError,
+} from 'ebpf-native';
+import { vxlanDevice, vxlanOverheadBytes, vxlanPort } from '../api/names.ts';
+import { mainTable, overlayMac } from './constants.ts';
+import { ensureSysctl, type Host, readSysctl } from './host.ts';
+
+/**
+ * The device that other nodes reach this one by: the one that `uplink` names, or with `auto` the one that has the
+ * tunnel's address, else the default route's.
+ * @throws Error that says what is missing
+ */
+export function findUplink(host: Host, uplink: string, tunnelAddress: string): Link {
+  if (uplink !== 'auto') {
+    const named = findLink(host.socket, { name: uplink });
+    if (named === undefined) throw new Error(`--uplink names ${uplink}, which is no link of this node`);
+    return named;
+  }
+  const holder = listAddresses(host.socket).find((one) => one.address === tunnelAddress);
+  const fallback = listRoutes(host.socket, { table: mainTable }).find((one) => one.prefixLength === 0);
+  const index = holder?.index ?? fallback?.index;
+  const link = index === undefined ? undefined : findLink(host.socket, { index });
+  if (link === undefined) {
+    throw new Error(
+      `no link of this node has the address ${tunnelAddress} and there is no default route; name one by --uplink`,
+    );
+  }
+  return link;
+}
+
+/** The MTU of pods: what is left of the uplink's, in bytes. */
+export function podMtu(uplink: Link): number {
+  return uplink.mtu - vxlanOverheadBytes;
+}
+
+function isOurKind(link: Link): boolean {
+  return link.kind === 'vxlan' && link.vxlan?.collectMetadata === true && link.vxlan.port === vxlanPort;
+}
+
+function create(host: Host, mtu: number): Link {
+  createVxlan(host.socket, { name: vxlanDevice, port: vxlanPort, mtu, mac: overlayMac });
+  const link = findLink(host.socket, { name: vxlanDevice });
+  if (link === undefined) throw new Error(`${vxlanDevice} vanished right after it was made; does something remove it?`);
+  return link;
+}
+
+function bringUp(host: Host, link: Link): void {
+  try {
+    setLink(host.socket, link.index, { up: true });
+  } catch (error) {
+    if (error instanceof SysError && (error.code === 'EADDRINUSE' || error.code === 'EEXIST')) {
+      throw new Error(
+        `${vxlanDevice} cannot be brought up: another device or program of this node has UDP port ${vxlanPort}; remove it`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+/** Makes `fast_vxlan` as it must be; answers the link and whether something had to be mended. */
+export function ensureDevice(host: Host, mtu: number): { link: Link; changed: boolean } {
+  let link = findLink(host.socket, { name: vxlanDevice });
+  let changed = false;
+  if (link !== undefined && !isOurKind(link)) {
+    deleteLink(host.socket, link.index);
+    link = undefined;
+  }
+  if (link === undefined) {
+    link = create(host, mtu);
+    changed = true;
+  }
+  const { index } = link;
+  if (link.mtu !== mtu || link.mac !== overlayMac || link.arp) {
+    setLink(host.socket, index, { mtu, mac: overlayMac, arp: false });
+    changed = true;
+  }
+  // from_overlay checks sources better than a reverse path can, and nothing of IPv6 passes it.
+  ensureSysctl(host, `net/ipv4/conf/${vxlanDevice}/rp_filter`, '0');
+  if (readSysctl(host, `net/ipv6/conf/${vxlanDevice}/disable_ipv6`) !== undefined) {
+    ensureSysctl(host, `net/ipv6/conf/${vxlanDevice}/disable_ipv6`, '1');
+  }
+  if (!link.up) {
+    bringUp(host, link);
+    changed = true;
+  }
+  return { link, changed };
+}
+
+/** The overlay address as the device's only one. */
+export function ensureOverlayAddress(host: Host, index: number, address: string): boolean {
+  const present = listAddresses(host.socket, index);
+  const others = present.filter((one) => one.address !== address || one.prefixLength !== 32);
+  const isThere = present.length > others.length;
+  if (!isThere) addAddress(host.socket, { index, address, prefixLength: 32 });
+  for (const other of others) {
+    deleteAddress(host.socket, { index, address: other.address, prefixLength: other.prefixLength });
+  }
+  return !isThere || others.length > 0;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes the own NodeEndpoint's status, one write at a time and only for a change.
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { nodeEndpointResource } from '../api/generated/node-endpoint.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { Controller, done, type Outcome, retryAfter } from '../kube/controller.ts';
+import { isReason } from '../kube/errors.ts';
+import type { Log } from '../kube/log.ts';
+import { endpointStatus, type NodeReport } from '../wiring/endpoint-status.ts';
+
+const retryMs = 500;
+const maxBackoffMs = 60_000;
+
+export class EndpointReport {
+  readonly #client: Pick<KubeClient, 'replaceStatus'>;
+  readonly #own: () => NodeEndpoint | undefined;
+  readonly #controller: Controller<'own'>;
+  #report: NodeReport | undefined;
+
+  constructor(options: {
+    client: Pick<KubeClient, 'replaceStatus'>;
+    own: () => NodeEndpoint | undefined;
+    log: Log;
+  }) {
+    this.#client = options.client;
+    this.#own = options.own;
+    this.#controller = new Controller<'own'>({
+      name: 'endpoint',
+      maxBackoffMs,
+      log: options.log,
+      reconcile: () => this.#write(),
+    });
+  }
+
+  start(): void {
+    this.#controller.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#controller.stop();
+  }
+
+  /** What is true now; it replaces what was said before. */
+  say(report: NodeReport): void {
+    this.#report = report;
+    this.#controller.enqueue('own');
+  }
+
+  async #write(): Promise<Outcome> {
+    const own = this.#own();
+    if (own === undefined || this.#report === undefined) return done;
+    const status = endpointStatus(own.status ?? {}, this.#report, new Date().toISOString());
+    if (status === undefined) return done;
+    try {
+      await this.#client.replaceStatus(nodeEndpointResource, { ...own, status });
+      return done;
+    } catch (error) {
+      if (isReason(error, 'conflict')) return retryAfter(retryMs, 'the NodeEndpoint changed meanwhile');
+      if (isReason(error, 'notFound')) return done;
+      throw error;
+    }
+  }
+}

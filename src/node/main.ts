@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// fast-agent: wires the pods of one node and keeps its eBPF maps equal to the API server's state.
+import { Command, Option } from 'commander';
+import { createLog } from '../kube/log.ts';
+import { Agent } from './agent.ts';
+import { type AgentOptions, defaults } from './options.ts';
+
+function readOptions(): AgentOptions {
+  const command = new Command('fast-agent')
+    .description('Wires the pods of this node and keeps its eBPF maps equal to the state in the API server.')
+    .addOption(new Option('--node <name>', 'the Node object of this machine').env('NODE_NAME').makeOptionMandatory())
+    .option('--kubeconfig <file>', 'how to reach the API server from outside a cluster')
+    .option('--socket <path>', 'where fast-cni reaches the agent', defaults.socket)
+    .option('--bpf-object <file>', 'the compiled programs', defaults.bpfObject)
+    .option('--pin-folder <path>', 'where maps and links outlive the agent, in a bpffs', defaults.pinFolder)
+    .option('--cni-bin-dir <path>', "the runtime's plugins", defaults.cniBinDir)
+    .option('--cni-conf-dir <path>', "the runtime's network configurations", defaults.cniConfDir)
+    .option('--cni-source <file>', 'the fast-cni to install', defaults.cniSource)
+    .option('--health-port <port>', 'serves /healthz, /readyz and /metrics', defaults.healthPort)
+    .option('--uplink <link>', 'the link that other nodes are reached by, or auto', defaults.uplink)
+    .addOption(
+      new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default(defaults.logLevel),
+    );
+  const options = command.parse().opts<Omit<AgentOptions, 'healthPort'> & { healthPort: string }>();
+  const healthPort = Number(options.healthPort);
+  if (!Number.isInteger(healthPort) || healthPort < 0 || healthPort > 65_535) {
+    command.error(`--health-port is ${options.healthPort}; write a port from 0 to 65535`);
+  }
+  return { ...options, healthPort };
+}
+
+const options = readOptions();
+const log = createLog({ name: 'fast-agent', level: options.logLevel });
+const agent = new Agent(options, log);
+
+async function stop(signal: string): Promise<void> {
+  log.info({ signal }, 'stopping; the datapath stays as it is');
+  await agent.stop();
+  process.exit(0);
+}
+
+process.once('SIGTERM', (signal) => void stop(signal));
+process.once('SIGINT', (signal) => void stop(signal));
+try {
+  await agent.start();
+} catch (error) {
+  log.error({ err: error }, 'fast-agent cannot start');
+  process.exit(1);
+}

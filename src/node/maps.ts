@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The maps made equal to what the API server and the wires say. Upserts come first, so an address that moves is never
+// without an entry.
+import type { BpfMap } from 'ebpf-native';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import {
+  decodeLocalPod,
+  encodeAddressKey,
+  encodeClusterPod,
+  encodeLocalDev,
+  encodeLocalPod,
+  type RawEntry,
+} from '../datapath/codecs.ts';
+import { desiredClusterEntries, type Refused } from '../datapath/desired.ts';
+import { differenceOf } from '../datapath/diff.ts';
+import type { LocalDev, LocalPodEntry } from '../datapath/entries.ts';
+import { podMacOf, type Wire } from '../wiring/wire.ts';
+import { hostVethMac } from './constants.ts';
+
+export interface SyncResult {
+  readonly changes: number;
+  readonly entries: number;
+  readonly refused: readonly Refused[];
+}
+
+/**
+ * Other nodes' addresses. Removals need the own NodeEndpoint in the list as a witness: a list without it is not the
+ * cluster's, and a map is never emptied because a list came back empty.
+ */
+export function syncClusterPods(map: BpfMap, endpoints: readonly NodeEndpoint[], ownName: string): SyncResult {
+  const desired = desiredClusterEntries(endpoints, ownName);
+  const wanted = [...desired.entries.values()].map(encodeClusterPod);
+  const { upserts, removals } = differenceOf(wanted, map.entries());
+  if (upserts.length > 0) map.updateBatch(upserts);
+  const isWitnessed = endpoints.some((one) => one.metadata.name === ownName);
+  if (isWitnessed) {
+    for (const key of removals) map.delete(key);
+  }
+  return {
+    changes: upserts.length + (isWitnessed ? removals.length : 0),
+    entries: wanted.length + (isWitnessed ? 0 : removals.length),
+    refused: desired.refused,
+  };
+}
+
+function localEntry(wire: Wire): LocalPodEntry {
+  const podMac = podMacOf(wire.address);
+  return { address: wire.address, ifindex: wire.ifindex, podMac, hostMac: hostVethMac, stackOnly: false };
+}
+
+/** Puts the wire's entry, from which moment on the fast path knows its pod. */
+export function putLocalPod(map: BpfMap, wire: Wire): void {
+  map.update(...encodeLocalPod(localEntry(wire)));
+}
+
+/** The interface that the address has in the map; undefined without an entry. */
+export function mappedIfindex(map: BpfMap, address: string): number | undefined {
+  const key = encodeAddressKey(address);
+  const value = map.lookup(key);
+  return value === undefined ? undefined : decodeLocalPod([key, value]).ifindex;
+}
+
+/** Takes the wire's entry away, unless the address is another wire's by now. */
+export function dropLocalPod(map: BpfMap, wire: Wire): boolean {
+  if (mappedIfindex(map, wire.address) !== wire.ifindex) return false;
+  return map.delete(encodeAddressKey(wire.address));
+}
+
+/** Makes the map hold exactly these wires. */
+export function syncLocalPods(map: BpfMap, wires: readonly Wire[]): SyncResult {
+  const wanted = wires.map((wire) => encodeLocalPod(localEntry(wire)));
+  const { upserts, removals } = differenceOf(wanted, map.entries());
+  if (upserts.length > 0) map.updateBatch(upserts);
+  for (const key of removals) map.delete(key);
+  return { changes: upserts.length + removals.length, entries: wanted.length, refused: [] };
+}
+
+/** Writes the node's facts where they differ. */
+export function syncLocalDev(map: BpfMap, dev: LocalDev): boolean {
+  const [key, value]: RawEntry = encodeLocalDev(dev);
+  const present = map.lookup(key);
+  if (present !== undefined && Buffer.compare(present, value) === 0) return false;
+  map.update(key, value);
+  return true;
+}

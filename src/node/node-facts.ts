@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of the agent must know of their node. The comparison fills it in and keeps it true.
+
+export interface NodeFacts {
+  /** The node's end of the tunnel, also the source of what the host sends to its own pods. */
+  readonly nodeAddress: string;
+  readonly overlayAddress: string;
+  /** The MTU of pods and of the tunnel's device, in bytes. */
+  readonly mtu: number;
+  readonly deviceIndex: number;
+  readonly uplinkIndex: number;
+}

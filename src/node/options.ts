@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What fast-agent can be told, by flags and environment.
+import { agentSocketPath, bpfPinFolder } from '../api/names.ts';
+
+export interface AgentOptions {
+  /** The Node object's name. */
+  readonly node: string;
+  /** A file; absent inside a cluster. */
+  readonly kubeconfig?: string;
+  readonly socket: string;
+  readonly bpfObject: string;
+  readonly pinFolder: string;
+  readonly cniBinDir: string;
+  readonly cniConfDir: string;
+  readonly cniSource: string;
+  readonly healthPort: number;
+  /** A link's name, or `auto`. */
+  readonly uplink: string;
+  readonly logLevel: string;
+}
+
+export const defaults = {
+  socket: agentSocketPath,
+  bpfObject: '/opt/fast/fast.bpf.o',
+  pinFolder: bpfPinFolder,
+  cniBinDir: '/opt/cni/bin',
+  cniConfDir: '/etc/cni/net.d',
+  cniSource: '/opt/fast/bin/fast-cni',
+  healthPort: '9441',
+  uplink: 'auto',
+  logLevel: 'info',
+} as const;

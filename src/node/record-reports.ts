@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps the status of this node's records true: which wire is attached, and that a released pod's wire is gone. It runs
+// behind the answers and by level: whatever was missed, the next look at a record makes up for it.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { ipAllocationResource } from '../api/generated/ip-allocation.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { Controller, done, type Outcome, retryAfter } from '../kube/controller.ts';
+import { isReason } from '../kube/errors.ts';
+import type { Log } from '../kube/log.ts';
+import { decideRecord } from '../wiring/record-report.ts';
+import type { Attachments } from './attachments.ts';
+import type { Records } from './records.ts';
+import type { WireBook } from './wire-book.ts';
+
+export interface RecordReportsOptions {
+  readonly client: Pick<KubeClient, 'replaceStatus'>;
+  readonly records: Records;
+  readonly book: WireBook;
+  readonly attachments: Pick<Attachments, 'cut'>;
+  readonly overlayAddress: () => string;
+  readonly log: Log;
+}
+
+const conflictRetryMs = 250;
+const maxBackoffMs = 30_000;
+/** Status writes at once; the API server serves some hundreds per second. */
+const workers = 4;
+
+export class RecordReports {
+  readonly #o: RecordReportsOptions;
+  readonly #controller: Controller;
+  /** When this agent first saw a record as Releasing, by the record's uid; monotonic milliseconds. */
+  readonly #releasingSinceMs = new Map<string, number>();
+
+  constructor(options: RecordReportsOptions) {
+    this.#o = options;
+    this.#controller = new Controller({
+      name: 'records',
+      workers,
+      maxBackoffMs,
+      log: options.log,
+      reconcile: (address) => this.#reconcile(address),
+    });
+  }
+
+  start(): void {
+    this.#o.records.source.on(({ type, object }) => {
+      if (type === 'deleted') this.#releasingSinceMs.delete(object.metadata.uid ?? '');
+      this.look(object.metadata.name);
+    });
+    this.#controller.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#controller.stop();
+  }
+
+  /** The wires of this address changed. */
+  look(address: string): void {
+    this.#controller.enqueue(address);
+  }
+
+  #releasingForMs(record: IpAllocation): number {
+    const uid = record.metadata.uid ?? '';
+    if (record.spec.state !== 'Releasing') {
+      this.#releasingSinceMs.delete(uid);
+      return 0;
+    }
+    const sinceMs = this.#releasingSinceMs.get(uid) ?? performance.now();
+    this.#releasingSinceMs.set(uid, sinceMs);
+    return performance.now() - sinceMs;
+  }
+
+  async #reconcile(address: string): Promise<Outcome> {
+    const { records, book, attachments, overlayAddress } = this.#o;
+    const record = records.get(address);
+    if (record === undefined) return done;
+    const decision = decideRecord({
+      record,
+      wires: book.list().filter((wire) => wire.address === address),
+      leaving: book.leaving().filter((wire) => wire.address === address),
+      releasingForMs: this.#releasingForMs(record),
+      isOverlayAddress: overlayAddress() === address,
+    });
+    switch (decision.decision) {
+      case 'nothing':
+        return done;
+      case 'wait':
+        return retryAfter(decision.ms, 'the wire of a released pod is still there');
+      case 'cut':
+        for (const wire of decision.wires) {
+          attachments.cut(wire, 'its pod was released and no DEL has come');
+        }
+        return retryAfter(conflictRetryMs, 'the wire is being removed');
+      case 'write':
+        return await this.#write({ ...record, status: decision.status });
+    }
+  }
+
+  async #write(record: IpAllocation): Promise<Outcome> {
+    try {
+      // The resourceVersion in it is what was decided on: a record that changed hands meanwhile refuses the write.
+      await this.#o.client.replaceStatus(ipAllocationResource, record);
+      return done;
+    } catch (error) {
+      if (isReason(error, 'conflict')) return retryAfter(conflictRetryMs, 'the record changed meanwhile');
+      if (isReason(error, 'notFound')) return done;
+      throw error;
+    }
+  }
+}

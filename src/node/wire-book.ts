@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The wires of this node in memory, so that no request has to list the kernel's links. The kernel stays the authority:
+// the book is read from it at the start and again in every comparison.
+import { type Link, listLinks, listNeighbours } from 'ebpf-native';
+import { isHostVethName, parseAlias, type Wire } from '../wiring/wire.ts';
+import type { Host } from './host.ts';
+
+export interface KernelWires {
+  readonly wires: readonly Wire[];
+  /** Host veths of ours that an ADD did not complete: no alias, or neither a neighbour nor an entry, the last steps. */
+  readonly halfMade: readonly Link[];
+}
+
+/**
+ * What the kernel has of ours; only to be trusted while no ADD is in the middle of its steps. `isKnown` says of an
+ * interface and its address that they were complete before, so that a neighbour which somebody removed costs no pod
+ * its wire.
+ */
+export function readWires(host: Host, isKnown: (ifindex: number, address: string) => boolean): KernelWires {
+  const neighbours = new Set(listNeighbours(host.socket).map((one) => `${one.index} ${one.address}`));
+  const wires: Wire[] = [];
+  const halfMade: Link[] = [];
+  for (const link of listLinks(host.socket)) {
+    if (link.kind !== 'veth' || !isHostVethName(link.name)) continue;
+    const label = parseAlias(link.alias);
+    if (label === undefined) {
+      halfMade.push(link);
+      continue;
+    }
+    if (neighbours.has(`${link.index} ${label.address}`) || isKnown(link.index, label.address)) {
+      wires.push({ ...label, interface: link.name, ifindex: link.index });
+    } else {
+      halfMade.push(link);
+    }
+  }
+  return { wires, halfMade };
+}
+
+export class WireBook {
+  readonly #wires = new Map<number, Wire>();
+  /** Interfaces on their way out: no longer anybody's wire, yet not gone. */
+  readonly #leaving = new Map<number, Wire>();
+
+  /** Wires that are in use. */
+  list(): Wire[] {
+    return [...this.#wires.values()];
+  }
+
+  leaving(): Wire[] {
+    return [...this.#leaving.values()];
+  }
+
+  has(ifindex: number): boolean {
+    return this.#wires.has(ifindex) || this.#leaving.has(ifindex);
+  }
+
+  put(wire: Wire): void {
+    this.#wires.set(wire.ifindex, wire);
+  }
+
+  leave(wire: Wire): void {
+    this.#wires.delete(wire.ifindex);
+    this.#leaving.set(wire.ifindex, wire);
+  }
+
+  /** The interface is gone from the kernel. */
+  forget(ifindex: number): void {
+    this.#wires.delete(ifindex);
+    this.#leaving.delete(ifindex);
+  }
+
+  /** Takes the kernel's word. */
+  reset(wires: readonly Wire[]): void {
+    this.#wires.clear();
+    for (const wire of wires) {
+      if (!this.#leaving.has(wire.ifindex)) this.#wires.set(wire.ifindex, wire);
+    }
+  }
+}

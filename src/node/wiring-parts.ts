@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the agent that touch the kernel, put together. What they know of the cluster is passed in, so a test runs
+// them in a namespace of its own with records in memory.
+import { maps } from '../datapath/generated/layout.ts';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import type { Ips } from '../api/generated/ips.ts';
+import type { Log } from '../kube/log.ts';
+import type { PodIdentity } from '../protocol/messages.ts';
+import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
+import { Attachments } from './attachments.ts';
+import { Comparison } from './comparison.ts';
+import type { Part } from './comparison.ts';
+import type { Host } from './host.ts';
+import { IdentityQueue } from './identity-queue.ts';
+import { NodeParts } from './node-parts.ts';
+import { loadDatapath, OverlayPrograms } from './programs.ts';
+import type { Records } from './records.ts';
+import { WireBook } from './wire-book.ts';
+import { WireRemover } from './wire-remover.ts';
+import { WiresPart } from './wires-part.ts';
+
+export interface Wiring {
+  readonly attachments: Attachments;
+  readonly comparison: Comparison;
+  readonly book: WireBook;
+  readonly remover: WireRemover;
+  readonly overlayAddress: () => string;
+  readonly report: (fastPath: ConditionFact) => NodeReport;
+}
+
+export interface WiringOptions {
+  readonly host: Host;
+  readonly bpfObject: string;
+  readonly pinFolder: string;
+  readonly uplink: string;
+  readonly node: string;
+  readonly records: Records;
+  readonly endpoints: () => readonly NodeEndpoint[];
+  readonly pools: () => readonly Ips[];
+  /** Compared behind all others, such as the files of the CNI. */
+  readonly moreParts: readonly Part[];
+  readonly everyMs: number;
+  readonly onChange: (address: string) => void;
+  readonly onRun: () => void;
+  readonly log: Log;
+}
+
+/** Loads the programs and builds the parts; nothing else is touched before the first comparison. */
+export function buildWiring(o: WiringOptions): Wiring {
+  const { host, records, log, endpoints, onChange, node } = o;
+  const datapath = loadDatapath(o.bpfObject, o.pinFolder);
+  const own = (): NodeEndpoint | undefined => endpoints().find((one) => one.metadata.name === node);
+  const nodeParts = new NodeParts({
+    host,
+    datapath,
+    overlayPrograms: new OverlayPrograms(host, o.pinFolder, datapath),
+    uplink: o.uplink,
+    ownName: node,
+    endpoints,
+    own,
+    pools: o.pools,
+    log,
+  });
+  const facts = () => nodeParts.facts();
+  const book = new WireBook();
+  const remover = new WireRemover({ host, datapath, book, log, onGone: (wire) => onChange(wire.address) });
+  const attachments = new Attachments({
+    host,
+    datapath,
+    records,
+    book,
+    remover,
+    queue: new IdentityQueue(),
+    facts,
+    reasonOf: (pod) => waitingReason(own(), pod),
+    onChange,
+    log,
+  });
+  const wires = new WiresPart({
+    host,
+    datapath,
+    records,
+    book,
+    remover,
+    attachments,
+    facts,
+    endpoints,
+    ownName: node,
+    onChange,
+    log,
+  });
+  const parts = [...nodeParts.parts(), { name: 'wires', run: (full: boolean) => wires.run(full) }, ...o.moreParts];
+  const comparison = new Comparison({ parts, log, everyMs: o.everyMs, onRun: o.onRun });
+  const report = (fastPath: ConditionFact): NodeReport => ({
+    mtu: nodeParts.mtu(),
+    maps: [
+      { name: maps.localPodIps.name, entries: book.list().length, maxEntries: maps.localPodIps.maxEntries },
+      { name: maps.clusterPodIps.name, entries: nodeParts.clusterEntries, maxEntries: maps.clusterPodIps.maxEntries },
+    ],
+    orphans: wires.orphans(),
+    conditions: { DatapathReady: datapathFact(comparison.problems()), FastPath: fastPath },
+  });
+  return { attachments, comparison, book, remover, overlayAddress: () => nodeParts.overlayAddress(), report };
+}
+
+function datapathFact(problems: readonly string[]): ConditionFact {
+  if (problems.length === 0) {
+    return {
+      isTrue: true,
+      reason: 'AsDesired',
+      message: 'Device, programs, maps, routes and rules are as they should be.',
+    };
+  }
+  return { isTrue: false, reason: 'Differs', message: problems.join('; ').slice(0, 1024) };
+}
+
+/** The controller's reason why a pod of this node has no address yet. */
+function waitingReason(own: NodeEndpoint | undefined, pod: PodIdentity): string | undefined {
+  const found = own?.spec.waiting?.find(
+    (one) => one.uid === pod.uid || (pod.uid === '' && one.namespace === pod.namespace && one.name === pod.name),
+  );
+  return found === undefined ? undefined : `${found.reason}: ${found.message}`;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which addresses the stack sends into the tunnel, and which sources it masquerades: both follow from the pools.
+import type { Ips } from '../api/generated/ips.ts';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { isAddress, parseAddress } from '../ip/address.ts';
+import { toCidrs } from '../ip/cidr.ts';
+import { type Cidr, formatRange, parseRange, type Range } from '../ip/range.ts';
+import { RangeSet } from '../ip/range-set.ts';
+
+export interface Overlay {
+  /** Every address that a pod or an overlay end has or may get, less the machines' own. */
+  readonly addresses: RangeSet;
+  /** The same as the fewest blocks, each a route. */
+  readonly routes: readonly Cidr[];
+  /** Entries of pools that do not parse, each with its pool, its value and the cure. */
+  readonly problems: readonly string[];
+}
+
+function ranges(entries: readonly string[], pool: string, problems: string[]): Range[] {
+  return entries.flatMap((entry) => {
+    try {
+      return [parseRange(entry)];
+    } catch (error) {
+      problems.push(`Ips ${pool}: ${error instanceof Error ? error.message : String(error)}`);
+      return [];
+    }
+  });
+}
+
+function single(address: string): Range[] {
+  if (!isAddress(address)) return [];
+  const value = parseAddress(address);
+  return [{ first: value, last: value }];
+}
+
+/**
+ * The pools and, beside them, addresses still in use that an edit took out of a pool. The machines' own addresses are
+ * never in it, whatever a pool says: a route into the tunnel for the tunnel's own end cuts the node off.
+ */
+export function overlayOf(pools: readonly Ips[], endpoints: readonly NodeEndpoint[]): Overlay {
+  const problems: string[] = [];
+  const pooled = pools.flatMap((pool) => ranges(pool.spec.ips, pool.metadata.name, problems));
+  const used = endpoints.flatMap(({ spec }) =>
+    [...(spec.podAddresses ?? []), spec.overlayAddress ?? ''].flatMap(single),
+  );
+  const machines = endpoints.flatMap(({ spec }) => single(spec.tunnelAddress));
+  const addresses = RangeSet.of([...pooled, ...used]).subtract(RangeSet.of(machines));
+  return { addresses, routes: toCidrs(addresses.ranges), problems };
+}
+
+/**
+ * The table `fast` as a script for `nft -f`, which the kernel takes as one transaction. Pods that leave the overlay get
+ * the node's address, since nobody outside knows the way back; so does what enters the tunnel from outside, since the
+ * other node drops sources that it cannot ask back by the tunnel.
+ */
+export function masqueradeScript(addresses: RangeSet, device: string): string {
+  const elements = addresses.ranges.map(formatRange);
+  const list = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
+  return [
+    'table ip fast',
+    'delete table ip fast',
+    'table ip fast {',
+    `  set overlay { type ipv4_addr; flags interval;${list} }`,
+    '  chain postrouting {',
+    '    type nat hook postrouting priority srcnat + 1; policy accept;',
+    '    ip saddr @overlay ip daddr != @overlay fib daddr type != local counter masquerade',
+    `    oifname "${device}" ip saddr != @overlay counter masquerade`,
+    '  }',
+    '}',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// A pod's wire and how the kernel itself remembers whose it is: the host veth's alias names the pod, the sandbox and
+// the address. A restarted agent reads its wires from there, so no file can contradict the kernel.
+import { isAddress, parseAddress } from '../ip/address.ts';
+
+/** The host's end of one sandbox's wire. */
+export interface Wire {
+  /** The pod's identity, as in IpAllocation spec.owner.uid. */
+  readonly identity: string;
+  readonly containerId: string;
+  readonly address: string;
+  /** The host veth's name. */
+  readonly interface: string;
+  readonly ifindex: number;
+}
+
+/** What the alias tells of a wire. */
+export type WireLabel = Pick<Wire, 'identity' | 'containerId' | 'address'>;
+
+const prefix = 'fast';
+/** The kernel's IFALIASZ less the closing zero, in bytes. */
+const maxAliasLength = 255;
+const hostVeth = /^fast[0-9a-f]{10}$/;
+const plain = /^[\w.-]+$/;
+
+/**
+ * The host veth's alias, such as `fast:<identity>:<container id>:10.244.10.0`.
+ * @throws RangeError naming the part that an alias cannot hold
+ */
+export function formatAlias(label: WireLabel): string {
+  for (const [name, value] of Object.entries(label)) {
+    if (!plain.test(value)) {
+      throw new RangeError(`the ${name} "${value}" cannot stand in a link's alias: letters, digits, ".", "_", "-" can`);
+    }
+  }
+  const alias = `${prefix}:${label.identity}:${label.containerId}:${label.address}`;
+  if (alias.length > maxAliasLength) {
+    throw new RangeError(`the alias "${alias}" has ${alias.length} bytes, the kernel takes ${maxAliasLength}`);
+  }
+  return alias;
+}
+
+/** What an alias of ours says; undefined for anything else, an empty alias too. */
+export function parseAlias(alias: string): WireLabel | undefined {
+  const [word, identity = '', containerId = '', address = '', ...more] = alias.split(':');
+  if (word !== prefix || more.length > 0 || !plain.test(identity) || !plain.test(containerId) || !isAddress(address)) {
+    return undefined;
+  }
+  return { identity, containerId, address };
+}
+
+/** The host veth's name, within the kernel's 15 characters. `digest` gives at least ten hexadecimal digits. */
+export function hostVethName(identity: string, containerId: string, digest: (text: string) => string): string {
+  return `${prefix}${digest(`${identity}/${containerId}`).slice(0, 10)}`;
+}
+
+/** Whether a link's name is one that {@link hostVethName} gives; such a veth without an alias is half made. */
+export function isHostVethName(name: string): boolean {
+  return hostVeth.test(name);
+}
+
+/**
+ * The pod veth's MAC, made of the address: whoever knows the address knows the MAC, after a restart too. 0a:fa is a
+ * unicast prefix of local administration (IEEE 802, the second bit of the first octet).
+ */
+export function podMacOf(address: string): string {
+  const hex = parseAddress(address).toString(16).padStart(8, '0');
+  return ['0a', 'fa', ...(hex.match(/../g) ?? [])].join(':');
+}
