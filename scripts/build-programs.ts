@@ -27,6 +27,9 @@ export async function buildPrograms(): Promise<void> {
       format: 'esm',
       external: ['koffi'],
       banner: { js: banner },
+      // Names stay, so that a stack in a log can be read; the rest of client-node's generated models need not.
+      minifyWhitespace: true,
+      minifySyntax: true,
       legalComments: 'none',
       sourcemap: false,
       logLevel: 'warning',

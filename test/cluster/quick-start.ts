@@ -34,8 +34,8 @@ export async function checkAddresses(): Promise<RunningPod[]> {
   const all: RunningPod[] = [];
   for (const [app, wanted] of Object.entries(promisedAddresses)) {
     const pods = await podsOf(app);
-    expectEqual(`addresses of ${app}`, pods.map((pod) => pod.status.podIP).toSorted(), wanted);
-    expectEqual(`nodes of ${app}`, pods.map((pod) => pod.spec.nodeName).toSorted(), workers);
+    expectEqual(`addresses of ${app}`, pods.map((pod) => String(pod.status.podIP)).toSorted(), wanted);
+    expectEqual(`nodes of ${app}`, pods.map((pod) => String(pod.spec.nodeName)).toSorted(), workers);
     all.push(...pods);
   }
   return all;
@@ -93,10 +93,10 @@ export async function mapEntries(node: string, map: string): Promise<Array<Recor
 /** Each node knows its own pods as local and all others as remote. */
 export async function checkMaps(pods: RunningPod[]): Promise<void> {
   for (const node of nodeNames()) {
-    const own = pods.filter((pod) => pod.spec.nodeName === node).map((pod) => pod.status.podIP);
-    const other = pods.filter((pod) => pod.spec.nodeName !== node).map((pod) => pod.status.podIP);
-    const local = (await mapEntries(node, 'local_pod_ips')).map((entry) => entry['address']);
-    const cluster = (await mapEntries(node, 'cluster_pod_ips')).map((entry) => entry['address']);
+    const own = pods.filter((pod) => pod.spec.nodeName === node).map((pod) => String(pod.status.podIP));
+    const other = pods.filter((pod) => pod.spec.nodeName !== node).map((pod) => String(pod.status.podIP));
+    const local = (await mapEntries(node, 'local_pod_ips')).map((entry) => String(entry['address']));
+    const cluster = (await mapEntries(node, 'cluster_pod_ips')).map((entry) => String(entry['address']));
     expectEqual(`local_pod_ips of ${node}`, local.toSorted(), own.toSorted());
     for (const address of other) {
       if (!cluster.includes(address)) throw new Broken(`cluster_pod_ips of ${node} lacks ${address}`);
