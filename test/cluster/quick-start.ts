@@ -86,8 +86,7 @@ export async function mapEntries(node: string, map: string): Promise<Array<Recor
   const [agent] = await objects<RunningPod>('pods', ...selector);
   if (agent === undefined) throw new Broken(`no agent runs on ${node}`);
   const args = ['exec', '-n', 'fast-system', agent.metadata.name, '--', 'fast-ctl', 'maps', 'list', map, '-o', 'json'];
-  const answer = JSON.parse(await kube(args)) as { entries: Array<Record<string, unknown>> };
-  return answer.entries;
+  return JSON.parse(await kube(args)) as Array<Record<string, unknown>>;
 }
 
 /** Each node knows its own pods as local and all others as remote. */
