@@ -9,7 +9,7 @@ import {
   deleteRoute,
   findLink,
   listRoutes,
-  Netns,
+  type Netns,
   replaceNeighbour,
   replaceRoute,
   RouteSocket,

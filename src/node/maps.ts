@@ -11,7 +11,7 @@ import {
   encodeLocalPod,
   type RawEntry,
 } from '../datapath/codecs.ts';
-import { desiredClusterEntries, type Refused } from '../datapath/desired.ts';
+import { desiredClusterEntries, desiredLocalEntries, type Refused } from '../datapath/desired.ts';
 import { differenceOf } from '../datapath/diff.ts';
 import type { LocalDev, LocalPodEntry } from '../datapath/entries.ts';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
@@ -68,11 +68,12 @@ export function dropLocalPod(map: BpfMap, wire: Wire): boolean {
 
 /** Makes the map hold exactly these wires. */
 export function syncLocalPods(map: BpfMap, wires: readonly Wire[]): SyncResult {
-  const wanted = wires.map((wire) => encodeLocalPod(localEntry(wire)));
+  const desired = desiredLocalEntries(wires.map(localEntry));
+  const wanted = [...desired.entries.values()].map(encodeLocalPod);
   const { upserts, removals } = differenceOf(wanted, map.entries());
   if (upserts.length > 0) map.updateBatch(upserts);
   for (const key of removals) map.delete(key);
-  return { changes: upserts.length + removals.length, entries: wanted.length, refused: [] };
+  return { changes: upserts.length + removals.length, entries: wanted.length, refused: desired.refused };
 }
 
 /** Writes the node's facts where they differ. */

@@ -93,8 +93,9 @@ export class RecordReports {
         }
         return retryAfter(conflictRetryMs, 'the wire is being removed');
       case 'write':
-        return await this.#write({ ...record, status: decision.status });
+        break;
     }
+    return await this.#write({ ...record, status: decision.status });
   }
 
   async #write(record: IpAllocation): Promise<Outcome> {

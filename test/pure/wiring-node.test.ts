@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a node routes and masquerades, and what its agent says of it.
+import { describe, expect, it } from 'vitest';
+import type { Ips } from '../../src/api/generated/ips.ts';
+import type { NodeEndpoint, NodeEndpointStatus } from '../../src/api/generated/node-endpoint.ts';
+import { formatCidr } from '../../src/ip/range.ts';
+import { endpointStatus, type NodeReport } from '../../src/wiring/endpoint-status.ts';
+import { masqueradeScript, overlayOf } from '../../src/wiring/overlay.ts';
+
+function pool(name: string, ...ips: string[]): Ips {
+  return { metadata: { name }, spec: { subnet: '10.244.0.1/32', ips } };
+}
+
+function endpoint(name: string, tunnelAddress: string, more: Partial<NodeEndpoint['spec']> = {}): NodeEndpoint {
+  return { metadata: { name }, spec: { nodeUID: `uid-${name}`, tunnelAddress, ...more } };
+}
+
+const routes = (pools: Ips[], endpoints: NodeEndpoint[] = []): string[] =>
+  overlayOf(pools, endpoints).routes.map(formatCidr);
+
+describe('the overlay', () => {
+  it('is one route for each merged block of the pools', () => {
+    expect(routes([pool('a', '10.1.0.0-10.1.0.127'), pool('b', '10.1.0.128/25', '10.1.1.1')])).toEqual([
+      '10.1.0.0/24',
+      '10.1.1.1/32',
+    ]);
+  });
+
+  it('also holds what is still in use outside the pools', () => {
+    const used = endpoint('two', '172.30.0.2', { overlayAddress: '10.9.0.2', podAddresses: ['10.8.0.7'] });
+    expect(routes([pool('a', '10.1.0.0/24')], [used])).toEqual(['10.1.0.0/24', '10.8.0.7/32', '10.9.0.2/32']);
+  });
+
+  it('never holds the address of a machine, whatever a pool says', () => {
+    expect(routes([pool('a', '172.30.0.0/30')], [endpoint('two', '172.30.0.2')])).toEqual([
+      '172.30.0.0/31',
+      '172.30.0.3/32',
+    ]);
+  });
+
+  it('leaves out an entry that does not parse and says which', () => {
+    const { problems, routes: found } = overlayOf([pool('bad', '10.1.0.9-10.1.0.1', '10.2.0.0/24')], []);
+    expect(found.map(formatCidr)).toEqual(['10.2.0.0/24']);
+    expect(problems).toEqual([expect.stringContaining('Ips bad: "10.1.0.9-10.1.0.1" is reversed')]);
+  });
+
+  it('is a set of ranges for nftables, replaced in one transaction', () => {
+    const script = masqueradeScript(
+      overlayOf([pool('a', '10.1.0.0-10.1.0.9', '10.1.1.1')], []).addresses,
+      'fast_vxlan',
+    );
+    expect(script).toContain('table ip fast\ndelete table ip fast\ntable ip fast {');
+    expect(script).toContain('elements = { 10.1.0.0-10.1.0.9, 10.1.1.1 };');
+    expect(script).toContain('oifname "fast_vxlan" ip saddr != @overlay counter masquerade');
+  });
+});
+
+const report: NodeReport = {
+  mtu: 1450,
+  maps: [{ name: 'cluster_pod_ips', entries: 100, maxEntries: 1000 }],
+  orphans: [],
+  conditions: { DatapathReady: { isTrue: true, reason: 'AsDesired', message: 'fine' } },
+};
+const [early, late] = ['2026-01-01T00:00:00Z', '2026-01-01T01:00:00Z'];
+
+describe('the status of a node', () => {
+  const said = endpointStatus({}, report, early) as NodeEndpointStatus;
+
+  it('is written once and then left', () => {
+    expect(said.conditions?.[0]).toMatchObject({ type: 'DatapathReady', status: 'True', lastTransitionTime: early });
+    expect(endpointStatus(said, report, late)).toBeUndefined();
+  });
+
+  it("is written for a map's fill only when that moved by a tenth", () => {
+    const filled = (entries: number) => ({ ...report, maps: [{ name: 'cluster_pod_ips', entries, maxEntries: 1000 }] });
+    expect(endpointStatus(said, filled(109), late)).toBeUndefined();
+    expect(endpointStatus(said, filled(110), late)?.maps?.[0]?.entries).toBe(110);
+  });
+
+  it('keeps the time of a condition whose message alone changed', () => {
+    const worded = { DatapathReady: { isTrue: true, reason: 'AsDesired', message: 'still fine' } };
+    expect(endpointStatus(said, { ...report, conditions: worded }, late)?.conditions?.[0]).toMatchObject({
+      message: 'still fine',
+      lastTransitionTime: early,
+    });
+    const failed = { DatapathReady: { isTrue: false, reason: 'Differs', message: 'routes: no' } };
+    expect(endpointStatus(said, { ...report, conditions: failed }, late)?.conditions?.[0]).toMatchObject({
+      status: 'False',
+      lastTransitionTime: late,
+    });
+  });
+
+  it('names a wire without a record', () => {
+    const orphan = { identity: 'a', containerId: 'c', address: '10.1.0.1', interface: 'fast0', ifindex: 7 };
+    expect(endpointStatus(said, { ...report, orphans: [orphan] }, late)?.orphans).toEqual([
+      { address: '10.1.0.1', ownerUID: 'a', interface: 'fast0' },
+    ]);
+  });
+});

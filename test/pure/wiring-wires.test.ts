@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a wire is named and what becomes of it, as stories of one node.
+import { describe, expect, it } from 'vitest';
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { planAdd, planDel } from '../../src/wiring/add-plan.ts';
+import { decideRecord, type RecordWorld } from '../../src/wiring/record-report.ts';
+import { formatAlias, hostVethName, isHostVethName, parseAlias, podMacOf, type Wire } from '../../src/wiring/wire.ts';
+import { decideWires, type WireWorld } from '../../src/wiring/wire-fate.ts';
+
+function record(address: string, uid: string, change: Partial<IpAllocation['spec']> = {}): IpAllocation {
+  const owner = { kind: 'Pod' as const, namespace: 'default', name: `pod-${uid}`, uid };
+  const spec: IpAllocation['spec'] = {
+    address,
+    ips: 'sample-ips',
+    gateway: '10.244.0.1',
+    prefixLength: 32,
+    nodeName: 'one',
+    nodeUID: 'node-1',
+    owner,
+    state: 'Bound',
+    stateSince: '2026-01-01T00:00:00Z',
+    ...change,
+  };
+  return { metadata: { name: address, uid: `record-${address}`, resourceVersion: '1' }, spec };
+}
+
+function wire(address: string, identity: string, containerId = 'c1', ifindex = 7): Wire {
+  return { identity, containerId, address, interface: `fast${containerId}`, ifindex };
+}
+
+describe('the label of a wire', () => {
+  it('is read back from the alias as it was written', () => {
+    const label = { identity: 'b0c1-uid', containerId: 'f00d', address: '10.244.10.0' };
+    expect(formatAlias(label)).toBe('fast:b0c1-uid:f00d:10.244.10.0');
+    expect(parseAlias('fast:b0c1-uid:f00d:10.244.10.0')).toEqual(label);
+  });
+
+  it.each(['', 'somebody else', 'fast:a:b', 'fast:a:b:10.0.0.1:more', 'fast:a:b:10.0.0.01', 'fast::b:10.0.0.1'])(
+    'is not seen in the alias %j',
+    (alias) => {
+      expect(parseAlias(alias)).toBeUndefined();
+    },
+  );
+
+  it('refuses what an alias cannot hold, with the part and its value', () => {
+    expect(() => formatAlias({ identity: 'a:b', containerId: 'c', address: '10.0.0.1' })).toThrow(/identity "a:b"/);
+    const long = 'c'.repeat(250);
+    expect(() => formatAlias({ identity: 'a', containerId: long, address: '10.0.0.1' })).toThrow(/takes 255/);
+  });
+
+  it('gives a veth name that the kernel takes and that is known again', () => {
+    const name = hostVethName('uid', 'container', (text) => Buffer.from(text).toString('hex'));
+    expect(name).toBe('fast7569642f63');
+    expect(isHostVethName(name)).toBe(true);
+    expect(isHostVethName('fast_vxlan')).toBe(false);
+  });
+
+  it('gives each address a MAC of local administration', () => {
+    expect(podMacOf('10.244.10.0')).toBe('0a:fa:0a:f4:0a:00');
+    expect(podMacOf('192.168.0.1')).toBe('0a:fa:c0:a8:00:01');
+  });
+});
+
+describe('an ADD', () => {
+  const request = { identity: 'a', containerId: 'c1' };
+
+  it('waits while the pod has no record', () => {
+    expect(planAdd(request, [record('10.0.0.1', 'b')], []).plan).toBe('wait');
+  });
+
+  it('attaches the pod to the address of its record', () => {
+    const own = record('10.0.0.1', 'a');
+    expect(planAdd(request, [own], [])).toEqual({ plan: 'attach', record: own, replaced: [] });
+  });
+
+  it('gives the same sandbox the same answer', () => {
+    const own = record('10.0.0.1', 'a');
+    const there = wire('10.0.0.1', 'a');
+    expect(planAdd(request, [own], [there])).toEqual({ plan: 'answer', record: own, wire: there });
+  });
+
+  it('replaces the wire of the former sandbox, and one that somebody left on the address', () => {
+    const own = record('10.0.0.1', 'a');
+    const old = wire('10.0.0.1', 'a', 'c0', 5);
+    const stray = wire('10.0.0.1', 'z', 'c9', 4);
+    const other = wire('10.0.0.2', 'b', 'c2', 6);
+    expect(planAdd(request, [own], [old, stray, other])).toEqual({
+      plan: 'attach',
+      record: own,
+      replaced: [old, stray],
+    });
+  });
+
+  it.each(['Releasing', 'Cooling'] as const)('is refused while the record is %s', (state) => {
+    const plan = planAdd(request, [record('10.0.0.1', 'a', { state })], []);
+    expect(plan).toMatchObject({
+      plan: 'refuse',
+      because: expect.stringContaining(`10.0.0.1 of this pod is ${state}`),
+    });
+  });
+
+  it('is refused once the address was released, though the record reads Bound', () => {
+    const own = { ...record('10.0.0.1', 'a'), status: { released: { owner: { uid: 'a' } } } };
+    expect(planAdd(request, [own], []).plan).toBe('refuse');
+  });
+
+  it('takes of two records the one that is wired, else the lowest', () => {
+    const [low, high] = [record('10.0.0.9', 'a'), record('10.0.0.10', 'a')];
+    expect(planAdd(request, [high, low], [])).toMatchObject({ plan: 'attach', record: low });
+    expect(planAdd(request, [high, low], [wire('10.0.0.10', 'a', 'c0')])).toMatchObject({ record: high });
+  });
+
+  it('is undone by the DEL of its sandbox alone', () => {
+    const mine = wire('10.0.0.1', 'a', 'c1');
+    expect(planDel({ containerId: 'c1' }, [mine, wire('10.0.0.1', 'a', 'c2', 8)])).toEqual([mine]);
+    expect(planDel({ containerId: 'c3' }, [mine])).toEqual([]);
+  });
+});
+
+function fates(wires: Wire[], records: IpAllocation[], more: Partial<WireWorld> = {}) {
+  return decideWires({
+    wires,
+    recordOf: (address) => records.find((one) => one.spec.address === address),
+    otherHolder: () => undefined,
+    mappedIfindex: () => undefined,
+    ...more,
+  });
+}
+
+describe('a wire that the kernel shows', () => {
+  it('is kept while its pod holds the address, also when that is being released', () => {
+    const there = wire('10.0.0.1', 'a');
+    for (const state of ['Bound', 'Releasing'] as const) {
+      expect(fates([there], [record('10.0.0.1', 'a', { state })])).toEqual({ kept: [there], orphans: [], cut: [] });
+    }
+  });
+
+  it('is an orphan without a record, reported and not cut', () => {
+    const there = wire('10.0.0.1', 'a');
+    expect(fates([there], [])).toEqual({ kept: [there], orphans: [there], cut: [] });
+  });
+
+  it('is cut when the address belongs to another pod', () => {
+    const { kept, cut } = fates([wire('10.0.0.1', 'a')], [record('10.0.0.1', 'b')]);
+    expect(kept).toEqual([]);
+    expect(cut[0]?.because).toBe('10.0.0.1 belongs to Pod default/pod-b (b) now');
+  });
+
+  it('is cut without a record when another node holds the address', () => {
+    const { cut } = fates([wire('10.0.0.1', 'a')], [], { otherHolder: () => 'two' });
+    expect(cut[0]?.because).toBe('node two holds 10.0.0.1 now');
+  });
+
+  it('gives way to the one in the map, else to the youngest', () => {
+    const [old, young] = [wire('10.0.0.1', 'a', 'c1', 7), wire('10.0.0.1', 'a', 'c2', 9)];
+    const own = [record('10.0.0.1', 'a')];
+    expect(fates([old, young], own).kept).toEqual([young]);
+    expect(fates([old, young], own, { mappedIfindex: () => 7 }).kept).toEqual([old]);
+  });
+});
+
+function decision(own: IpAllocation, world: Partial<RecordWorld> = {}) {
+  return decideRecord({
+    record: own,
+    wires: [],
+    leaving: [],
+    releasingForMs: 0,
+    isOverlayAddress: false,
+    ...world,
+  });
+}
+
+describe('the status of a record', () => {
+  const releasing = record('10.0.0.1', 'a', { state: 'Releasing' });
+  const there = wire('10.0.0.1', 'a');
+
+  it('names the wire that is attached, once', () => {
+    const own = record('10.0.0.1', 'a');
+    const attached = { owner: { uid: 'a' }, containerID: 'c1', interface: 'fastc1' };
+    expect(decision(own, { wires: [there] })).toEqual({ decision: 'write', status: { attached } });
+    expect(decision({ ...own, status: { attached } }, { wires: [there] })).toEqual({ decision: 'nothing' });
+    expect(decision({ ...own, status: { attached } })).toEqual({ decision: 'write', status: {} });
+  });
+
+  it('waits 30 s for the DEL of a released pod, then cuts the wire', () => {
+    expect(decision(releasing, { wires: [there], releasingForMs: 10_000 })).toEqual({ decision: 'wait', ms: 20_000 });
+    expect(decision(releasing, { wires: [there], releasingForMs: 30_000 })).toEqual({
+      decision: 'cut',
+      wires: [there],
+    });
+  });
+
+  it('says released only when nothing of the wire is left', () => {
+    expect(decision(releasing, { leaving: [there] })).toMatchObject({ decision: 'wait' });
+    const said = { ...releasing, status: { attached: { owner: { uid: 'a' }, containerID: 'c1', interface: 'x' } } };
+    const status = { released: { owner: { uid: 'a' } } };
+    expect(decision(said)).toEqual({ decision: 'write', status });
+    expect(decision({ ...releasing, status })).toEqual({ decision: 'nothing' });
+  });
+
+  it('says released anew for a new owner', () => {
+    const stale = { ...releasing, status: { released: { owner: { uid: 'before' } } } };
+    expect(decision(stale)).toEqual({ decision: 'write', status: { released: { owner: { uid: 'a' } } } });
+  });
+
+  it("keeps the node's overlay address until the device has another", () => {
+    const owner = { kind: 'Node' as const, name: 'one', uid: 'n' };
+    const own = record('10.0.0.1', 'n', { owner, state: 'Releasing' });
+    expect(decision(own, { isOverlayAddress: true })).toEqual({ decision: 'nothing' });
+    expect(decision(own)).toMatchObject({ decision: 'write', status: { released: { owner: { uid: 'n' } } } });
+  });
+
+  it.each(['Cooling', 'Reserved'] as const)('is not touched while the address is %s', (state) => {
+    expect(decision(record('10.0.0.1', 'a', { state }))).toEqual({ decision: 'nothing' });
+  });
+});
