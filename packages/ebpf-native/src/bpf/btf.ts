@@ -50,7 +50,8 @@ export class Btf {
   /** Where a global variable lies in its section, in bytes. */
   variable(section: string, name: string): { offset: number; size: number } | undefined {
     const found = this.#find((type) => type.kind === KIND_DATASEC && this.#name(type.name) === section);
-    for (let member = 0; found && member < found.members; member++) {
+    if (found === undefined) return undefined;
+    for (let member = 0; member < found.members; member++) {
       const at = found.at + 12 + 12 * member;
       const id = this.#bytes.readUInt32LE(at);
       const type = this.#find((one) => one.id === id);
