@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reconcilers' ports on a model: objects in maps with resourceVersions and fences, changes told to the router at
+// once or held back, queues that are worked off by hand. What the model claims about the API server is proved by the
+// tests of the API tier; here only the order of events is the subject.
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import type { Ips } from '../../src/api/generated/ips.ts';
+import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import { apiVersion, poolAnnotation } from '../../src/api/names.ts';
+import type { KubeObject } from '../../src/api/object.ts';
+import type { Namespace, Node, Pod } from '../../src/api/workloads.ts';
+import { Core } from '../../src/reconcilers/core.ts';
+import type { Created, EventNote, Outcome, Queues, View, Written } from '../../src/reconcilers/ports.ts';
+import type { Change } from '../../src/reconcilers/router.ts';
+
+const startMs = Date.UTC(2026, 0, 1);
+/** More steps than any story needs: a queue that never empties is a failure, not a wait. */
+const MAX_STEPS = 10_000;
+
+/** One kind's objects as the API server has them, and as the watch has shown them. */
+class Shelf<T extends KubeObject> implements View<T> {
+  readonly live = new Map<string, T>();
+  readonly #shown = new Map<string, T>();
+  readonly #held: Array<Change<T>> = [];
+  #isHeld = false;
+  #version = 0;
+  readonly #kind: string;
+  readonly #tell: (change: Change<T>) => void;
+
+  constructor(kind: string, tell: (change: Change<T>) => void) {
+    this.#kind = kind;
+    this.#tell = tell;
+  }
+
+  get(name: string, namespace?: string): T | undefined {
+    return this.#shown.get(keyOf(name, namespace));
+  }
+
+  list(): T[] {
+    return [...this.#shown.values()];
+  }
+
+  /** From now on the watch is silent, until `resume`. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+    for (const change of this.#held.splice(0)) this.#show(change);
+  }
+
+  put(object: T, uid = object.metadata.uid): T {
+    this.#version += 1;
+    const metadata = {
+      ...object.metadata,
+      uid: uid ?? `${this.#kind}-${this.#version}`,
+      resourceVersion: `${this.#version}`,
+    };
+    const stored = { ...object, metadata };
+    const key = keyOf(metadata.name, metadata.namespace);
+    const old = this.live.get(key);
+    this.live.set(key, stored);
+    this.#change(old === undefined ? { type: 'added', object: stored } : { type: 'updated', object: stored, old });
+    return stored;
+  }
+
+  remove(name: string, namespace?: string): void {
+    const object = this.live.get(keyOf(name, namespace));
+    if (object === undefined) throw new Error(`the model has no ${name}`);
+    this.live.delete(keyOf(name, namespace));
+    this.#change({ type: 'deleted', object });
+  }
+
+  create(object: T): Created<T> {
+    if (this.live.has(keyOf(object.metadata.name, object.metadata.namespace))) return { outcome: 'alreadyExists' };
+    return { outcome: 'created', object: this.put(object, undefined) };
+  }
+
+  replace(object: T, change: (live: T) => T): Written {
+    const live = this.live.get(keyOf(object.metadata.name, object.metadata.namespace));
+    if (live === undefined) return 'gone';
+    if (live.metadata.resourceVersion !== object.metadata.resourceVersion) return 'stale';
+    this.put(change(live));
+    return 'written';
+  }
+
+  delete(object: T): Written {
+    const live = this.live.get(keyOf(object.metadata.name, object.metadata.namespace));
+    if (live === undefined) return 'gone';
+    if (live.metadata.resourceVersion !== object.metadata.resourceVersion) return 'stale';
+    this.remove(object.metadata.name, object.metadata.namespace);
+    return 'written';
+  }
+
+  #change(change: Change<T>): void {
+    if (this.#isHeld) this.#held.push(change);
+    else this.#show(change);
+  }
+
+  #show(change: Change<T>): void {
+    const { name, namespace } = change.object.metadata;
+    if (change.type === 'deleted') this.#shown.delete(keyOf(name, namespace));
+    else this.#shown.set(keyOf(name, namespace), change.object);
+    this.#tell(change);
+  }
+}
+
+function keyOf(name: string, namespace = ''): string {
+  return namespace === '' ? name : `${namespace}/${name}`;
+}
+
+export class ModelCluster {
+  nowMs = startMs;
+  readonly events: EventNote[] = [];
+  readonly pods = new Shelf<Pod>('Pod', (change) => this.core.router.onPod(change));
+  readonly namespaces = new Shelf<Namespace>('Namespace', (change) => this.core.router.onNamespace(change));
+  readonly nodes = new Shelf<Node>('Node', (change) => this.core.router.onNode(change));
+  readonly pools = new Shelf<Ips>('Ips', (change) => this.core.router.onPool(change));
+  readonly records = new Shelf<IpAllocation>('IpAllocation', (change) => this.core.router.onRecord(change));
+  readonly endpoints = new Shelf<NodeEndpoint>('NodeEndpoint', (change) => this.core.router.onEndpoint(change));
+  /** Thrown by the next create of a record, after it took effect: an answer that never came. */
+  nextCreateError: Error | undefined;
+  readonly #waiting = new Set<string>();
+  readonly #later = new Map<string, number>();
+  readonly core: Core;
+
+  constructor() {
+    const { pods, namespaces, nodes, pools, records, endpoints } = this;
+    this.core = new Core({
+      views: { pods, namespaces, nodes, pools, endpoints },
+      records: {
+        create: async (record) => this.#createRecord(record),
+        read: async (address) => records.live.get(address),
+        replace: async (record) => records.replace(record, (live) => ({ ...live, spec: record.spec })),
+        replaceStatus: async (record) => records.replace(record, (live) => ({ ...live, ...statusOf(record) })),
+        delete: async (record) => records.delete(record),
+      },
+      poolWrites: {
+        replace: async (pool) => this.#replacePool(pool),
+        replaceStatus: async (pool) => pools.replace(pool, (live) => ({ ...live, ...statusOf(pool) })),
+      },
+      endpoints: {
+        create: async (endpoint) => endpoints.create(endpoint),
+        replace: async (endpoint) => endpoints.replace(endpoint, (live) => ({ ...live, spec: endpoint.spec })),
+        delete: async (endpoint) => endpoints.delete(endpoint),
+      },
+      livePods: { read: async (namespace, name) => pods.live.get(`${namespace}/${name}`) },
+      events: { record: (event) => this.events.push(event) },
+      queues: this.#queues(),
+      clock: { now: () => this.nowMs, monotonicMs: () => this.nowMs - startMs },
+    });
+    this.namespaces.put({ metadata: { name: 'default' } });
+  }
+
+  addNode(name: string, address = '10.29.15.49', more: Partial<Node> = {}): Node {
+    return this.nodes.put({ ...more, metadata: { name }, status: { addresses: [{ type: 'InternalIP', address }] } });
+  }
+
+  addPool(name: string, ips: string[], more: Partial<Ips['spec']> = {}): Ips {
+    const spec = { subnet: '10.244.0.1/32', ips, ...more };
+    return this.pools.put({ apiVersion, kind: 'Ips', metadata: { name, generation: 1 }, spec });
+  }
+
+  addPod(name: string, nodeName: string, pool?: string, more: Partial<Pod> = {}): Pod {
+    const annotations = pool === undefined ? {} : { [poolAnnotation]: pool };
+    return this.pods.put({
+      spec: { nodeName },
+      ...more,
+      metadata: { name, namespace: 'default', annotations, ...more.metadata },
+    });
+  }
+
+  removePod(name: string): void {
+    this.pods.remove(name, 'default');
+  }
+
+  /** What the agent says once the owner's wire is gone. */
+  sayReleased(address: string): void {
+    const record = this.records.live.get(address);
+    if (record === undefined) throw new Error(`the model has no record ${address}`);
+    this.records.put({ ...record, status: { ...record.status, released: { owner: { uid: record.spec.owner.uid } } } });
+  }
+
+  /** `10.0.0.1 Bound pod-a`, in the order of their making. */
+  held(): string[] {
+    return [...this.records.live.values()].map(({ spec }) => `${spec.address} ${spec.state} ${spec.owner.name}`);
+  }
+
+  /** Works until nothing is queued; what is to be looked at later waits for `pass`. */
+  async settle(): Promise<void> {
+    for (let step = 0; step < MAX_STEPS; step += 1) {
+      const [id] = this.#waiting;
+      if (id === undefined) return;
+      this.#waiting.delete(id);
+      const outcome = await this.#reconcile(id).catch(
+        (): Outcome => ({ outcome: 'retryAfter', ms: 5, because: 'error' }),
+      );
+      if (outcome.outcome === 'retryAfter') this.#later.set(id, this.nowMs + outcome.ms);
+    }
+    throw new Error(`not settled after ${MAX_STEPS} steps`);
+  }
+
+  /** Time passes; what has fallen due is looked at. */
+  async pass(ms: number): Promise<void> {
+    this.nowMs += ms;
+    for (const [id, dueMs] of [...this.#later]) {
+      if (dueMs > this.nowMs) continue;
+      this.#later.delete(id);
+      this.#waiting.add(id);
+    }
+    await this.settle();
+  }
+
+  #queues(): Queues {
+    const add = (kind: string) => (key: string) => void this.#waiting.add(`${kind} ${key}`);
+    return { pod: add('pod'), record: add('record'), node: add('node'), pool: add('pool') };
+  }
+
+  async #reconcile(id: string): Promise<Outcome> {
+    const [kind = '', key = ''] = id.split(' ');
+    const { pods, records, nodes, pools } = this.core;
+    const reconciler = { pod: pods, record: records, node: nodes, pool: pools }[kind];
+    if (reconciler === undefined) throw new Error(`no reconciler for ${id}`);
+    return await reconciler.reconcile(key);
+  }
+
+  #createRecord(record: IpAllocation): Created<IpAllocation> {
+    const created = this.records.create(record);
+    const error = this.nextCreateError;
+    this.nextCreateError = undefined;
+    if (error !== undefined) throw error;
+    return created;
+  }
+
+  /** An object whose last finalizer goes while it is being deleted is gone. */
+  #replacePool(pool: Ips): Written {
+    const written = this.pools.replace(pool, (live) => ({ ...live, metadata: pool.metadata, spec: pool.spec }));
+    const isDone = pool.metadata.deletionTimestamp !== undefined && pool.metadata.finalizers?.length === 0;
+    if (written === 'written' && isDone) this.pools.remove(pool.metadata.name);
+    return written;
+  }
+}
+
+function statusOf<S>(object: { status?: S }): { status: S } | object {
+  return object.status === undefined ? {} : { status: object.status };
+}
