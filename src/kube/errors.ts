@@ -125,7 +125,7 @@ export function reasonOf(httpStatus: number, word?: string): KubeErrorReason {
  * `body` is a Status where the API server answered, anything else where a proxy did.
  */
 export function errorOfAnswer(attempt: Attempt, httpStatus: number, body: unknown, retryAfter?: string): KubeError {
-  const status: Status = typeof body === 'object' && body !== null ? (body as Status) : {};
+  const status: Status = typeof body === 'object' && body !== null ? body : {};
   const code = status.code ?? httpStatus;
   const said = status.message ?? (typeof body === 'string' && body !== '' ? body.slice(0, 200) : `HTTP ${code}`);
   return new KubeError(reasonOf(code, status.reason), attempt, said, {

@@ -35,7 +35,8 @@ export class Listeners<T extends KubeObject> {
 
   emit(event: InformerEvent<T>): void {
     // A copy: who is added while we tell has been shown this object already.
-    for (const { handle } of [...this.#handlers]) {
+    const listening = Array.from(this.#handlers);
+    for (const { handle } of listening) {
       this.#tell(handle, event);
     }
   }
