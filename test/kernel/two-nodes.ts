@@ -43,14 +43,14 @@ export const outside = { name: 'outside', address: '172.30.0.100' };
 /** What kube-proxy does for a Service with one backend each, and the agent's masquerade rules. */
 const nftRules = `
 table ip services {
-  chain dnat {
+  chain services {
     ip daddr 10.96.0.10 tcp dport 80 dnat to 10.244.10.2:8080
     ip daddr 10.96.0.11 tcp dport 80 dnat to 10.244.10.1:8080
     ip daddr 10.96.0.11 udp dport 80 dnat to 10.244.10.1:8080
     fib daddr type local tcp dport 30011 meta mark set meta mark or 0x4000 dnat to 10.244.10.1:8080
   }
-  chain prerouting { type nat hook prerouting priority -100; jump dnat; }
-  chain output { type nat hook output priority -100; jump dnat; }
+  chain prerouting { type nat hook prerouting priority -100; jump services; }
+  chain output { type nat hook output priority -100; jump services; }
   chain postrouting { type nat hook postrouting priority 100; meta mark & 0x4000 == 0x4000 masquerade; }
   chain forward { type filter hook forward priority 0; ct state invalid counter drop; }
 }
@@ -137,10 +137,15 @@ export class TwoNodes {
   static async up(): Promise<TwoNodes> {
     const world = new TwoNodes();
     world.#removeNamespaces();
-    makeFabric();
-    nodes.forEach(makeNode);
-    pods.forEach(makePod);
-    for (const node of nodes) await world.#attach(node);
+    try {
+      makeFabric();
+      nodes.forEach(makeNode);
+      pods.forEach(makePod);
+      for (const node of nodes) await world.#attach(node);
+    } catch (error) {
+      await world.down();
+      throw error;
+    }
     return world;
   }
 
@@ -192,6 +197,10 @@ export class TwoNodes {
   /** On one node, says that another node holds an address. */
   claim(nodeName: string, address: string, nodeAddress: string): void {
     this.#datapaths.get(nodeName)?.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress }));
+  }
+
+  counter(nodeName: string, name: string): number {
+    return this.#datapaths.get(nodeName)?.counters().get(name) ?? 0;
   }
 
   /** Runs `work` and returns by how much each counter of the node moved; those that did not are left out. */
