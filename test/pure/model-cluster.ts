@@ -203,7 +203,7 @@ export class ModelCluster {
   /** Time passes; what has fallen due is looked at. */
   async pass(ms: number): Promise<void> {
     this.nowMs += ms;
-    for (const [id, dueMs] of [...this.#later]) {
+    for (const [id, dueMs] of this.#later) {
       if (dueMs > this.nowMs) continue;
       this.#later.delete(id);
       this.#waiting.add(id);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single decisions whose moment is too short for a story.
+import { describe, expect, it } from 'vitest';
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { formatAddress, parseAddress } from '../../src/ip/address.ts';
+import { AddressBook } from '../../src/reconcilers/address-book.ts';
+import { boundRecord } from '../../src/reconcilers/allocation.ts';
+import { decideEndpoint } from '../../src/reconcilers/node-endpoint.ts';
+import { type Pool, parsePool } from '../../src/reconcilers/pool.ts';
+import { matchesLabels } from '../../src/reconcilers/selector.ts';
+import { ModelCluster } from './model-cluster.ts';
+
+function poolOf(name: string, ips: string[], subnet = '10.244.0.1/32'): Pool {
+  const parsed = parsePool({ metadata: { name }, spec: { subnet, ips } });
+  if (parsed.kind === 'problem') throw new Error(parsed.problem.message);
+  return parsed.pool;
+}
+
+function recordOf(pool: Pool, address: string, uid: string): IpAllocation {
+  const owner = { kind: 'Pod' as const, namespace: 'default', name: uid, uid };
+  const record = boundRecord({ owner, nodeName: 'node-a', nodeUID: 'node-uid' }, pool, parseAddress(address), 0);
+  return { ...record, metadata: { name: address, uid: `record of ${uid}`, resourceVersion: '1' } };
+}
+
+describe('the address book', () => {
+  const pool = poolOf('small', ['10.0.0.0/30']);
+
+  it('promises the same address again while the first answer is unknown, even when a lower one was freed', () => {
+    const book = new AddressBook();
+    book.setPool(pool);
+    const first = recordOf(pool, '10.0.0.0', 'x');
+    book.observe(first);
+    expect(book.promise('small', 'a')).toBe(parseAddress('10.0.0.1'));
+    expect(book.forget(first)).toEqual(['small']);
+    expect(book.promise('small', 'a')).toBe(parseAddress('10.0.0.1'));
+    expect(book.promise('small', 'b')).toBe(parseAddress('10.0.0.0'));
+  });
+
+  it('does not take the late event of a former record for news of the present one', () => {
+    const book = new AddressBook();
+    book.setPool(pool);
+    const former = recordOf(pool, '10.0.0.0', 'former');
+    const present = recordOf(pool, '10.0.0.0', 'present');
+    book.observe(former);
+    book.observeAhead(present, 0);
+    book.observe(former);
+    expect(book.byOwner('present')).toHaveLength(1);
+    expect(book.forget(former)).toEqual([]);
+    expect(book.byOwner('present')).toHaveLength(1);
+    book.observe(present);
+    expect(book.overdue(1_000_000, 0)).toEqual([]);
+    expect(book.forget(present)).toEqual(['small']);
+  });
+
+  it('takes an address that two pools share from both, and gives it back to both', () => {
+    const book = new AddressBook();
+    book.setPool(pool);
+    book.setPool(poolOf('other', ['10.0.0.0/31']));
+    const record = recordOf(pool, '10.0.0.0', 'a');
+    book.observe(record);
+    expect([book.room('small')?.free, book.room('other')?.free]).toEqual([3, 1]);
+    expect(book.forget(record).sort()).toEqual(['other', 'small']);
+  });
+
+  it('never gives out another pool’s gateway', () => {
+    const book = new AddressBook();
+    book.setPool(poolOf('wide', ['10.0.0.0/29']));
+    book.setPool(poolOf('near', ['10.0.0.2-10.0.0.6'], '10.0.0.1/29'));
+    const given: string[] = [];
+    for (const uid of ['a', 'b', 'c']) given.push(formatAddress(book.promise('wide', uid) ?? 0));
+    expect(given).toEqual(['10.0.0.0', '10.0.0.2', '10.0.0.3']);
+  });
+});
+
+describe('a new pool', () => {
+  it('gives out nothing before its finalizer is on, or a deletion could overtake the first address', async () => {
+    const cluster = new ModelCluster();
+    cluster.addNode('node-a');
+    cluster.addPool('small', ['10.0.0.0/30']);
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.core.pods.reconcile('default/a');
+    expect(cluster.held()).toEqual([]);
+    await cluster.settle();
+    expect(cluster.held()).toEqual(['10.0.0.0 Bound a']);
+    expect(cluster.events.filter((event) => event.kind === 'Pod')).toEqual([]);
+  });
+});
+
+describe('an endpoint', () => {
+  it('shows the addresses that the node still has wires for, ascending as numbers', () => {
+    const pool = poolOf('small', ['10.0.0.0/24']);
+    const released = { ...recordOf(pool, '10.0.0.3', 'gone'), status: { released: { owner: { uid: 'gone' } } } };
+    const leaving = recordOf(pool, '10.0.0.10', 'leaving');
+    const records = [
+      { ...leaving, spec: { ...leaving.spec, state: 'Releasing' as const } },
+      released,
+      recordOf(pool, '10.0.0.9', 'stays'),
+    ];
+    const node = {
+      metadata: { name: 'node-a', uid: 'u' },
+      status: { addresses: [{ type: 'InternalIP', address: '10.1.1.1' }] },
+    };
+    const action = decideEndpoint({ name: 'node-a', node, existing: undefined, records, waiting: [] });
+    expect(action).toMatchObject({ action: 'create', endpoint: { spec: { podAddresses: ['10.0.0.9', '10.0.0.10'] } } });
+  });
+
+  it('is not written again when nothing differs but the order of fields', () => {
+    const node = {
+      metadata: { name: 'node-a', uid: 'u' },
+      status: { addresses: [{ type: 'InternalIP', address: '10.1.1.1' }] },
+    };
+    const existing = { metadata: { name: 'node-a' }, spec: { tunnelAddress: '10.1.1.1', nodeUID: 'u' } };
+    expect(decideEndpoint({ name: 'node-a', node, existing, records: [], waiting: [] })).toEqual({ action: 'none' });
+  });
+
+  it('takes the IPv4 InternalIP, not the first address that comes', () => {
+    const addresses = [
+      { type: 'ExternalIP', address: '192.0.2.1' },
+      { type: 'InternalIP', address: 'fd00::1' },
+      { type: 'InternalIP', address: '10.1.1.2' },
+    ];
+    const node = { metadata: { name: 'node-a', uid: 'u' }, status: { addresses } };
+    expect(decideEndpoint({ name: 'node-a', node, existing: undefined, records: [], waiting: [] })).toMatchObject({
+      endpoint: { spec: { tunnelAddress: '10.1.1.2' } },
+    });
+  });
+});
+
+describe('a selector', () => {
+  it.each([
+    [{}, {}, true],
+    [{ matchLabels: { a: '1' } }, { a: '1', b: '2' }, true],
+    [{ matchLabels: { a: '1' } }, { a: '2' }, false],
+    [{ matchExpressions: [{ key: 'a', operator: 'In', values: ['1', '2'] }] }, { a: '2' }, true],
+    [{ matchExpressions: [{ key: 'a', operator: 'NotIn', values: ['1'] }] }, {}, true],
+    [{ matchExpressions: [{ key: 'a', operator: 'NotIn', values: ['1'] }] }, { a: '1' }, false],
+    [{ matchExpressions: [{ key: 'a', operator: 'Exists' }] }, {}, false],
+    [{ matchExpressions: [{ key: 'a', operator: 'DoesNotExist' }] }, {}, true],
+    [{ matchExpressions: [{ key: 'a', operator: 'Gt', values: ['1'] }] }, { a: '2' }, false],
+  ])('%j on labels %j says %s', (selector, labels, expected) => {
+    expect(matchesLabels(selector, labels)).toBe(expected);
+  });
+});
