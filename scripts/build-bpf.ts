@@ -42,13 +42,21 @@ export async function compileBpf(source: string, output: string, defines: string
   }
 }
 
+async function build(source: string, output: string): Promise<void> {
+  const hash = hashOf([join(root, 'bpf')], compiler, ...flags);
+  await cached(output, hash, () => step(`compile ${source}`, () => compileBpf(join(root, source), output)));
+}
+
 /** Makes build/fast.bpf.o, unless it was made from the same sources with the same flags. */
 export async function buildBpf(): Promise<void> {
-  const output = join(buildFolder, 'fast.bpf.o');
-  const made = await cached(output, hashOf([join(root, 'bpf')], compiler, ...flags), () =>
-    step('compile bpf/fast.bpf.c', () => compileBpf(join(root, 'bpf/fast.bpf.c'), output)),
-  );
-  if (made === 'current') say('· bpf/fast.bpf.c is compiled already');
+  await build('bpf/fast.bpf.c', join(buildFolder, 'fast.bpf.o'));
+}
+
+/** Makes what only tests load: build/test/tunnel-key.bpf.o. Returns its path. */
+export async function buildTestBpf(): Promise<string> {
+  const output = join(buildFolder, 'test/tunnel-key.bpf.o');
+  await build('bpf/test/tunnel-key.bpf.c', output);
+  return output;
 }
 
 if (import.meta.main) {

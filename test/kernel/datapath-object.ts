@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The built object with maps of its own, for tests: entries in, packets through, counters out.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfObject, type BpfProgram } from 'ebpf-native';
-import { buildBpf, compileBpf } from '../../scripts/build-bpf.ts';
-import { buildFolder, root } from '../../scripts/steps.ts';
+import { buildBpf, buildTestBpf } from '../../scripts/build-bpf.ts';
+import { buildFolder } from '../../scripts/steps.ts';
 import { decodeCounters, encodeAddressKey, type RawEntry } from '../../src/datapath/codecs.ts';
 import type { Program } from './packet-cases.ts';
 
@@ -60,8 +59,7 @@ export class DatapathObject {
   /** Builds what is not built, and loads it. `file` is another build of the programs. */
   static async load(file?: string): Promise<DatapathObject> {
     if (file === undefined) await buildBpf();
-    const withKey = join(buildFolder, 'test/tunnel-key.bpf.o');
-    if (!existsSync(withKey)) await compileBpf(join(root, 'bpf/test/tunnel-key.bpf.c'), withKey);
+    const withKey = await buildTestBpf();
     return new DatapathObject(BpfObject.open(file ?? join(buildFolder, 'fast.bpf.o')), BpfObject.open(withKey));
   }
 
