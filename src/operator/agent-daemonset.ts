@@ -66,10 +66,8 @@ function agentContainer({ image, logLevel }: AgentFacts): { name: string; [field
     name: 'agent',
     image,
     imagePullPolicy: 'IfNotPresent',
-    env: [
-      { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
-      { name: 'FAST_LOG_LEVEL', value: logLevel },
-    ],
+    args: ['--health-port', `${AGENT_HEALTH_PORT}`, '--log-level', logLevel],
+    env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
     securityContext: { privileged: true },
     readinessProbe: {
       httpGet: { host: '127.0.0.1', port: AGENT_HEALTH_PORT, path: '/readyz' },
