@@ -27,13 +27,13 @@ const plain = /^[\w.-]+$/;
  * The host veth's alias, such as `fast:<identity>:<container id>:10.244.10.0`.
  * @throws RangeError naming the part that an alias cannot hold
  */
-export function formatAlias(label: WireLabel): string {
-  for (const [name, value] of Object.entries(label)) {
+export function formatAlias({ identity, containerId, address }: WireLabel): string {
+  for (const [name, value] of Object.entries({ identity, containerId, address })) {
     if (!plain.test(value)) {
       throw new RangeError(`the ${name} "${value}" cannot stand in a link's alias: letters, digits, ".", "_", "-" can`);
     }
   }
-  const alias = `${prefix}:${label.identity}:${label.containerId}:${label.address}`;
+  const alias = `${prefix}:${identity}:${containerId}:${address}`;
   if (alias.length > maxAliasLength) {
     throw new RangeError(`the alias "${alias}" has ${alias.length} bytes, the kernel takes ${maxAliasLength}`);
   }

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// ADD and DEL by the agent's own parts against real namespaces: pods speak, a restart adopts, a failure leaves nothing.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { AgentNode, inside, nodeAddress, record, run } from './agent-node.ts';
+
+let node: AgentNode;
+
+beforeAll(async () => {
+  node = await AgentNode.up();
+});
+
+afterAll(async () => {
+  await node?.down();
+});
+
+afterEach(async () => {
+  for (const one of node.records.list()) node.records.remove(one.metadata.name);
+  for (const wire of node.wiring.book.list()) node.wiring.remover.remove(wire);
+  await node.wiring.remover.settled();
+  node.removeSandboxes();
+  expect(node.veths()).toEqual([]);
+});
+
+function ping(from: string, to: string, count = 5): { received: number; ttls: number[] } {
+  const text = inside(from, 'busybox', 'ping', '-c', String(count), '-i', '0.01', '-W', '1', to);
+  const ttls = [...text.matchAll(/ttl=(\d+)/g)].map((match) => Number(match[1]));
+  return { received: ttls.length, ttls: [...new Set(ttls)] };
+}
+
+async function eventually<T>(ask: () => T | undefined): Promise<T> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const answer = ask();
+    if (answer !== undefined) return answer;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
+  }
+  throw new Error('did not come true within 2 s');
+}
+
+const statusOf = (address: string): IpAllocation['status'] => node.records.get(address)?.status;
+
+describe('pods of one node', () => {
+  it('ping each other as one hop, and the host both ways', async () => {
+    for (const [sandbox, address] of [
+      ['p1', '10.244.10.0'],
+      ['p2', '10.244.10.1'],
+    ] as const) {
+      node.sandbox(sandbox);
+      node.records.put(record(address, sandbox));
+      await node.add(sandbox, sandbox);
+    }
+    expect(ping('p1', '10.244.10.1')).toEqual({ received: 5, ttls: [64] });
+    expect(ping('p2', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
+    expect(ping('node', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
+    expect(ping('p1', nodeAddress)).toEqual({ received: 5, ttls: [64] });
+    // Outside knows no way back to a pod: only the masqueraded packet is answered.
+    expect(ping('p1', '172.30.0.100').received).toBe(5);
+    node.removeSandboxes();
+    // The kernel ends a namespace and its links behind the last reference.
+    await eventually(() => (node.veths().length === 0 ? true : undefined));
+    await node.compare();
+    expect(node.wiring.book.list()).toEqual([]);
+  });
+
+  it('are told all about their wire', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    const attachment = await node.add('p1', 'p1');
+    expect(attachment).toEqual({
+      address: '10.244.10.0',
+      prefixLength: 32,
+      gateway: '10.244.0.1',
+      hostInterface: node.veths()[0],
+      hostMac: '02:fa:57:00:00:01',
+      podInterface: 'eth0',
+      podMac: '0a:fa:0a:f4:0a:00',
+      mtu: 1450,
+      sandbox: '/run/netns/fagent-p1',
+      routes: [{ destination: '10.244.0.1/32' }, { destination: '0.0.0.0/0', gateway: '10.244.0.1' }],
+    });
+    expect(inside('p1', 'ip', '-br', 'addr', 'show', 'eth0')).toContain('10.244.10.0/32');
+    expect(inside('p1', 'cat', '/sys/class/net/eth0/mtu').trim()).toBe('1450');
+    expect(await eventually(() => statusOf('10.244.10.0')?.attached)).toEqual({
+      owner: { uid: 'p1' },
+      containerID: 'container-p1',
+      interface: attachment.hostInterface,
+    });
+    expect(await node.wiring.attachments.check(node.request('CHECK', 'p1', 'p1'))).toEqual({ ok: true });
+  });
+
+  it('reach all of a subnet by the gateway where the prefix is short', async () => {
+    for (const [sandbox, address] of [
+      ['p1', '10.244.10.0'],
+      ['p2', '10.244.10.1'],
+    ] as const) {
+      node.sandbox(sandbox);
+      node.records.put(record(address, sandbox, { prefixLength: 16 }));
+      await node.add(sandbox, sandbox);
+    }
+    expect(inside('p1', 'ip', '-br', 'addr', 'show', 'eth0')).toContain('10.244.10.0/16');
+    expect(ping('p1', '10.244.10.1')).toEqual({ received: 5, ttls: [64] });
+  });
+});
+
+describe('an ADD', () => {
+  it('waits for the record and goes on when it comes', async () => {
+    node.sandbox('p1');
+    const added = node.add('p1', 'p1');
+    setTimeout(() => node.records.put(record('10.244.10.0', 'p1')), 100);
+    expect((await added).address).toBe('10.244.10.0');
+  });
+
+  it("answers at the deadline with the controller's reason", async () => {
+    const own = node.endpoints[0];
+    const reason = { reason: 'Exhausted', message: 'pool sample-ips is exhausted: 2 of 2 in use' };
+    if (own !== undefined) own.spec.waiting = [{ uid: 'p1', namespace: 'default', name: 'p1', ...reason }];
+    const response = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1', { deadlineMs: 50 }));
+    expect(response).toEqual({
+      ok: false,
+      code: 11,
+      msg: 'pod default/p1 has no address yet: Exhausted: pool sample-ips is exhausted: 2 of 2 in use',
+    });
+  });
+
+  it('of the same sandbox again changes nothing and answers the same', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    const first = await node.add('p1', 'p1');
+    const index = inside('node', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`);
+    expect(await node.add('p1', 'p1')).toEqual(first);
+    expect(inside('node', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`)).toBe(index);
+  });
+
+  it('of a new sandbox keeps the address, and the late DEL of the old one harms nothing', async () => {
+    node.sandbox('p1');
+    node.sandbox('p1-again');
+    node.sandbox('p2');
+    node.records.put(record('10.244.10.0', 'p1'));
+    node.records.put(record('10.244.10.1', 'p2'));
+    await node.add('p1', 'p1');
+    await node.add('p2', 'p2');
+    const second = await node.add('p1-again', 'p1');
+    expect(second.address).toBe('10.244.10.0');
+    await node.wiring.remover.settled();
+    expect(node.veths()).toHaveLength(2);
+    await node.del('p1', 'p1');
+    expect(ping('p2', '10.244.10.0').received).toBe(5);
+    expect(ping('node', '10.244.10.0').received).toBe(5);
+    expect(await eventually(() => statusOf('10.244.10.0')?.attached?.containerID)).toBe('container-p1-again');
+  });
+
+  it('is refused once the address is being released', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1', { state: 'Releasing' }));
+    const response = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1'));
+    expect(response).toMatchObject({ ok: false, code: 11, msg: expect.stringContaining('Releasing') });
+  });
+
+  it.each([
+    [
+      'the first step',
+      'the name is taken in the pod',
+      {},
+      () => inside('p1', 'ip', 'link', 'add', 'eth0', 'type', 'bridge'),
+    ],
+    ['a later step', 'the gateway is impossible', { gateway: '10.244.0.999' }, (): string => ''],
+  ])('that fails in %s (%s) leaves nothing', async (_step, _why, change, prepare) => {
+    node.sandbox('p1');
+    prepare();
+    const routes = inside('node', 'ip', 'route');
+    node.records.put(record('10.244.10.0', 'p1', change));
+    const response = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1'));
+    expect(response).toMatchObject({ ok: false, code: 102 });
+    expect(node.veths()).toEqual([]);
+    expect(inside('node', 'ip', 'route')).toBe(routes);
+    expect(node.wiring.book.list()).toEqual([]);
+  });
+
+  it('names a namespace that cannot be opened', async () => {
+    node.records.put(record('10.244.10.0', 'gone'));
+    const response = await node.wiring.attachments.add(node.request('ADD', 'gone', 'gone'));
+    expect(response).toMatchObject({ ok: false, code: 4, msg: expect.stringContaining('/run/netns/fagent-gone') });
+  });
+});
+
+describe('a DEL', () => {
+  it('succeeds twice, late and without a namespace', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    await node.add('p1', 'p1');
+    const response = await node.wiring.attachments.del(node.request('DEL', 'p1', 'p1', { netns: '' }));
+    expect(response).toEqual({ ok: true });
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
+    await node.del('p1', 'p1');
+    await node.del('never-seen', 'nobody');
+  });
+
+  it('is what a release waits for, and then released is said', async () => {
+    node.sandbox('p1');
+    const bound = node.records.put(record('10.244.10.0', 'p1'));
+    await node.add('p1', 'p1');
+    node.records.put({ ...bound, spec: { ...bound.spec, state: 'Releasing' } });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100);
+    });
+    expect(statusOf('10.244.10.0')?.released).toBeUndefined();
+    await node.del('p1', 'p1');
+    expect(await eventually(() => statusOf('10.244.10.0')?.released)).toEqual({ owner: { uid: 'p1' } });
+  });
+});
+
+describe('a restart', () => {
+  it('adopts the wires from the kernel and loses no ping', async () => {
+    for (const [sandbox, address] of [
+      ['p1', '10.244.10.0'],
+      ['p2', '10.244.10.1'],
+    ] as const) {
+      node.sandbox(sandbox);
+      node.records.put(record(address, sandbox));
+      await node.add(sandbox, sandbox);
+    }
+    const before = node.wiring.book.list();
+    const pinging = spawn('ip', [
+      'netns',
+      'exec',
+      'fagent-p1',
+      'busybox',
+      'ping',
+      '-q',
+      '-c',
+      '200',
+      '-i',
+      '0.01',
+      '10.244.10.1',
+    ]);
+    let text = '';
+    pinging.stdout.on('data', (part: Buffer) => {
+      text += part.toString();
+    });
+    const ended = once(pinging, 'close');
+    await node.stop();
+    await node.start();
+    await node.compare();
+    await ended;
+    expect(text).toContain('200 packets transmitted, 200 packets received, 0% packet loss');
+    expect(node.wiring.book.list().toSorted((a, b) => a.ifindex - b.ifindex)).toEqual(before);
+    expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
+  });
+
+  it('clears away a wire that was left half made', async () => {
+    inside('node', 'ip', 'link', 'add', 'fast0123456789', 'type', 'veth', 'peer', 'name', 'half');
+    await node.stop();
+    await node.start();
+    expect(node.veths()).toEqual([]);
+  });
+});
+
+describe('the comparison', () => {
+  it('mends what others took away or changed', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    const { hostInterface } = await node.add('p1', 'p1');
+    const before = [inside('node', 'ip', 'route'), inside('node', 'nft', '-s', 'list', 'table', 'ip', 'fast')];
+    inside('node', 'ip', 'route', 'del', '10.244.10.0');
+    inside('node', 'ip', 'neigh', 'flush', 'dev', hostInterface, 'nud', 'permanent');
+    inside('node', 'tc', 'qdisc', 'del', 'dev', hostInterface, 'clsact');
+    inside('node', 'nft', 'flush', 'table', 'ip', 'fast');
+    inside('node', 'ip', 'link', 'del', 'fast_vxlan');
+    await node.compare();
+    expect([inside('node', 'ip', 'route'), inside('node', 'nft', '-s', 'list', 'table', 'ip', 'fast')]).toEqual(before);
+    expect(ping('node', '10.244.10.0').received).toBe(5);
+    expect(inside('node', 'tc', 'filter', 'show', 'dev', hostInterface, 'ingress')).toContain('fast_from_pod');
+  });
+
+  it('makes the device as it should be', () => {
+    const [link] = JSON.parse(inside('node', 'ip', '-j', '-d', 'link', 'show', 'fast_vxlan')) as Array<{
+      mtu: number;
+      address: string;
+      flags: string[];
+    }>;
+    expect(link).toMatchObject({ mtu: 1450, address: '02:fa:57:00:00:02' });
+    expect(link?.flags).toEqual(expect.arrayContaining(['UP', 'NOARP']));
+    expect(inside('node', 'ip', '-br', 'addr', 'show', 'fast_vxlan')).toContain('10.244.224.0/32');
+    expect(inside('node', 'ip', 'route', 'show', 'dev', 'fast_vxlan')).toBe(
+      '10.244.10.0/26 via 169.254.1.1 proto 250 src 10.244.224.0 onlink \n' +
+        '10.244.224.0 via 169.254.1.1 proto 250 src 10.244.224.0 onlink \n',
+    );
+  });
+
+  it('cuts the wire of a pod whose address was given to another, and reports one that nobody explains', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    await node.add('p1', 'p1');
+    node.records.remove('10.244.10.0');
+    await node.compare();
+    const fastPath = { isTrue: true, reason: 'x', message: 'x' };
+    expect(node.wiring.report(fastPath).orphans).toMatchObject([{ address: '10.244.10.0', identity: 'p1' }]);
+    node.records.put(record('10.244.10.0', 'somebody-else'));
+    await node.compare();
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
+  });
+
+  it('never empties the map of other nodes because a list came back empty', async () => {
+    const other = {
+      metadata: { name: 'two' },
+      spec: { nodeUID: 'n2', tunnelAddress: '172.30.0.2', podAddresses: ['10.244.10.9'] },
+    };
+    node.endpoints.push(other);
+    await node.compare();
+    const entries = (): number => node.wiring.report({ isTrue: true, reason: 'x', message: 'x' }).maps[1]?.entries ?? 0;
+    expect(entries()).toBe(1);
+    const all = node.endpoints.splice(0);
+    await node.wiring.comparison.runNow(true);
+    expect(entries()).toBe(1);
+    node.endpoints.push(...all.slice(0, 1));
+    await node.compare();
+    expect(entries()).toBe(0);
+  });
+});
+
+it('leaves every thread in its own namespace', () => {
+  const inodes = run('sh', '-c', `for t in /proc/${process.pid}/task/*/ns/net; do readlink $t; done | sort -u | wc -l`);
+  expect(inodes.trim()).toBe('1');
+});
