@@ -45,6 +45,11 @@ function failure(code: number, msg: string): AgentResponse {
   return { ok: false, code, msg };
 }
 
+/** Runtimes name namespaces below /var/run, which is /run on every host (FHS 3.0, 5.13), if not in every image. */
+function openSandbox(path: string): Netns {
+  return Netns.open(path.replace(/^\/var\/run\//, '/run/'));
+}
+
 export class Attachments {
   readonly #o: AttachmentsOptions;
 
@@ -95,7 +100,7 @@ export class Attachments {
     const { address } = record.spec;
     let pod: Netns;
     try {
-      pod = Netns.open(request.netns);
+      pod = openSandbox(request.netns);
     } catch (error) {
       const cause = error instanceof SysError ? error.code : String(error);
       const hint = "does the agent see the runtime's /run/netns?";
@@ -191,7 +196,7 @@ export class Attachments {
     if (!this.#isThere(wire)) {
       return `the wire ${wire.interface} of ${wire.address} is not whole: its link or its entry in local_pod_ips is gone`;
     }
-    const pod = Netns.open(request.netns);
+    const pod = openSandbox(request.netns);
     const socket = RouteSocket.open(pod);
     try {
       const link = findLink(socket, { name: request.ifName });

@@ -89,7 +89,8 @@ describe('pods of one node', () => {
       containerID: 'container-p1',
       interface: attachment.hostInterface,
     });
-    expect(await node.wiring.attachments.check(node.request('CHECK', 'p1', 'p1'))).toEqual({ ok: true });
+    const check = node.request('CHECK', 'p1', 'p1', { netns: '/var/run/netns/fagent-p1' });
+    expect(await node.wiring.attachments.check(check)).toEqual({ ok: true });
   });
 
   it('reach all of a subnet by the gateway where the prefix is short', async () => {
