@@ -179,7 +179,7 @@ export class BpfMap {
       }
       if (step === 0 && noBatch.includes(-result)) return undefined;
       if (result < 0 && result !== -ENOENT) throw this.#error('LOOKUP_BATCH', result);
-      found.push(...pairs(keys, this.keySize, values, this.lookupSize, Number(count[0])));
+      for (const pair of pairs(keys, this.keySize, values, this.lookupSize, Number(count[0]))) found.push(pair);
       // The last chunk answers ENOENT together with its entries.
       if (result === -ENOENT) return found;
       position = next;
