@@ -3,8 +3,8 @@
 
 /** Every host veth has this MAC: pods keep one permanent neighbour for their gateway, whatever veth is behind it. */
 export const hostVethMac = '02:fa:57:00:00:01';
-/** The same on every node, so that one permanent neighbour answers for all of them. */
-export const overlayMac = '02:fa:57:00:00:02';
+/** Where frames into the tunnel are addressed to. No device has it: from_overlay takes frames whatever their MAC. */
+export const overlayNextHopMac = '02:fa:57:00:00:02';
 /** The onlink next hop of routes into the tunnel. Link-local (RFC 3927), never sent: only its MAC is used. */
 export const overlayNextHop = '169.254.1.1';
 /** rtm_protocol of our routes; rt_protos of iproute2 leaves the numbers from 200 on to administrators. */

@@ -13,7 +13,8 @@ import {
   SysError,
 } from 'ebpf-native';
 import { vxlanDevice, vxlanOverheadBytes, vxlanPort } from '../api/names.ts';
-import { mainTable, overlayMac } from './constants.ts';
+import { tunnelMacOf } from '../wiring/wire.ts';
+import { mainTable } from './constants.ts';
 import { ensureSysctl, type Host, readSysctl } from './host.ts';
 
 /**
@@ -48,8 +49,8 @@ function isOurKind(link: Link): boolean {
   return link.kind === 'vxlan' && link.vxlan?.collectMetadata === true && link.vxlan.port === vxlanPort;
 }
 
-function create(host: Host, mtu: number): Link {
-  createVxlan(host.socket, { name: vxlanDevice, port: vxlanPort, mtu, mac: overlayMac });
+function create(host: Host, mtu: number, mac: string): Link {
+  createVxlan(host.socket, { name: vxlanDevice, port: vxlanPort, mtu, mac });
   const link = findLink(host.socket, { name: vxlanDevice });
   if (link === undefined) throw new Error(`${vxlanDevice} vanished right after it was made; does something remove it?`);
   return link;
@@ -70,7 +71,8 @@ function bringUp(host: Host, link: Link): void {
 }
 
 /** Makes `fast_vxlan` as it must be; answers the link and whether something had to be mended. */
-export function ensureDevice(host: Host, mtu: number): { link: Link; changed: boolean } {
+export function ensureDevice(host: Host, mtu: number, overlayAddress: string): { link: Link; changed: boolean } {
+  const mac = tunnelMacOf(overlayAddress);
   let link = findLink(host.socket, { name: vxlanDevice });
   let changed = false;
   if (link !== undefined && !isOurKind(link)) {
@@ -78,12 +80,12 @@ export function ensureDevice(host: Host, mtu: number): { link: Link; changed: bo
     link = undefined;
   }
   if (link === undefined) {
-    link = create(host, mtu);
+    link = create(host, mtu, mac);
     changed = true;
   }
   const { index } = link;
-  if (link.mtu !== mtu || link.mac !== overlayMac || link.arp) {
-    setLink(host.socket, index, { mtu, mac: overlayMac, arp: false });
+  if (link.mtu !== mtu || link.mac !== mac || link.arp) {
+    setLink(host.socket, index, { mtu, mac, arp: false });
     changed = true;
   }
   // from_overlay checks sources better than a reverse path can, and nothing of IPv6 passes it.

@@ -71,7 +71,7 @@ export class NodeParts {
     ensureSysctl(host, 'net/ipv4/ip_forward', '1');
     const uplink = findUplink(host, uplinkName, tunnelAddress);
     const mtu = podMtu(uplink);
-    const { link, changed } = ensureDevice(host, mtu);
+    const { link, changed } = ensureDevice(host, mtu, overlayAddress);
     let changes = changed ? 1 : 0;
     if (overlayPrograms.ensure(link.index)) changes += 1;
     if (ensureOverlayAddress(host, link.index, overlayAddress)) changes += 1;

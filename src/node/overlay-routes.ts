@@ -4,14 +4,14 @@
 import { deleteRoute, listNeighbours, listRoutes, replaceNeighbour, replaceRoute, type Route } from 'ebpf-native';
 import { formatAddress } from '../ip/address.ts';
 import { type Cidr, formatCidr } from '../ip/range.ts';
-import { overlayMac, overlayNextHop, routeProtocol } from './constants.ts';
+import { overlayNextHopMac, overlayNextHop, routeProtocol } from './constants.ts';
 import type { Host } from './host.ts';
 
 function ensureNextHop(host: Host, index: number): boolean {
   const isThere = listNeighbours(host.socket, index).some(
-    (one) => one.address === overlayNextHop && one.mac === overlayMac && one.state === 'permanent',
+    (one) => one.address === overlayNextHop && one.mac === overlayNextHopMac && one.state === 'permanent',
   );
-  if (!isThere) replaceNeighbour(host.socket, { index, address: overlayNextHop, mac: overlayMac });
+  if (!isThere) replaceNeighbour(host.socket, { index, address: overlayNextHop, mac: overlayNextHopMac });
   return !isThere;
 }
 

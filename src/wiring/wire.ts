@@ -59,11 +59,21 @@ export function isHostVethName(name: string): boolean {
   return hostVeth.test(name);
 }
 
-/**
- * The pod veth's MAC, made of the address: whoever knows the address knows the MAC, after a restart too. 0a:fa is a
- * unicast prefix of local administration (IEEE 802, the second bit of the first octet).
- */
-export function podMacOf(address: string): string {
+/** A MAC of local administration (IEEE 802, the second bit of the first octet) that ends in an IPv4 address. */
+function macOf(prefix: string, address: string): string {
   const hex = parseAddress(address).toString(16).padStart(8, '0');
-  return ['0a', 'fa', ...(hex.match(/../g) ?? [])].join(':');
+  return [prefix, ...(hex.match(/../g) ?? [])].join(':');
+}
+
+/** The pod veth's MAC, made of the address: whoever knows the address knows the MAC, after a restart too. */
+export function podMacOf(address: string): string {
+  return macOf('0a:fa', address);
+}
+
+/**
+ * The MAC of a node's tunnel device. No two nodes have the same: the kernel's vxlan drops a frame from its own MAC as a
+ * loop (drivers/net/vxlan, vxlan_set_mac), and the stack writes the device's MAC into what it routes there.
+ */
+export function tunnelMacOf(overlayAddress: string): string {
+  return macOf('0e:fa', overlayAddress);
 }

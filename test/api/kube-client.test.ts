@@ -8,7 +8,7 @@ import { Metrics } from '../../src/kube/metrics.ts';
 import { configMaps, events, leases, nodes } from '../../src/kube/resources.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { startApiServer } from '../cluster/api-server.ts';
-import { FaultProxy, status } from './kube-fault-proxy.ts';
+import { FaultProxy, status, stream } from './kube-fault-proxy.ts';
 
 async function errorOf(promise: Promise<unknown>): Promise<KubeError> {
   const error = await promise.then(
@@ -170,6 +170,13 @@ describe('the client', () => {
       const lost = troubled.create(configMaps, { metadata: { name: 'once', namespace: 'default' } });
       expect(await errorOf(lost)).toMatchObject({ reason: 'unreachable' });
       expect(proxy.seen.filter((line) => line.startsWith('POST'))).toHaveLength(1);
+    });
+
+    it('calls an ERROR event inside a watch by the word of its status', async () => {
+      const error = { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version: 1 (2)' };
+      proxy.answerOnce(/watch=1/, stream(`${JSON.stringify({ type: 'ERROR', object: error })}\n`));
+      const watch = troubled.watch(nodes, { resourceVersion: '1', timeoutSeconds: 60, silenceMs: 60_000 });
+      expect(await errorOf(watch.next())).toMatchObject({ reason: 'gone', status: 410 });
     });
 
     it('ends a request that nobody answers when its time is up', async () => {

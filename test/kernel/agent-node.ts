@@ -21,8 +21,25 @@ import { buildWiring, type Wiring } from '../../src/node/wiring-parts.ts';
 import type { AgentRequest, Attachment } from '../../src/protocol/messages.ts';
 
 const prefix = 'fagent-';
-export const nodeAddress = '172.30.0.1';
-export const overlayAddress = '10.244.224.0';
+
+export interface Place {
+  /** The Node object's name and the namespace's. */
+  readonly name: string;
+  readonly nodeAddress: string;
+  readonly overlayAddress: string;
+}
+
+export const one: Place = { name: 'one', nodeAddress: '172.30.0.1', overlayAddress: '10.244.224.0' };
+export const two: Place = { name: 'two', nodeAddress: '172.30.0.2', overlayAddress: '10.244.224.1' };
+/** A machine that knows nothing of pods, and the switch between the nodes. */
+export const outsideAddress = '172.30.0.100';
+
+export function endpointOf({ name, nodeAddress, overlayAddress }: Place, podAddresses: string[] = []): NodeEndpoint {
+  return {
+    metadata: { name },
+    spec: { nodeUID: `node-${name}`, tunnelAddress: nodeAddress, overlayAddress, podAddresses },
+  };
+}
 
 export function run(...argv: string[]): string {
   const [program = '', ...args] = argv;
@@ -100,54 +117,68 @@ export function record(address: string, uid: string, change: Partial<IpAllocatio
   return { metadata: { name: address, uid: `record-${address}` }, spec };
 }
 
+/** The machine outside with the switch in it. What a killed run left is cleared away first. */
+export async function outsideUp(): Promise<void> {
+  await buildBpf();
+  clearRemains();
+  run('ip', 'netns', 'add', `${prefix}outside`);
+  const o = ['ip', '-n', `${prefix}outside`];
+  run(...o, 'link', 'add', 'br0', 'type', 'bridge');
+  run(...o, 'addr', 'add', `${outsideAddress}/24`, 'dev', 'br0');
+  run(...o, 'link', 'set', 'br0', 'up');
+}
+
+export function outsideDown(): void {
+  run('ip', 'netns', 'del', `${prefix}outside`);
+}
+
 export class AgentNode {
   readonly records = new MemoryRecords();
   readonly pools: Ips[] = [
     { metadata: { name: 'sample-ips' }, spec: { subnet: '10.244.0.1/32', ips: ['10.244.10.0-10.244.10.63'] } },
   ];
-  readonly endpoints: NodeEndpoint[] = [
-    { metadata: { name: 'one' }, spec: { nodeUID: 'node-one', tunnelAddress: nodeAddress, overlayAddress } },
-  ];
+  /** Shared by all nodes of a test. */
+  readonly endpoints: NodeEndpoint[];
+  readonly #place: Place;
   readonly #bpffs: string;
   readonly #pods = new Set<string>();
   #reports: RecordReports | undefined;
   wiring!: Wiring;
 
-  private constructor(bpffs: string) {
+  private constructor(place: Place, endpoints: NodeEndpoint[], bpffs: string) {
+    this.#place = place;
+    this.endpoints = endpoints;
     this.#bpffs = bpffs;
   }
 
-  /** Makes the namespace with an uplink, and starts the agent's parts in it. */
-  static async up(): Promise<AgentNode> {
-    await buildBpf();
-    clearRemains();
+  /** Makes the namespace with an uplink to the switch, and starts the agent's parts in it. */
+  static async up(place: Place, endpoints: NodeEndpoint[]): Promise<AgentNode> {
     const bpffs = mkdtempSync(join(tmpdir(), prefix));
     run('mount', '-t', 'bpf', 'bpf', bpffs);
-    const node = new AgentNode(bpffs);
-    run('ip', 'netns', 'add', `${prefix}node`);
-    run('ip', 'netns', 'add', `${prefix}outside`);
-    const [n, o] = ['node', 'outside'].map((name) => ['ip', '-n', prefix + name]) as [string[], string[]];
+    const node = new AgentNode(place, endpoints, bpffs);
+    run('ip', 'netns', 'add', prefix + place.name);
+    const [n, o] = [place.name, 'outside'].map((name) => ['ip', '-n', prefix + name]) as [string[], string[]];
+    const port = `to-${place.name}`;
     run(...n, 'link', 'set', 'lo', 'up');
-    run(...n, 'link', 'add', 'up0', 'mtu', '1500', 'type', 'veth', 'peer', 'name', 'up0', 'netns', `${prefix}outside`);
-    run(...n, 'addr', 'add', `${nodeAddress}/24`, 'dev', 'up0');
-    run(...o, 'addr', 'add', '172.30.0.100/24', 'dev', 'up0');
+    run(...n, 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', port, 'netns', `${prefix}outside`);
+    run(...n, 'addr', 'add', `${place.nodeAddress}/24`, 'dev', 'up0');
     run(...n, 'link', 'set', 'up0', 'up');
-    run(...o, 'link', 'set', 'up0', 'up');
-    run(...n, 'route', 'add', 'default', 'via', '172.30.0.100');
+    run(...o, 'link', 'set', port, 'master', 'br0', 'up');
+    run(...n, 'route', 'add', 'default', 'via', outsideAddress);
     await node.start();
     return node;
   }
 
   /** Starts the agent's parts, the first time or again over what a former one left. */
   async start(): Promise<void> {
-    const netns = Netns.open(`/run/netns/${prefix}node`);
+    const netns = Netns.open(`/run/netns/${prefix}${this.#place.name}`);
     const records = new Records(this.records);
     this.wiring = buildWiring({
       host: openHost(netns),
       bpfObject: join(buildFolder, 'fast.bpf.o'),
       pinFolder: join(this.#bpffs, 'fast'),
       uplink: 'auto',
-      node: 'one',
+      node: this.#place.name,
       records,
       endpoints: () => this.endpoints,
       pools: () => this.pools,
@@ -185,8 +216,7 @@ export class AgentNode {
   async down(): Promise<void> {
     await this.stop();
     this.removeSandboxes();
-    run('ip', 'netns', 'del', `${prefix}node`);
-    run('ip', 'netns', 'del', `${prefix}outside`);
+    run('ip', 'netns', 'del', prefix + this.#place.name);
     run('umount', this.#bpffs);
     rmSync(this.#bpffs, { recursive: true });
   }
@@ -241,7 +271,7 @@ export class AgentNode {
 
   /** The host veths of the node. */
   veths(): string[] {
-    const links = JSON.parse(inside('node', 'ip', '-j', 'link')) as Array<{ ifname: string }>;
+    const links = JSON.parse(inside(this.#place.name, 'ip', '-j', 'link')) as Array<{ ifname: string }>;
     return links.map((link) => link.ifname).filter((name) => /^fast[0-9a-f]/.test(name));
   }
 

@@ -4,20 +4,33 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
-import { AgentNode, inside, nodeAddress, record, run } from './agent-node.ts';
+import {
+  AgentNode,
+  endpointOf,
+  inside,
+  one,
+  outsideAddress,
+  outsideDown,
+  outsideUp,
+  record,
+  run,
+  two,
+} from './agent-node.ts';
 
 let node: AgentNode;
 
 beforeAll(async () => {
-  node = await AgentNode.up();
+  await outsideUp();
+  node = await AgentNode.up(one, [endpointOf(one)]);
 });
 
 afterAll(async () => {
   await node?.down();
+  outsideDown();
 });
 
 afterEach(async () => {
-  for (const one of node.records.list()) node.records.remove(one.metadata.name);
+  for (const left of node.records.list()) node.records.remove(left.metadata.name);
   for (const wire of node.wiring.book.list()) node.wiring.remover.remove(wire);
   await node.wiring.remover.settled();
   node.removeSandboxes();
@@ -55,10 +68,10 @@ describe('pods of one node', () => {
     }
     expect(ping('p1', '10.244.10.1')).toEqual({ received: 5, ttls: [64] });
     expect(ping('p2', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
-    expect(ping('node', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
-    expect(ping('p1', nodeAddress)).toEqual({ received: 5, ttls: [64] });
+    expect(ping('one', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
+    expect(ping('p1', one.nodeAddress)).toEqual({ received: 5, ttls: [64] });
     // Outside knows no way back to a pod: only the masqueraded packet is answered.
-    expect(ping('p1', '172.30.0.100').received).toBe(5);
+    expect(ping('p1', outsideAddress).received).toBe(5);
     node.removeSandboxes();
     // The kernel ends a namespace and its links behind the last reference.
     await eventually(() => (node.veths().length === 0 ? true : undefined));
@@ -107,6 +120,33 @@ describe('pods of one node', () => {
   });
 });
 
+describe('two nodes', () => {
+  it('let pods, hosts and the outside speak in every direction', async () => {
+    node.endpoints.push(endpointOf(two));
+    const other = await AgentNode.up(two, node.endpoints);
+    try {
+      node.sandbox('p1');
+      node.records.put(record('10.244.10.0', 'p1'));
+      await node.add('p1', 'p1');
+      other.sandbox('q1');
+      other.records.put(record('10.244.10.1', 'q1', { nodeName: 'two' }));
+      await other.add('q1', 'q1');
+      node.endpoints.splice(0, 2, endpointOf(one, ['10.244.10.0']), endpointOf(two, ['10.244.10.1']));
+      await Promise.all([node.compare(), other.compare()]);
+      expect(ping('p1', '10.244.10.1')).toEqual({ received: 5, ttls: [64] });
+      expect(ping('q1', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
+      // By the stack, through the tunnel and back: from the overlay address.
+      expect(ping('one', '10.244.10.1')).toEqual({ received: 5, ttls: [64] });
+      expect(ping('two', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
+      expect(ping('p1', two.nodeAddress).received).toBe(5);
+      expect(ping('q1', outsideAddress).received).toBe(5);
+    } finally {
+      node.endpoints.splice(0, 2, endpointOf(one));
+      await other.down();
+    }
+  });
+});
+
 describe('an ADD', () => {
   it('waits for the record and goes on when it comes', async () => {
     node.sandbox('p1');
@@ -131,9 +171,9 @@ describe('an ADD', () => {
     node.sandbox('p1');
     node.records.put(record('10.244.10.0', 'p1'));
     const first = await node.add('p1', 'p1');
-    const index = inside('node', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`);
+    const index = inside('one', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`);
     expect(await node.add('p1', 'p1')).toEqual(first);
-    expect(inside('node', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`)).toBe(index);
+    expect(inside('one', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`)).toBe(index);
   });
 
   it('of a new sandbox keeps the address, and the late DEL of the old one harms nothing', async () => {
@@ -150,7 +190,7 @@ describe('an ADD', () => {
     expect(node.veths()).toHaveLength(2);
     await node.del('p1', 'p1');
     expect(ping('p2', '10.244.10.0').received).toBe(5);
-    expect(ping('node', '10.244.10.0').received).toBe(5);
+    expect(ping('one', '10.244.10.0').received).toBe(5);
     expect(await eventually(() => statusOf('10.244.10.0')?.attached?.containerID)).toBe('container-p1-again');
   });
 
@@ -172,12 +212,12 @@ describe('an ADD', () => {
   ])('that fails in %s (%s) leaves nothing', async (_step, _why, change, prepare) => {
     node.sandbox('p1');
     prepare();
-    const routes = inside('node', 'ip', 'route');
+    const routes = inside('one', 'ip', 'route');
     node.records.put(record('10.244.10.0', 'p1', change));
     const response = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1'));
     expect(response).toMatchObject({ ok: false, code: 102 });
     expect(node.veths()).toEqual([]);
-    expect(inside('node', 'ip', 'route')).toBe(routes);
+    expect(inside('one', 'ip', 'route')).toBe(routes);
     expect(node.wiring.book.list()).toEqual([]);
   });
 
@@ -254,7 +294,7 @@ describe('a restart', () => {
   });
 
   it('clears away a wire that was left half made', async () => {
-    inside('node', 'ip', 'link', 'add', 'fast0123456789', 'type', 'veth', 'peer', 'name', 'half');
+    inside('one', 'ip', 'link', 'add', 'fast0123456789', 'type', 'veth', 'peer', 'name', 'half');
     await node.stop();
     await node.start();
     expect(node.veths()).toEqual([]);
@@ -266,28 +306,28 @@ describe('the comparison', () => {
     node.sandbox('p1');
     node.records.put(record('10.244.10.0', 'p1'));
     const { hostInterface } = await node.add('p1', 'p1');
-    const before = [inside('node', 'ip', 'route'), inside('node', 'nft', '-s', 'list', 'table', 'ip', 'fast')];
-    inside('node', 'ip', 'route', 'del', '10.244.10.0');
-    inside('node', 'ip', 'neigh', 'flush', 'dev', hostInterface, 'nud', 'permanent');
-    inside('node', 'tc', 'qdisc', 'del', 'dev', hostInterface, 'clsact');
-    inside('node', 'nft', 'flush', 'table', 'ip', 'fast');
-    inside('node', 'ip', 'link', 'del', 'fast_vxlan');
+    const before = [inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')];
+    inside('one', 'ip', 'route', 'del', '10.244.10.0');
+    inside('one', 'ip', 'neigh', 'flush', 'dev', hostInterface, 'nud', 'permanent');
+    inside('one', 'tc', 'qdisc', 'del', 'dev', hostInterface, 'clsact');
+    inside('one', 'nft', 'flush', 'table', 'ip', 'fast');
+    inside('one', 'ip', 'link', 'del', 'fast_vxlan');
     await node.compare();
-    expect([inside('node', 'ip', 'route'), inside('node', 'nft', '-s', 'list', 'table', 'ip', 'fast')]).toEqual(before);
-    expect(ping('node', '10.244.10.0').received).toBe(5);
-    expect(inside('node', 'tc', 'filter', 'show', 'dev', hostInterface, 'ingress')).toContain('fast_from_pod');
+    expect([inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')]).toEqual(before);
+    expect(ping('one', '10.244.10.0').received).toBe(5);
+    expect(inside('one', 'tc', 'filter', 'show', 'dev', hostInterface, 'ingress')).toContain('fast_from_pod');
   });
 
   it('makes the device as it should be', () => {
-    const [link] = JSON.parse(inside('node', 'ip', '-j', '-d', 'link', 'show', 'fast_vxlan')) as Array<{
+    const [link] = JSON.parse(inside('one', 'ip', '-j', '-d', 'link', 'show', 'fast_vxlan')) as Array<{
       mtu: number;
       address: string;
       flags: string[];
     }>;
-    expect(link).toMatchObject({ mtu: 1450, address: '02:fa:57:00:00:02' });
+    expect(link).toMatchObject({ mtu: 1450, address: '0e:fa:0a:f4:e0:00' });
     expect(link?.flags).toEqual(expect.arrayContaining(['UP', 'NOARP']));
-    expect(inside('node', 'ip', '-br', 'addr', 'show', 'fast_vxlan')).toContain('10.244.224.0/32');
-    expect(inside('node', 'ip', 'route', 'show', 'dev', 'fast_vxlan')).toBe(
+    expect(inside('one', 'ip', '-br', 'addr', 'show', 'fast_vxlan')).toContain('10.244.224.0/32');
+    expect(inside('one', 'ip', 'route', 'show', 'dev', 'fast_vxlan')).toBe(
       '10.244.10.0/26 via 169.254.1.1 proto 250 src 10.244.224.0 onlink \n' +
         '10.244.224.0 via 169.254.1.1 proto 250 src 10.244.224.0 onlink \n',
     );
@@ -308,17 +348,13 @@ describe('the comparison', () => {
   });
 
   it('never empties the map of other nodes because a list came back empty', async () => {
-    const other = {
-      metadata: { name: 'two' },
-      spec: { nodeUID: 'n2', tunnelAddress: '172.30.0.2', podAddresses: ['10.244.10.9'] },
-    };
-    node.endpoints.push(other);
+    node.endpoints.push(endpointOf(two, ['10.244.10.9']));
     await node.compare();
     const entries = (): number => node.wiring.report({ isTrue: true, reason: 'x', message: 'x' }).maps[1]?.entries ?? 0;
-    expect(entries()).toBe(1);
+    expect(entries()).toBe(2);
     const all = node.endpoints.splice(0);
     await node.wiring.comparison.runNow(true);
-    expect(entries()).toBe(1);
+    expect(entries()).toBe(2);
     node.endpoints.push(...all.slice(0, 1));
     await node.compare();
     expect(entries()).toBe(0);

@@ -22,6 +22,8 @@ class Script {
   readonly watchedFrom: string[] = [];
   listError: Error | undefined;
   watchError: Error | undefined;
+  /** The server ends each watch at once, and calls that success. */
+  watchEnds = false;
   #say: ((event: WatchEvent<ConfigMap>) => void) | undefined;
 
   list = async <T extends KubeObject>(_r: Resource<T>): Promise<{ items: T[]; resourceVersion: string }> => {
@@ -40,6 +42,7 @@ class Script {
   async *#stream({ resourceVersion, signal }: WatchOptions): AsyncGenerator<WatchEvent<ConfigMap>> {
     this.watchedFrom.push(resourceVersion);
     if (this.watchError !== undefined) throw this.watchError;
+    if (this.watchEnds) return;
     const queue: WatchEvent<ConfigMap>[] = [];
     let wake: () => void = () => undefined;
     this.#say = (event) => {
@@ -199,6 +202,17 @@ describe('the informer', () => {
     const tries = script.watchedFrom.length - before;
     expect(tries).toBeGreaterThanOrEqual(10);
     expect(tries).toBeLessThanOrEqual(20);
+    await informer.stop();
+  });
+
+  it('does not spin where every watch ends at once and calls it success', async () => {
+    const [script, clock] = [new Script(), new FakeClock()];
+    script.watchEnds = true;
+    const { informer } = start(script, clock);
+    await clock.advance(600_000);
+    expect(script.watchedFrom.length).toBeGreaterThan(10);
+    expect(script.watchedFrom.length).toBeLessThan(50);
+    expect(script.lists).toBeLessThanOrEqual(2);
     await informer.stop();
   });
 
