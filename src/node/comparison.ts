@@ -79,9 +79,18 @@ export class Comparison {
     const endMs = performance.now();
     this.#restUntilMs = endMs + (endMs - startMs) * restShare;
     if (full) this.#fullAtMs = endMs + this.#o.everyMs;
-    this.#o.onRun();
+    this.#tell();
     if (this.#isRequested) return;
     this.#schedule(this.#problems.size > 0 ? retryMs : Math.max(0, this.#fullAtMs - endMs));
+  }
+
+  /** Nothing that is told may end the loop. */
+  #tell(): void {
+    try {
+      this.#o.onRun();
+    } catch (error) {
+      this.#o.log.error({ err: error }, 'the outcome of a comparison could not be told');
+    }
   }
 
   async #runPart(part: Part, full: boolean): Promise<void> {

@@ -333,6 +333,19 @@ describe('the comparison', () => {
     );
   });
 
+  it('routes a new pool into the tunnel and takes the route away with the pool', async () => {
+    const pool = { metadata: { name: 'more' }, spec: { subnet: '10.244.0.1/32', ips: ['10.250.0.0/24'] } };
+    const masqueraded = (): string => inside('one', 'nft', '-s', 'list', 'set', 'ip', 'fast', 'overlay');
+    node.pools.push(pool);
+    await node.compare();
+    expect(inside('one', 'ip', 'route', 'show', '10.250.0.0/24')).toContain('via 169.254.1.1 dev fast_vxlan');
+    expect(masqueraded()).toContain('10.250.0.0/24');
+    node.pools.pop();
+    await node.compare();
+    expect(inside('one', 'ip', 'route', 'show', '10.250.0.0/24')).toBe('');
+    expect(masqueraded()).not.toContain('10.250.0.0/24');
+  });
+
   it('cuts the wire of a pod whose address was given to another, and reports one that nobody explains', async () => {
     node.sandbox('p1');
     node.records.put(record('10.244.10.0', 'p1'));
