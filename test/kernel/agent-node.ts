@@ -59,6 +59,25 @@ function clearRemains(): void {
   }
 }
 
+/** busybox's ping; a failure is an exception. */
+export function ping(from: string, to: string, count = 5): { received: number; ttls: number[] } {
+  const text = inside(from, 'busybox', 'ping', '-c', String(count), '-i', '0.01', '-W', '1', to);
+  const ttls = [...text.matchAll(/ttl=(\d+)/g)].map((match) => Number(match[1]));
+  return { received: ttls.length, ttls: [...new Set(ttls)] };
+}
+
+/** Asks for 2 s until there is an answer. */
+export async function eventually<T>(ask: () => T | undefined): Promise<T> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const answer = ask();
+    if (answer !== undefined) return answer;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
+  }
+  throw new Error('did not come true within 2 s');
+}
+
 /** Records as the API server would show them, with events on every change. */
 export class MemoryRecords implements RecordSource {
   readonly hasSynced = true;
@@ -231,6 +250,14 @@ export class AgentNode {
   removeSandbox(pod: string): void {
     run('ip', 'netns', 'del', prefix + pod);
     this.#pods.delete(pod);
+  }
+
+  /** Ends a test: no record, wire or sandbox is left. */
+  async clear(): Promise<void> {
+    for (const left of this.records.list()) this.records.remove(left.metadata.name);
+    for (const wire of this.wiring.book.list()) this.wiring.remover.remove(wire);
+    await this.wiring.remover.settled();
+    this.removeSandboxes();
   }
 
   removeSandboxes(): void {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent finds and makes right: after a restart, and whatever others did to the node.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { AgentNode, endpointOf, inside, one, outsideDown, outsideUp, ping, record, run, two } from './agent-node.ts';
+
+let node: AgentNode;
+
+beforeAll(async () => {
+  await outsideUp();
+  node = await AgentNode.up(one, [endpointOf(one)]);
+});
+
+afterAll(async () => {
+  await node?.down();
+  outsideDown();
+});
+
+afterEach(async () => {
+  await node.clear();
+  expect(node.veths()).toEqual([]);
+});
+
+describe('a restart', () => {
+  it('adopts the wires from the kernel and loses no ping', async () => {
+    for (const [sandbox, address] of [
+      ['p1', '10.244.10.0'],
+      ['p2', '10.244.10.1'],
+    ] as const) {
+      node.sandbox(sandbox);
+      node.records.put(record(address, sandbox));
+      await node.add(sandbox, sandbox);
+    }
+    const before = node.wiring.book.list();
+    const pinging = spawn('ip', [
+      'netns',
+      'exec',
+      'fagent-p1',
+      'busybox',
+      'ping',
+      '-q',
+      '-c',
+      '200',
+      '-i',
+      '0.01',
+      '10.244.10.1',
+    ]);
+    let text = '';
+    pinging.stdout.on('data', (part: Buffer) => {
+      text += part.toString();
+    });
+    const ended = once(pinging, 'close');
+    await node.stop();
+    await node.start();
+    await node.compare();
+    await ended;
+    expect(text).toContain('200 packets transmitted, 200 packets received, 0% packet loss');
+    expect(node.wiring.book.list().toSorted((a, b) => a.ifindex - b.ifindex)).toEqual(before);
+    expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
+  });
+
+  it('clears away a wire that was left half made', async () => {
+    inside('one', 'ip', 'link', 'add', 'fast0123456789', 'type', 'veth', 'peer', 'name', 'half');
+    await node.stop();
+    await node.start();
+    expect(node.veths()).toEqual([]);
+  });
+});
+
+describe('the comparison', () => {
+  it('mends what others took away or changed', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    const { hostInterface } = await node.add('p1', 'p1');
+    const before = [inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')];
+    inside('one', 'ip', 'route', 'del', '10.244.10.0');
+    inside('one', 'ip', 'neigh', 'flush', 'dev', hostInterface, 'nud', 'permanent');
+    inside('one', 'tc', 'qdisc', 'del', 'dev', hostInterface, 'clsact');
+    inside('one', 'nft', 'flush', 'table', 'ip', 'fast');
+    inside('one', 'ip', 'link', 'del', 'fast_vxlan');
+    await node.compare();
+    expect([inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')]).toEqual(before);
+    expect(ping('one', '10.244.10.0').received).toBe(5);
+    expect(inside('one', 'tc', 'filter', 'show', 'dev', hostInterface, 'ingress')).toContain('fast_from_pod');
+  });
+
+  it('makes the device as it should be', () => {
+    const [link] = JSON.parse(inside('one', 'ip', '-j', '-d', 'link', 'show', 'fast_vxlan')) as Array<{
+      mtu: number;
+      address: string;
+      flags: string[];
+    }>;
+    expect(link).toMatchObject({ mtu: 1450, address: '0e:fa:0a:f4:e0:00' });
+    expect(link?.flags).toEqual(expect.arrayContaining(['UP', 'NOARP']));
+    expect(inside('one', 'ip', '-br', 'addr', 'show', 'fast_vxlan')).toContain('10.244.224.0/32');
+    expect(inside('one', 'ip', 'route', 'show', 'dev', 'fast_vxlan')).toBe(
+      '10.244.10.0/26 via 169.254.1.1 proto 250 src 10.244.224.0 onlink \n' +
+        '10.244.224.0 via 169.254.1.1 proto 250 src 10.244.224.0 onlink \n',
+    );
+  });
+
+  it('routes a new pool into the tunnel and takes the route away with the pool', async () => {
+    const pool = { metadata: { name: 'more' }, spec: { subnet: '10.244.0.1/32', ips: ['10.250.0.0/24'] } };
+    const masqueraded = (): string => inside('one', 'nft', '-s', 'list', 'set', 'ip', 'fast', 'overlay');
+    node.pools.push(pool);
+    await node.compare();
+    expect(inside('one', 'ip', 'route', 'show', '10.250.0.0/24')).toContain('via 169.254.1.1 dev fast_vxlan');
+    expect(masqueraded()).toContain('10.250.0.0/24');
+    node.pools.pop();
+    await node.compare();
+    expect(inside('one', 'ip', 'route', 'show', '10.250.0.0/24')).toBe('');
+    expect(masqueraded()).not.toContain('10.250.0.0/24');
+  });
+
+  it('cuts the wire of a pod whose address was given to another, and reports one that nobody explains', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    await node.add('p1', 'p1');
+    node.records.remove('10.244.10.0');
+    await node.compare();
+    const fastPath = { isTrue: true, reason: 'x', message: 'x' };
+    expect(node.wiring.report(fastPath).orphans).toMatchObject([{ address: '10.244.10.0', identity: 'p1' }]);
+    node.records.put(record('10.244.10.0', 'somebody-else'));
+    await node.compare();
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
+  });
+
+  it('never empties the map of other nodes because a list came back empty', async () => {
+    node.endpoints.push(endpointOf(two, ['10.244.10.9']));
+    await node.compare();
+    const entries = (): number => node.wiring.report({ isTrue: true, reason: 'x', message: 'x' }).maps[1]?.entries ?? 0;
+    expect(entries()).toBe(2);
+    const all = node.endpoints.splice(0);
+    await node.wiring.comparison.runNow(true);
+    expect(entries()).toBe(2);
+    node.endpoints.push(...all.slice(0, 1));
+    await node.compare();
+    expect(entries()).toBe(0);
+  });
+});
+
+it('leaves every thread in its own namespace', () => {
+  const inodes = run('sh', '-c', `for t in /proc/${process.pid}/task/*/ns/net; do readlink $t; done | sort -u | wc -l`);
+  expect(inodes.trim()).toBe('1');
+});
