@@ -30,8 +30,18 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_RETRIES = 5;
 /** The wait after a 429 that names none. */
 const THROTTLED_WAIT_MS = 1000;
-/** More connections than any of our programs has requests in flight; the rest queue inside the pool. */
-const MAX_CONNECTIONS = 128;
+/**
+ * Calls beyond it queue inside the pool. Undici opens a new connection where an old one's answer has just arrived, so a
+ * pool grows up to its limit in the end: the limit is what makes connections few.
+ */
+const MAX_CONNECTIONS = 64;
+
+/** Watches have a pool of their own: they hold a connection for minutes, and never wait behind calls for one. */
+interface Pools {
+  readonly fingerprint: string;
+  readonly calls: Dispatcher;
+  readonly watches: Dispatcher;
+}
 
 function makeDispatcher(access: Access): Dispatcher {
   const connect = { ...access.tls, keepAlive: true, keepAliveInitialDelay: 15_000, timeout: 10_000 };
@@ -48,7 +58,7 @@ export class Transport {
   readonly #metrics: Metrics | undefined;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  #dispatcher: { readonly fingerprint: string; readonly pool: Dispatcher } | undefined;
+  #pools: Pools | undefined;
 
   constructor(options: {
     credentials: Credentials;
@@ -88,7 +98,7 @@ export class Transport {
 
   /** Opens an answer to be read as it comes. The caller reads it to its end or aborts `signal`. */
   async open(attempt: Attempt, request: Request, signal: AbortSignal): Promise<BodyStream> {
-    const answer = await this.#send(attempt, request, signal, { headersTimeout: this.#timeoutMs, bodyTimeout: 0 });
+    const answer = await this.#send(attempt, request, signal, 'watches');
     if (answer.statusCode === 200) {
       return answer.body;
     }
@@ -97,8 +107,9 @@ export class Transport {
 
   /** Ends the connections; requests under way are cut. */
   async close(): Promise<void> {
-    await this.#dispatcher?.pool.destroy();
-    this.#dispatcher = undefined;
+    const pools = this.#pools;
+    this.#pools = undefined;
+    await Promise.all([pools?.calls.destroy(), pools?.watches.destroy()]);
   }
 
   #waitBeforeRetry(error: unknown, request: Request, tries: number): number | undefined {
@@ -127,7 +138,7 @@ export class Transport {
     }
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      const answer = await this.#send(attempt, request, own.signal, { headersTimeout: 0, bodyTimeout: 0 });
+      const answer = await this.#send(attempt, request, own.signal, 'calls');
       if (answer.statusCode < 200 || answer.statusCode > 299) {
         throw await this.#refusal(attempt, answer);
       }
@@ -147,7 +158,7 @@ export class Transport {
     attempt: Attempt,
     request: Request,
     signal: AbortSignal,
-    timeouts: { headersTimeout: number; bodyTimeout: number },
+    use: 'calls' | 'watches',
   ): Promise<Dispatcher.ResponseData> {
     const startMs = this.#clock.monotonicMs();
     const access = await this.#credentials.access();
@@ -161,14 +172,16 @@ export class Transport {
       headers['content-type'] = request.contentType ?? 'application/json';
     }
     try {
-      const answer = await this.#pool(access).request({
+      const answer = await this.#pool(access, use).request({
         origin: access.origin,
         path: access.prefix + request.path,
         method: request.method,
         headers,
         body: request.body === undefined ? null : JSON.stringify(request.body),
         signal,
-        ...timeouts,
+        // Calls are timed as a whole and watches by their silence, both by `signal`.
+        headersTimeout: use === 'watches' ? this.#timeoutMs : 0,
+        bodyTimeout: 0,
       });
       this.#metrics?.client.requests.inc({ code: String(answer.statusCode), method: request.method, host });
       return answer;
@@ -196,13 +209,15 @@ export class Transport {
   }
 
   /** A new token needs no new connection, it travels with each request; a new CA or client certificate does. */
-  #pool(access: Access): Dispatcher {
-    if (this.#dispatcher?.fingerprint !== access.fingerprint) {
-      // What is under way on the former pool, watches above all, ends by itself.
-      this.#dispatcher?.pool.close().catch(() => undefined);
-      this.#dispatcher = { fingerprint: access.fingerprint, pool: makeDispatcher(access) };
+  #pool(access: Access, use: 'calls' | 'watches'): Dispatcher {
+    if (this.#pools?.fingerprint !== access.fingerprint) {
+      // What is under way on the former ones, watches above all, ends by itself.
+      this.#pools?.calls.close().catch(() => undefined);
+      this.#pools?.watches.close().catch(() => undefined);
+      const { fingerprint } = access;
+      this.#pools = { fingerprint, calls: makeDispatcher(access), watches: makeDispatcher(access) };
     }
-    return this.#dispatcher.pool;
+    return this.#pools[use];
   }
 }
 

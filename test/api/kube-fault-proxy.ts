@@ -15,6 +15,8 @@ export class FaultProxy {
   readonly kubeconfig: string;
   /** Every request that came, as `GET /api/v1/…`. */
   readonly seen: string[] = [];
+  /** The first 200 characters of each watch's answer, out of the server itself. */
+  readonly watched: string[] = [];
   /** How many connections were taken so far. */
   connections = 0;
   readonly #server: Server;
@@ -115,6 +117,9 @@ export class FaultProxy {
     upstream.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       response.flushHeaders();
+      if (line.includes('watch=1')) {
+        answer.once('data', (chunk: Buffer) => this.watched.push(chunk.toString('utf8').slice(0, 200)));
+      }
       answer.on('data', (chunk: Buffer) => {
         if (this.#mode !== 'silent') {
           response.write(chunk);

@@ -227,6 +227,21 @@ describe('the informer', () => {
     await expect(informer.relist()).rejects.toThrow('the informer has stopped');
   });
 
+  it('finds the deletions when a restarted server has really forgotten the revision', async () => {
+    proxy.cut();
+    await remove('a');
+    await create('d');
+    await server.restart();
+    await create('e');
+    proxy.watched.length = 0;
+    proxy.open();
+    await until('the deletion is told', () => told.includes('deleted a'));
+    await until('the newest object is told', () => told.includes('added e'));
+    expect(proxy.watched.some((answer) => answer.includes('too old resource version'))).toBe(true);
+    expect(names()).toEqual(['b', 'c', 'd', 'e']);
+    expect(told.filter((line) => line === 'deleted a')).toHaveLength(1);
+  }, 120_000);
+
   it('is equal to the server again after the server was killed and came back', async () => {
     await remove('a');
     const restarting = server.restart();
