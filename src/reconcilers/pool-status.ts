@@ -119,5 +119,5 @@ function sameStatus(a: IpsStatus | undefined, b: IpsStatus): boolean {
 
 function canonical(status: IpsStatus): string {
   const said = (status.conditions ?? []).map((each) => [each.type, each.status, each.reason, each.message]);
-  return JSON.stringify(said.sort());
+  return JSON.stringify(said.map((words) => words.join(' ')).sort());
 }

@@ -36,5 +36,5 @@ export function bpfCall(command: number, attributes: Buffer): number {
 
 /** The address of bytes for a pointer field; the caller keeps them alive until the call is over. */
 export function addressOf(bytes: Uint8Array): bigint {
-  return bytes.length === 0 ? 0n : BigInt(koffi.address(bytes));
+  return bytes.length === 0 ? 0n : koffi.address(bytes);
 }

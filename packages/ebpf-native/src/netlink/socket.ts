@@ -113,7 +113,7 @@ export class RouteSocket {
     const sent = await new Promise<number>((resolve, reject) => {
       libc.send.async(this.fd, bytes, bytes.length, 0, (error: Error | null, result: number) => {
         if (error) reject(error);
-        else resolve(Number(result));
+        else resolve(result);
       });
     });
     // errno does not cross threads; the kernel refuses a message only by its answer, unless it lacks memory.
