@@ -9,7 +9,7 @@ import { programPath } from '../test/cluster/paths.ts';
 import * as promises from '../test/cluster/quick-start.ts';
 import { quickStartBlocks } from '../test/cluster/readme.ts';
 import { buildAll } from './build.ts';
-import { say } from './steps.ts';
+import { say, step } from './steps.ts';
 
 const startedMs = Date.now();
 const headline = (text: string): void => say(`\n== ${text}`);
@@ -33,7 +33,7 @@ async function type(line: string): Promise<void> {
 
 async function startFromReleasedAddresses(): Promise<void> {
   headline('What an earlier run left is released first');
-  const held = await promises.releaseQuickStart();
+  const held = await step('Deployments, pods and pools deleted, their addresses released', promises.releaseQuickStart);
   if (held.length === 0) say('Nothing: no pod of the quick start was there.');
   else
     say(
@@ -61,7 +61,7 @@ async function checkPromises(): Promise<void> {
   say('ok: kubectl get ipallocations names pool, state, pod, node and wire of each');
   await promises.checkMaps(pods);
   say('ok: the eBPF maps of every node hold its own pods as local and the others as remote');
-  const pairs = await promises.checkPings(pods);
+  const pairs = await step('20 pings between each two pods', () => promises.checkPings(pods));
   say(`ok: 20 pings for each of ${pairs.onOneNode} pairs on one node and ${pairs.across} across: 0 lost, ttl=64`);
 }
 

@@ -132,8 +132,11 @@ export async function remains(addresses: readonly string[]): Promise<true | stri
 export async function releaseQuickStart(): Promise<string[]> {
   const apps = Object.keys(promisedAddresses);
   const held = (await Promise.all(apps.map(podsOf))).flat().flatMap((pod) => pod.status.podIP ?? []);
+  const theirs = ['-l', `app in (${apps.join(',')})`, '--ignore-not-found'];
   await kube(['delete', 'deployment', ...apps, '--ignore-not-found', '--wait=false']);
-  await kube(['delete', 'pods', '-l', `app in (${apps.join(',')})`, '--grace-period=1', '--ignore-not-found']);
+  // A ReplicaSet that outlives its Deployment for a moment would make new pods, whose shell sleeps through 30 s of grace.
+  await kube(['delete', 'replicasets', ...theirs]);
+  await kube(['delete', 'pods', '--grace-period=1', ...theirs]);
   await eventually('every address being released', 60_000, () => remains(held));
   await kube(['delete', 'ips', 'sample-ips', 'default-ips', '--ignore-not-found', '--timeout=90s']);
   return held.toSorted();
