@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole of Fast on the real cluster: the quick start, then what a night does to a cluster.
 import { spawn } from 'node:child_process';
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { down, kubeconfigPath, kubectl, powerCut, powerOn, up } from './cluster.ts';
 import { eventually, installFast, kube, nodesReady, objects } from './fast.ts';
@@ -236,6 +237,51 @@ describe('rights', () => {
     expect(create.stderr).toContain('IpAllocation 10.244.10.77 is written by fast-controller-manager alone');
     const remove = await kubectl(['delete', 'ipallocation', '10.244.10.0']);
     expect(remove.stderr).toContain('is written by fast-controller-manager alone');
+  });
+});
+
+type Ask = (method: 'PATCH' | 'DELETE' | 'GET', path: string, body?: object) => Promise<string>;
+
+/** Asks with the rights of a node's agent: a token bound to its pod, as the kubelet gives it. Answers `ok` or the refusal. */
+async function asAgentOf(node: string): Promise<Ask> {
+  const agent = (await podsNamed('fast-agent')).find((pod) => pod.spec.nodeName === node);
+  if (agent === undefined) throw new Error(`no agent runs on ${node}`);
+  const bound = ['--bound-object-kind=Pod', `--bound-object-name=${agent.metadata.name}`];
+  const token = (await kube(['create', 'token', 'fast-agent', '-n', 'fast-system', ...bound])).trim();
+  const server = await kube(['config', 'view', '--raw', '-o', 'jsonpath={.clusters[0].cluster.server}']);
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/merge-patch+json' };
+  return async (method, path, body) => {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const answer = await request(`${server}${path}`, { method, headers, dispatcher, ...sent });
+    const { message } = (await answer.body.json()) as { message?: string };
+    return answer.statusCode < 300 ? 'ok' : (message ?? String(answer.statusCode));
+  };
+}
+
+describe("an agent's rights", () => {
+  it("are the status of its own node's objects and nothing else", async () => {
+    const pods = await promises.podsOf('busybox');
+    const [mine, others] = promises.workers.map((node) => pods.find((pod) => pod.spec.nodeName === node)?.status.podIP);
+    const ask = await asAgentOf('10-29-15-49');
+    const group = '/apis/sample.fast.io/v1alpha1';
+    const status = { status: { conditions: [] } };
+
+    expect(await ask('PATCH', `${group}/ipallocations/${mine}/status`, status)).toBe('ok');
+    expect(await ask('PATCH', `${group}/nodeendpoints/10-29-15-49/status`, status)).toBe('ok');
+    expect(await ask('PATCH', `${group}/ipallocations/${others}/status`, status)).toContain(
+      `the agent of node "10-29-15-49" may not write the status of ${others}, which belongs to node "10-29-15-50"`,
+    );
+    expect(await ask('PATCH', `${group}/nodeendpoints/10-29-15-50/status`, status)).toContain(
+      'belongs to node "10-29-15-50"',
+    );
+    const spec = { spec: { state: 'Releasing' } };
+    expect(await ask('PATCH', `${group}/ipallocations/${mine}`, spec)).toContain(
+      'cannot patch resource "ipallocations"',
+    );
+    expect(await ask('DELETE', `${group}/ipallocations/${mine}`)).toContain('cannot delete resource "ipallocations"');
+    expect(await ask('GET', '/api/v1/pods')).toContain('cannot list resource "pods"');
+    expect(await ask('GET', '/api/v1/secrets')).toContain('cannot list resource "secrets"');
   });
 });
 

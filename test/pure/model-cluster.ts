@@ -120,6 +120,8 @@ export class ModelCluster {
   readonly endpoints = new Shelf<NodeEndpoint>('NodeEndpoint', (change) => this.core.router.onEndpoint(change));
   /** Thrown by the next create of a record, after it took effect: an answer that never came. */
   nextCreateError: Error | undefined;
+  /** Thrown by the next create of a record, which never reached the API server. */
+  nextCreateLoss: Error | undefined;
   readonly #waiting = new Set<string>();
   readonly #later = new Map<string, number>();
   readonly core: Core;
@@ -225,6 +227,9 @@ export class ModelCluster {
   }
 
   #createRecord(record: IpAllocation): Created<IpAllocation> {
+    const loss = this.nextCreateLoss;
+    this.nextCreateLoss = undefined;
+    if (loss !== undefined) throw loss;
     const created = this.records.create(record);
     const error = this.nextCreateError;
     this.nextCreateError = undefined;
