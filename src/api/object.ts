@@ -30,9 +30,6 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
-/** What a write of ours must carry to be fenced: the version that the decision was made on. */
-export type Versioned<T extends KubeObject> = T & { metadata: { resourceVersion: string } };
-
 /** A condition as every status of ours holds it, `metav1.Condition`. */
 export interface Condition {
   type: string;

@@ -1,42 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every API object has, in our own slim types: the generated models of client-node cost megabytes and convert each
 // object twice; plain JSON needs neither.
+import type { Condition, ObjectMeta as NamedMeta, OwnerReference } from '../api/object.ts';
 
-export interface OwnerReference {
-  apiVersion: string;
-  kind: string;
-  name: string;
-  uid: string;
-  controller?: boolean;
-  blockOwnerDeletion?: boolean;
-}
+export type { Condition, OwnerReference };
 
-export interface ObjectMeta {
-  name?: string;
+/** Object metadata as it is written, too: what is created under `generateName` has no name yet. */
+export interface ObjectMeta extends Partial<NamedMeta> {
   generateName?: string;
-  namespace?: string;
-  uid?: string;
-  /** Opaque but for equality; the fence of every write. */
-  resourceVersion?: string;
-  generation?: number;
-  creationTimestamp?: string;
-  deletionTimestamp?: string;
-  deletionGracePeriodSeconds?: number;
-  labels?: Record<string, string>;
-  annotations?: Record<string, string>;
-  finalizers?: string[];
-  ownerReferences?: OwnerReference[];
-}
-
-/** metav1.Condition. */
-export interface Condition {
-  type: string;
-  status: 'True' | 'False' | 'Unknown';
-  reason: string;
-  message: string;
-  /** RFC 3339. */
-  lastTransitionTime: string;
-  observedGeneration?: number;
 }
 
 export interface KubeObject {

@@ -76,32 +76,9 @@ export interface Deployment extends KubeObject {
   };
 }
 
-export interface StatefulSet extends KubeObject {
-  spec?: { replicas?: number; selector: LabelSelector; template: PodTemplate; [field: string]: unknown };
-  status?: { readyReplicas?: number; observedGeneration?: number };
-}
-
 export interface ConfigMap extends KubeObject {
   data?: Record<string, string>;
   binaryData?: Record<string, string>;
-}
-
-export interface Secret extends KubeObject {
-  type?: string;
-  /** base64. */
-  data?: Record<string, string>;
-}
-
-export interface ServiceAccount extends KubeObject {}
-
-export interface Service extends KubeObject {
-  spec?: {
-    clusterIP?: string;
-    type?: string;
-    selector?: Record<string, string>;
-    ports?: object[];
-    [f: string]: unknown;
-  };
 }
 
 export interface Lease extends KubeObject {
@@ -132,55 +109,11 @@ export interface KubeEvent extends KubeObject {
   series?: { count: number; lastObservedTime: string };
 }
 
-export interface CustomResourceDefinition extends KubeObject {
-  spec?: { group: string; names: { plural: string; kind: string }; versions: object[]; [field: string]: unknown };
-  status?: { conditions?: Partial<Condition>[]; storedVersions?: string[] };
-}
-
-export interface ValidatingAdmissionPolicy extends KubeObject {
-  spec?: Record<string, unknown>;
-}
-
-export interface ValidatingAdmissionPolicyBinding extends KubeObject {
-  spec?: { policyName?: string; validationActions?: string[]; [field: string]: unknown };
-}
-
 export const pods: Resource<Pod> = resource('', 'v1', 'pods', 'Pod', 'namespaced');
 export const nodes: Resource<Node> = resource('', 'v1', 'nodes', 'Node', 'cluster');
 export const namespaces: Resource<Namespace> = resource('', 'v1', 'namespaces', 'Namespace', 'cluster');
 export const configMaps: Resource<ConfigMap> = resource('', 'v1', 'configmaps', 'ConfigMap', 'namespaced');
-export const secrets: Resource<Secret> = resource('', 'v1', 'secrets', 'Secret', 'namespaced');
-export const services: Resource<Service> = resource('', 'v1', 'services', 'Service', 'namespaced');
-export const serviceAccounts: Resource<ServiceAccount> = resource(
-  '',
-  'v1',
-  'serviceaccounts',
-  'ServiceAccount',
-  'namespaced',
-);
 export const daemonSets: Resource<DaemonSet> = resource('apps', 'v1', 'daemonsets', 'DaemonSet', 'namespaced');
 export const deployments: Resource<Deployment> = resource('apps', 'v1', 'deployments', 'Deployment', 'namespaced');
-export const statefulSets: Resource<StatefulSet> = resource('apps', 'v1', 'statefulsets', 'StatefulSet', 'namespaced');
 export const leases: Resource<Lease> = resource('coordination.k8s.io', 'v1', 'leases', 'Lease', 'namespaced');
 export const events: Resource<KubeEvent> = resource('events.k8s.io', 'v1', 'events', 'Event', 'namespaced');
-export const customResourceDefinitions: Resource<CustomResourceDefinition> = resource(
-  'apiextensions.k8s.io',
-  'v1',
-  'customresourcedefinitions',
-  'CustomResourceDefinition',
-  'cluster',
-);
-export const validatingAdmissionPolicies: Resource<ValidatingAdmissionPolicy> = resource(
-  'admissionregistration.k8s.io',
-  'v1',
-  'validatingadmissionpolicies',
-  'ValidatingAdmissionPolicy',
-  'cluster',
-);
-export const validatingAdmissionPolicyBindings: Resource<ValidatingAdmissionPolicyBinding> = resource(
-  'admissionregistration.k8s.io',
-  'v1',
-  'validatingadmissionpolicybindings',
-  'ValidatingAdmissionPolicyBinding',
-  'cluster',
-);

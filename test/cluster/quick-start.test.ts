@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole of Fast on the real cluster: the quick start, then what a night does to a cluster.
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { down, kubeconfigPath, kubectl, powerCut, powerOn, up } from './cluster.ts';
+import { down, kubeconfigPath, kubectl, powerCut, powerOn, status, up } from './cluster.ts';
 import { eventually, installFast, kube, nodesReady, objects } from './fast.ts';
 import { programPath } from './paths.ts';
 import * as promises from './quick-start.ts';
 import type { RunningPod } from './quick-start.ts';
 import { quickStartBlocks } from './readme.ts';
+import { run } from './run.ts';
 
 const say = (line: string): void => console.error(line);
 const minuteMs = 60_000;
@@ -62,8 +64,24 @@ function pool(name: string, ips: string[], subnet = '10.244.0.1/32'): string {
   });
 }
 
+/** What a cluster could leave on this machine, as sorted lines. */
+async function hostTraces(): Promise<string[]> {
+  const links = await run(['ip', '-o', 'link']);
+  const namespaces = await run(['ip', 'netns']);
+  const mounts = readFileSync('/proc/self/mounts', 'utf8');
+  const processes = await run(['ps', '-eo', 'stat=,args=']);
+  const ours = processes.stdout
+    .split('\n')
+    .filter((line) => /^[^Z]/.test(line) && /kube|etcd|containerd|relay/.test(line));
+  const lines = [links.stdout, namespaces.stdout, mounts].flatMap((text) => text.split('\n'));
+  return [...lines.map((line) => line.split(' state ')[0] ?? ''), ...ours].toSorted();
+}
+
+let before: string[] = [];
+
 beforeAll(async () => {
   await down(say);
+  before = await hostTraces();
   await up({ say });
   await installFast(say);
 }, 5 * minuteMs);
@@ -292,5 +310,19 @@ describe('deleting the Deployments', () => {
     const held = pods.flatMap((pod) => pod.status.podIP ?? []);
     await eventually('nothing being left', minuteMs, () => promises.remains(held));
     await kube(['delete', 'ips', 'sample-ips', 'default-ips', '--timeout=60s']);
+  });
+});
+
+describe('ending the cluster', () => {
+  it('leaves namespaces, mounts, links and processes as they were', async () => {
+    expect(await hostTraces()).not.toEqual(before);
+    await down(say);
+    expect((await status()).state).toBe('down');
+    await eventually('the machine being as it was', minuteMs / 2, async () => {
+      const after = await hostTraces();
+      const left = after.filter((line) => !before.includes(line));
+      const lost = before.filter((line) => !after.includes(line));
+      return left.length + lost.length === 0 ? true : `left: ${left.join('; ')}, lost: ${lost.join('; ')}`;
+    });
   });
 });
