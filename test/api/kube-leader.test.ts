@@ -6,10 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type KubeClient } from '../../src/kube/client.ts';
 import { LeaderElector } from '../../src/kube/leader.ts';
-import { leases, namespaces, serviceAccounts } from '../../src/kube/resources.ts';
+import { leases, namespaces } from '../../src/kube/resources.ts';
+import { resource } from '../../src/kube/object.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import { FaultProxy } from './kube-fault-proxy.ts';
+
+const serviceAccounts = resource('', 'v1', 'serviceaccounts', 'ServiceAccount', 'namespaced');
 
 describe('over a real API server', () => {
   let server: ApiServer;
