@@ -36,8 +36,8 @@ export class AddressBook {
   readonly #pools = new Map<string, PoolEntry>();
   /** The newest known record of each address. */
   readonly #records = new RecordIndex();
-  /** Addresses whose record the watch shows now, with that record's uid. */
-  readonly #shown = new Map<string, string>();
+  /** The record of each address as the watch shows it. */
+  readonly #shown = new Map<string, IpAllocation>();
   readonly #ahead = new Map<string, Ahead>();
   /** Owner uid → the address that is being created for it, or whose create ended without a clear answer. */
   readonly #promised = new Map<string, { readonly address: Address; readonly pool: string }>();
@@ -91,8 +91,8 @@ export class AddressBook {
 
   /** The watch shows this record, new or changed. */
   observe(record: IpAllocation): void {
-    const { name, uid = '' } = record.metadata;
-    this.#shown.set(name, uid);
+    const { name, uid } = record.metadata;
+    this.#shown.set(name, record);
     const ahead = this.#ahead.get(name);
     if (ahead !== undefined && ahead.record.metadata.uid !== uid) return;
     this.#ahead.delete(name);
@@ -103,17 +103,19 @@ export class AddressBook {
   /** The watch shows that this record is gone. Answers with the pools that have a free address more. */
   forget(record: IpAllocation): string[] {
     const { name, uid } = record.metadata;
-    if (this.#shown.get(name) !== uid) return [];
+    if (this.#shown.get(name)?.metadata.uid !== uid) return [];
     this.#shown.delete(name);
     const ahead = this.#ahead.get(name);
     if (ahead !== undefined && ahead.record.metadata.uid !== uid) return [];
     return this.#drop(name);
   }
 
-  /** A create or live read of ours shows this record; the watch will follow. */
+  /** A create or live read of ours shows this record; the watch will follow, or has overtaken us. */
   observeAhead(record: IpAllocation, nowMs: number): void {
     const { name, uid } = record.metadata;
-    if (this.#shown.get(name) !== uid) this.#ahead.set(name, { record, sinceMs: nowMs });
+    // What the watch shows is of the same age or newer, and it would not show it again.
+    if (this.#shown.get(name)?.metadata.uid === uid) return;
+    this.#ahead.set(name, { record, sinceMs: nowMs });
     this.#records.set(record);
     this.#refresh(parseAddress(name));
   }
@@ -128,7 +130,10 @@ export class AddressBook {
     const { name, uid } = record.metadata;
     if (this.#ahead.get(name)?.record.metadata.uid !== uid) return [];
     this.#ahead.delete(name);
-    return this.#shown.has(name) ? [] : this.#drop(name);
+    const shown = this.#shown.get(name);
+    if (shown === undefined) return this.#drop(name);
+    this.#records.set(shown);
+    return [];
   }
 
   /** The lowest free address of the pool, kept for the owner until `withdraw`; for the same owner the same again. */
@@ -151,6 +156,11 @@ export class AddressBook {
     this.#promised.delete(ownerUid);
     this.#promisedAddresses.delete(promise.address);
     return this.#refresh(promise.address);
+  }
+
+  /** The pool that an address is promised to the owner in. */
+  promisedIn(ownerUid: string): string | undefined {
+    return this.#promised.get(ownerUid)?.pool;
   }
 
   /** Whether anybody has an address of the pool, or is just getting one. */

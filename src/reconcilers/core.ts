@@ -51,7 +51,9 @@ export class Core {
   async sweep(): Promise<void> {
     for (const record of this.book.overdue(this.#ports.clock.monotonicMs(), WATCH_PATIENCE_MS)) {
       const live = await this.#ports.records.read(record.metadata.name);
-      if (live?.metadata.uid !== record.metadata.uid) this.router.wakePools(this.book.recant(record));
+      if (live?.metadata.uid === record.metadata.uid) continue;
+      this.router.wakePools(this.book.recant(record));
+      this.#ports.queues.record(record.metadata.name);
     }
   }
 }

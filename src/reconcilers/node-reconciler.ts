@@ -8,6 +8,7 @@ import { ENDPOINT_COALESCE_MS, type PodWorld } from './pod-reconciler.ts';
 import { choosePool, type Refusal } from './pool-choice.ts';
 import type { EndpointPort, Outcome } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
+import { Unclear } from './unclear.ts';
 
 export interface NodeWorld extends PodWorld {
   readonly endpoints: EndpointPort;
@@ -19,14 +20,19 @@ const BLOCKED_RECHECK_MS = 30_000;
 
 export class NodeReconciler {
   readonly #world: NodeWorld;
+  readonly #unclear: Unclear;
 
   constructor(world: NodeWorld) {
     this.#world = world;
+    this.#unclear = new Unclear(world);
   }
 
   async reconcile(name: string): Promise<Outcome> {
     const node = this.#world.views.nodes.get(name);
-    if (node === undefined) this.#world.waiting.leave('Node', name);
+    if (node === undefined) {
+      this.#world.waiting.leave('Node', name);
+      this.#unclear.giveBack(name);
+    }
     const overlay = node === undefined ? done : await this.#overlay(name, node);
     const endpoint = await this.#endpoint(name, node);
     return endpoint.outcome === 'done' ? overlay : endpoint;
@@ -36,15 +42,19 @@ export class NodeReconciler {
   async #overlay(name: string, node: Node): Promise<Outcome> {
     const { book, views, waiting, queues } = this.#world;
     const uid = node.metadata.uid ?? '';
-    if (book.byOwner(uid).length > 0) {
+    if (book.byOwner(uid).some(({ spec }) => spec.state === 'Bound')) {
       waiting.leave('Node', name);
+      this.#unclear.giveBack(name);
       return done;
     }
-    const asker = { usage: 'Node' as const, nodeLabels: node.metadata.labels };
+    this.#unclear.giveBack(name, uid);
+    const asker = { usage: 'Node' as const, uid, nodeLabels: node.metadata.labels };
     const choice = choosePool([nodePool], asker, { book, pools: views.pools });
     if ('refusal' in choice) return this.#wait(node, choice.refusal);
     const claim = { owner: { kind: 'Node' as const, name, uid }, nodeName: name, nodeUID: uid };
+    this.#unclear.begin(name, uid);
     const result = await allocate(claim, choice.pool, this.#world);
+    this.#unclear.end(name);
     switch (result.outcome) {
       case 'allocated':
         waiting.leave('Node', name);

@@ -7,7 +7,8 @@ import { identityOf, needOf } from './pod.ts';
 import { askerOf, candidatePools, choosePool, type Refusal } from './pool-choice.ts';
 import type { Clock, EventPort, Outcome, Queues, RecordPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
-import { type WaitingRoom, wake } from './waiting-room.ts';
+import { Unclear } from './unclear.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 export interface PodWorld {
   readonly views: Views;
@@ -26,11 +27,11 @@ export const ENDPOINT_COALESCE_MS = 150;
 
 export class PodReconciler {
   readonly #world: PodWorld;
-  /** Pods whose create ended without a clear answer: key → identity. */
-  readonly #unclear = new Map<string, string>();
+  readonly #unclear: Unclear;
 
   constructor(world: PodWorld) {
     this.#world = world;
+    this.#unclear = new Unclear(world);
   }
 
   /** `key` is namespace/name. */
@@ -39,6 +40,8 @@ export class PodReconciler {
     const pod = this.#world.views.pods.get(name, namespace);
     if (pod === undefined || needOf(pod) !== 'address') return this.#settled(key);
     if (this.#world.book.byOwner(identityOf(pod)).length > 0) return this.#settled(key);
+    // Another pod of this name may have gone between its create and the answer.
+    this.#unclear.giveBack(key, identityOf(pod));
     return await this.#serve(key, pod);
   }
 
@@ -65,9 +68,9 @@ export class PodReconciler {
       name: pod.metadata.name,
       uid: identityOf(pod),
     };
-    this.#unclear.set(key, owner.uid);
+    this.#unclear.begin(key, owner.uid);
     const result = await allocate({ owner, nodeName, nodeUID: node.metadata.uid ?? '' }, choice.pool, this.#world);
-    this.#unclear.delete(key);
+    this.#unclear.end(key);
     if (result.outcome === 'refused') {
       return this.#wait(key, pod, candidates, { reason: 'RecordRefused', message: result.because });
     }
@@ -81,13 +84,7 @@ export class PodReconciler {
 
   /** The pod has what it needs, or needs nothing any more. */
   #settled(key: string): Outcome {
-    const uid = this.#unclear.get(key);
-    if (uid !== undefined) {
-      this.#unclear.delete(key);
-      for (const pool of this.#world.book.withdraw(uid)) {
-        wake(this.#world.waiting.forPool(pool), this.#world.queues);
-      }
-    }
+    this.#unclear.giveBack(key);
     const waiter = this.#world.waiting.leave('Pod', key);
     if (waiter !== undefined) this.#world.queues.node(waiter.nodeName, ENDPOINT_COALESCE_MS);
     return done;

@@ -4,6 +4,7 @@ import type { Ips } from '../api/generated/ips.ts';
 import { defaultPool, poolAnnotation } from '../api/names.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
+import { identityOf } from './pod.ts';
 import type { Pool } from './pool.ts';
 import { parsePool } from './pool.ts';
 import type { View } from './ports.ts';
@@ -30,6 +31,8 @@ export interface Refusal {
 /** Who asks for an address, with what the gates look at. */
 export interface Asker {
   readonly usage: 'Pod' | 'Node';
+  /** The identity that its record's owner will have. */
+  readonly uid: string;
   readonly podLabels?: Record<string, string> | undefined;
   readonly namespaceLabels?: Record<string, string> | undefined;
   readonly nodeLabels?: Record<string, string> | undefined;
@@ -69,6 +72,7 @@ function namesIn(annotation: string | undefined): string[] {
 export function askerOf(pod: Pod, namespace: Namespace, node: Node): Asker {
   return {
     usage: 'Pod',
+    uid: identityOf(pod),
     podLabels: pod.metadata.labels,
     namespaceLabels: namespace.metadata.labels,
     nodeLabels: node.metadata.labels,
@@ -82,7 +86,10 @@ export function choosePool(
   world: PoolWorld,
 ): { pool: Pool } | { refusal: Refusal } {
   const refusals: Refusal[] = [];
-  for (const name of names) {
+  // A create without an answer may have made the record: asking elsewhere would give the owner a second one.
+  const promised = world.book.promisedIn(asker.uid);
+  const inOrder = names.toSorted((a, b) => Number(b === promised) - Number(a === promised));
+  for (const name of inOrder) {
     const verdict = ask(name, asker, world);
     if ('pool' in verdict) return verdict;
     refusals.push(verdict.refusal);
@@ -105,7 +112,7 @@ function ask(name: string, asker: Asker, world: PoolWorld): { pool: Pool } | { r
   const shut = shutReason(pool, asker);
   if (shut !== undefined) return { refusal: shut };
   const room = world.book.room(name) ?? { free: 0, total: 0 };
-  if (room.free > 0) return { pool };
+  if (room.free > 0 || world.book.promisedIn(asker.uid) === name) return { pool };
   const message = `pool ${name} is exhausted: ${room.total} of ${room.total} in use`;
   return { refusal: { reason: 'PoolExhausted', message } };
 }
@@ -141,7 +148,8 @@ function shutReason(pool: Pool, asker: Asker): Refusal | undefined {
   return { reason: 'PoolGated', message: `pool ${name} does not serve this pod: its ${gate} does not match` };
 }
 
-function hasGate(pool: Pool): boolean {
+/** Whether the pool says itself whom it serves. */
+export function hasGate(pool: Pool): boolean {
   return pool.podGate !== undefined || pool.namespaceGate !== undefined || pool.nodeGate !== undefined;
 }
 
