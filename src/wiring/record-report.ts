@@ -9,6 +9,9 @@ export const delGraceMs = 30_000;
 /** A veth's removal takes some 20 ms; its end is told, and this is for the case that it is not. */
 const removalMs = 500;
 
+/** How often it is asked whether the device has given up an overlay address that is another's soon. */
+const overlayMs = 2_000;
+
 export type RecordDecision =
   | { readonly decision: 'nothing' }
   /** Look again after `ms`: the runtime may still send its DEL. */
@@ -42,7 +45,8 @@ function decideRelease(world: RecordWorld): RecordDecision {
     return leftMs > 0 ? { decision: 'wait', ms: leftMs } : { decision: 'cut', wires };
   }
   if (world.leaving.length > 0) return { decision: 'wait', ms: removalMs };
-  if (record.spec.owner.kind === 'Node' && world.isOverlayAddress) return { decision: 'nothing' };
+  // The device gets its new address in the next comparison, which tells no record.
+  if (record.spec.owner.kind === 'Node' && world.isOverlayAddress) return { decision: 'wait', ms: overlayMs };
   const { attached: _attached, ...rest } = record.status ?? {};
   return { decision: 'write', status: { ...rest, released: { owner: { uid } } } };
 }

@@ -206,7 +206,7 @@ describe('the status of a record', () => {
   it("keeps the node's overlay address until the device has another", () => {
     const owner = { kind: 'Node' as const, name: 'one', uid: 'n' };
     const own = record('10.0.0.1', 'n', { owner, state: 'Releasing' });
-    expect(decision(own, { isOverlayAddress: true })).toEqual({ decision: 'nothing' });
+    expect(decision(own, { isOverlayAddress: true })).toEqual({ decision: 'wait', ms: 2_000 });
     expect(decision(own)).toMatchObject({ decision: 'write', status: { released: { owner: { uid: 'n' } } } });
   });
 
