@@ -9,7 +9,7 @@ import type {
   Created,
   EndpointPort,
   EventPort,
-  PodReader,
+  OwnerReader,
   PoolPort,
   RecordPort,
   Written,
@@ -20,7 +20,7 @@ export interface Writes {
   readonly records: RecordPort;
   readonly poolWrites: PoolPort;
   readonly endpoints: EndpointPort;
-  readonly livePods: PodReader;
+  readonly liveOwners: OwnerReader;
 }
 
 /** The ports, for as long as `signal` is not aborted. */
@@ -48,7 +48,10 @@ export function writesOn(client: KubeClient, signal: AbortSignal): Writes {
     },
     poolWrites: { replace: replace(poolKind), replaceStatus: replaceStatus(poolKind) },
     endpoints: { create: create(endpointKind), replace: replace(endpointKind), delete: remove(endpointKind) },
-    livePods: { read: (namespace, name) => client.find(podKind, name, namespace, call) },
+    liveOwners: {
+      pod: (namespace, name) => client.find(podKind, name, namespace, call),
+      node: (name) => client.find(nodeKind, name, undefined, call),
+    },
   };
 }
 

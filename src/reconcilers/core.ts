@@ -5,7 +5,7 @@ import { AddressBook } from './address-book.ts';
 import { NodeReconciler } from './node-reconciler.ts';
 import { PodReconciler } from './pod-reconciler.ts';
 import { PoolReconciler } from './pool-reconciler.ts';
-import type { Clock, EndpointPort, EventPort, PodReader, PoolPort, Queues, RecordPort, Views } from './ports.ts';
+import type { Clock, EndpointPort, EventPort, OwnerReader, PoolPort, Queues, RecordPort, Views } from './ports.ts';
 import { RecordReconciler } from './record-reconciler.ts';
 import { Router } from './router.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -15,7 +15,7 @@ export interface CorePorts {
   readonly records: RecordPort;
   readonly poolWrites: PoolPort;
   readonly endpoints: EndpointPort;
-  readonly livePods: PodReader;
+  readonly liveOwners: OwnerReader;
   readonly events: EventPort;
   readonly queues: Queues;
   readonly clock: Clock;

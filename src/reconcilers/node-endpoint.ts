@@ -39,11 +39,11 @@ export function decideEndpoint(facts: EndpointFacts): EndpointAction {
     return { action: 'blocked', because };
   }
   const nodeUID = node.metadata.uid ?? '';
-  const overlay = facts.records.find(({ spec }) => spec.owner.kind === 'Node' && spec.owner.uid === nodeUID);
+  const overlay = overlayOf(facts, nodeUID);
   const spec: NodeEndpointSpec = {
     nodeUID,
     tunnelAddress,
-    ...(overlay === undefined ? {} : { overlayAddress: overlay.spec.address }),
+    ...(overlay === undefined ? {} : { overlayAddress: overlay }),
     podAddresses: podAddresses(facts.records),
     waiting: waitingList(facts.waiting),
   };
@@ -56,11 +56,25 @@ export function decideEndpoint(facts: EndpointFacts): EndpointAction {
 /** The endpoint of a node that is gone stays until its addresses are free: others may still have packets for them. */
 function decideWithoutNode({ existing, records }: EndpointFacts): EndpointAction {
   if (existing === undefined) return { action: 'none' };
-  if (records.some(({ spec }) => spec.owner.kind === 'Node')) {
-    const spec = { ...existing.spec, podAddresses: podAddresses(records), waiting: [] };
+  if (records.length > 0) {
+    const { overlayAddress, ...rest } = existing.spec;
+    // Once its record is released another node may get it.
+    const isHeld = records.some((record) => record.spec.address === overlayAddress && !isReleased(record));
+    const overlay = isHeld && overlayAddress !== undefined ? { overlayAddress } : {};
+    const spec = { ...rest, ...overlay, podAddresses: podAddresses(records), waiting: [] };
     return sameSpec(existing.spec, spec) ? { action: 'none' } : { action: 'replace', endpoint: { ...existing, spec } };
   }
   return { action: 'delete', endpoint: existing };
+}
+
+/** The node's own address. Of two leaders' two it is the one that the endpoint shows already. */
+function overlayOf({ records, existing }: EndpointFacts, nodeUID: string): string | undefined {
+  const own = records
+    .filter(({ spec }) => spec.owner.kind === 'Node' && spec.owner.uid === nodeUID && spec.state === 'Bound')
+    .map(({ spec }) => spec.address)
+    .sort((a, b) => parseAddress(a) - parseAddress(b));
+  const shown = existing?.spec.overlayAddress;
+  return own.find((address) => address === shown) ?? own[0];
 }
 
 /** Held by pods and not yet let go of by the node, ascending. */

@@ -12,6 +12,14 @@ export function identityOf(pod: Pod): string {
   return pod.metadata.annotations?.[staticPodAnnotation] ?? pod.metadata.uid ?? '';
 }
 
+/**
+ * Whether the identity is one that a kubelet made for a static pod: an MD5 sum in hexadecimal (kubelet
+ * pkg/kubelet/config/common.go, applyDefaults), where the API server's are UUIDs.
+ */
+export function isStaticIdentity(uid: string): boolean {
+  return /^[0-9a-f]{32}$/.test(uid);
+}
+
 export type PodNeed = 'address' | 'hostNetwork' | 'unscheduled' | 'finished' | 'terminating';
 
 /** Succeeded and Failed are final: the kubelet never starts such a pod's containers again. */

@@ -65,9 +65,10 @@ export interface EndpointPort {
   delete(endpoint: NodeEndpoint): Promise<Written>;
 }
 
-/** A live read of a pod, for the moment before an address is taken from it. */
-export interface PodReader {
-  read(namespace: string, name: string): Promise<Pod | undefined>;
+/** Live reads of owners, for the moment before an address is taken from one. */
+export interface OwnerReader {
+  pod(namespace: string, name: string): Promise<Pod | undefined>;
+  node(name: string): Promise<Node | undefined>;
 }
 
 export interface EventNote {

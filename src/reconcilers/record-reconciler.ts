@@ -4,28 +4,31 @@
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Node } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
-import { identityOf, isFinished, isOutOfService } from './pod.ts';
-import type { Clock, Outcome, PodReader, RecordPort, Views, Written } from './ports.ts';
+import { identityOf, isFinished, isOutOfService, isStaticIdentity } from './pod.ts';
+import type { Clock, Outcome, OwnerReader, RecordPort, Views, Written } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
-import { decideRelease, type NodeState, type OwnerState, type ReleaseAction } from './release.ts';
+import { decideRelease, isReleased, type NodeState, type OwnerState, type ReleaseAction } from './release.ts';
+import { Since } from './since.ts';
 
 export interface RecordWorld {
   readonly views: Views;
   readonly book: AddressBook;
   readonly records: RecordPort;
-  readonly livePods: PodReader;
+  readonly liveOwners: OwnerReader;
   readonly clock: Clock;
 }
 
 /** How long the watch may take to show a change that a refused write has told us of. */
 const STALE_RETRY_MS = 250;
-/** Node UIDs remembered as gone; the oldest are forgotten first, and their fence is then counted anew. */
-const MAX_REMEMBERED_NODES = 10_000;
+/** Nodes and mirrors remembered as gone; beyond it the wait of the oldest is counted anew. */
+const MAX_REMEMBERED = 10_000;
 
 export class RecordReconciler {
   readonly #world: RecordWorld;
-  /** Node UID and state → when this process first saw it so, monotonic milliseconds. */
-  readonly #since = new Map<string, number>();
+  /** Node UIDs that cannot speak for themselves. */
+  readonly #nodesAway = new Since(MAX_REMEMBERED);
+  /** Identities of static pods without a mirror. */
+  readonly #mirrorless = new Since(MAX_REMEMBERED);
 
   constructor(world: RecordWorld) {
     this.#world = world;
@@ -40,12 +43,19 @@ export class RecordReconciler {
   }
 
   #decide(record: IpAllocation, owner: OwnerState): ReleaseAction {
+    const { clock } = this.#world;
     const node = this.#nodeOf(record);
+    const nowMs = clock.monotonicMs();
+    // A look at the view alone ends no wait; only a live read tells that the mirror is back.
+    if (owner !== 'mirrorless' && owner !== 'unseen') this.#mirrorless.forget(record.spec.owner.uid);
+    if (node === 'present') this.#nodesAway.forget(record.spec.nodeUID);
     return decideRelease(record, {
       owner,
+      mirrorlessMs: owner === 'mirrorless' ? this.#mirrorless.age(record.spec.owner.uid, nowMs) : 0,
+      isSpare: this.#isSpare(record),
       node,
-      nodeStateMs: this.#inStateMs(record.spec.nodeUID, node),
-      nowMs: this.#world.clock.now(),
+      nodeStateMs: node === 'present' ? 0 : this.#nodesAway.age(record.spec.nodeUID, nowMs),
+      nowMs: clock.now(),
     });
   }
 
@@ -68,40 +78,47 @@ export class RecordReconciler {
 
   #ownerOf({ spec: { owner } }: IpAllocation): OwnerState {
     const { views } = this.#world;
-    if (owner.kind === 'Node') {
-      // A node of that name with another UID is another owner; Node objects are few and their view is trusted.
-      return views.nodes.get(owner.name)?.metadata.uid === owner.uid ? 'alive' : 'gone';
-    }
+    // A node of that name with another UID is another owner.
+    if (owner.kind === 'Node') return views.nodes.get(owner.name)?.metadata.uid === owner.uid ? 'alive' : 'unseen';
     const pod = views.pods.get(owner.name, owner.namespace);
     if (pod === undefined || identityOf(pod) !== owner.uid) return 'unseen';
     return isFinished(pod) ? 'finished' : 'alive';
   }
 
-  /** The view may not show a pod yet that the former leader has served, so an address is taken on a live read only. */
+  /** The view may not show an owner yet that the former leader has served: an address is taken on a live read only. */
   async #confirm({ spec: { owner } }: IpAllocation): Promise<OwnerState> {
-    const pod = await this.#world.livePods.read(owner.namespace ?? '', owner.name);
+    const { liveOwners } = this.#world;
+    if (owner.kind === 'Node')
+      return (await liveOwners.node(owner.name))?.metadata.uid === owner.uid ? 'alive' : 'gone';
+    const pod = await liveOwners.pod(owner.namespace ?? '', owner.name);
+    if (pod === undefined && isStaticIdentity(owner.uid)) return 'mirrorless';
     if (pod === undefined || identityOf(pod) !== owner.uid) return 'gone';
     return isFinished(pod) ? 'finished' : 'alive';
   }
 
-  #nodeOf({ spec: { nodeName, nodeUID } }: IpAllocation): NodeState {
-    const node: Node | undefined = this.#world.views.nodes.get(nodeName);
-    if (node === undefined || node.metadata.uid !== nodeUID) return 'gone';
-    return isOutOfService(node) ? 'outOfService' : 'present';
+  /**
+   * Of two leaders' records of one pod the wired one stays, as the node has said; of a node's, the one that its endpoint
+   * shows.
+   */
+  #isSpare({ metadata, spec: { owner, nodeName } }: IpAllocation): boolean {
+    const { book, views } = this.#world;
+    const bound = book.byOwner(owner.uid).filter((each) => each.spec.state === 'Bound' && !isReleased(each));
+    if (bound.length < 2) return false;
+    const overlay = views.endpoints.get(nodeName)?.spec.overlayAddress;
+    const isUsed = ({ spec, status }: IpAllocation): boolean =>
+      owner.kind === 'Node' ? spec.address === overlay : status?.attached?.owner.uid === owner.uid;
+    const used = bound.filter(isUsed);
+    return used.length > 0 && used.every((each) => each.metadata.name !== metadata.name);
   }
 
-  /** Counted from when this process first saw it: a new leader counts anew, which errs on the safe side. */
-  #inStateMs(nodeUID: string, state: NodeState): number {
-    const nowMs = this.#world.clock.monotonicMs();
-    if (state === 'present') {
-      this.#since.delete(nodeUID);
-      return 0;
-    }
-    const sinceMs = this.#since.get(nodeUID) ?? nowMs;
-    this.#since.set(nodeUID, sinceMs);
-    const [oldest] = this.#since.keys();
-    if (this.#since.size > MAX_REMEMBERED_NODES && oldest !== undefined) this.#since.delete(oldest);
-    return nowMs - sinceMs;
+  /**
+   * A machine that registered anew under its name has an agent that knows the wires and speaks for them, whatever UID its
+   * Node object had when they were made.
+   */
+  #nodeOf({ spec: { nodeName } }: IpAllocation): NodeState {
+    const node: Node | undefined = this.#world.views.nodes.get(nodeName);
+    if (node === undefined) return 'gone';
+    return isOutOfService(node) ? 'outOfService' : 'present';
   }
 }
 

@@ -4,14 +4,21 @@
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { timestamp } from './allocation.ts';
 
-/** What is known of the record's owner. `unseen`: the view shows none, and only a live read tells whether it is gone. */
-export type OwnerState = 'alive' | 'finished' | 'unseen' | 'gone';
+/**
+ * What is known of the record's owner. `unseen`: the view shows none, and only a live read tells whether it is gone.
+ * `mirrorless`: a static pod without its mirror, which says nothing yet of the pod.
+ */
+export type OwnerState = 'alive' | 'finished' | 'unseen' | 'mirrorless' | 'gone';
 
 /** Whether the node of the record can still speak for itself. */
 export type NodeState = 'present' | 'outOfService' | 'gone';
 
 export interface ReleaseFacts {
   readonly owner: OwnerState;
+  /** How long this process has seen a static pod without its mirror, in milliseconds. */
+  readonly mirrorlessMs: number;
+  /** Whether another record of the same owner is the one in use. */
+  readonly isSpare: boolean;
   readonly node: NodeState;
   /** How long this process has seen the node in that state, in milliseconds. */
   readonly nodeStateMs: number;
@@ -33,12 +40,22 @@ export type ReleaseAction =
  */
 export const FENCE_MS = 60_000;
 
+/**
+ * A kubelet makes the mirror of a pod that still runs again, within its sync period of seconds; who deletes a mirror
+ * deletes nothing else.
+ */
+export const MIRROR_GRACE_MS = 30_000;
+
 /** The next step of a record's life. */
 export function decideRelease(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
   switch (record.spec.state) {
     case 'Bound':
-      if (facts.owner === 'alive') return { action: 'keep' };
+      if (facts.owner === 'alive' && !facts.isSpare) return { action: 'keep' };
       if (facts.owner === 'unseen') return { action: 'confirmOwner' };
+      if (facts.owner === 'mirrorless' && facts.mirrorlessMs < MIRROR_GRACE_MS) {
+        const because = `the mirror of static pod ${record.spec.owner.name} is gone, and may be made again`;
+        return { action: 'lookAgain', afterMs: MIRROR_GRACE_MS - facts.mirrorlessMs, because };
+      }
       return { action: 'replace', record: inState(record, 'Releasing', facts.nowMs) };
     case 'Releasing':
       return decideReleasing(record, facts);

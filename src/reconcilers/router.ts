@@ -13,6 +13,7 @@ import { RangeSet } from '../ip/range-set.ts';
 import type { AddressBook } from './address-book.ts';
 import { identityOf, isFinished, nodeAddressesOf, podKey } from './pod.ts';
 import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
+import { hasGate } from './pool-choice.ts';
 import { parsePool } from './pool.ts';
 import type { Queues, Views } from './ports.ts';
 import { type WaitingRoom, wake } from './waiting-room.ts';
@@ -43,12 +44,14 @@ export class Router {
   onPod({ type, object }: Change<Pod>): void {
     const { queues, book } = this.#world;
     queues.pod(podKey(object.metadata));
-    if (type !== 'deleted' && !isFinished(object)) return;
+    // One that comes back (a mirror) ends its record's wait as surely as one that goes begins it.
+    if (type === 'updated' && !isFinished(object)) return;
     for (const record of book.byOwner(identityOf(object))) queues.record(record.metadata.name);
   }
 
-  onRecord({ type, object }: Change<IpAllocation>): void {
+  onRecord(change: Change<IpAllocation>): void {
     const { queues, book } = this.#world;
+    const { type, object } = change;
     const { spec, metadata } = object;
     if (type === 'deleted') {
       this.wakePools(book.forget(object));
@@ -57,19 +60,26 @@ export class Router {
       book.observe(object);
     }
     queues.record(metadata.name);
+    this.#wakeTwins(spec.owner.uid);
     queues.node(spec.nodeName, ENDPOINT_COALESCE_MS);
-    queues.pool(spec.ips, POOL_COALESCE_MS);
+    // What an agent says of a record changes no count.
+    if (type !== 'updated' || !isStatusOnly(change.old, object)) queues.pool(spec.ips, POOL_COALESCE_MS);
   }
 
   onPool(change: Change<Ips>): void {
     const { queues, book } = this.#world;
     const { name } = change.object.metadata;
+    if (change.type === 'updated' && isStatusOnly(change.old, change.object)) {
+      queues.pool(name);
+      return;
+    }
     const parsed = parsePool(change.object);
     if (change.type === 'deleted' || parsed.kind === 'problem') book.removePool(name);
     else book.setPool(parsed.pool);
     queues.pool(name);
-    if (change.type === 'updated' && isStatusOnly(change.old, change.object)) return;
     this.wakePools([name]);
+    // Whom a selector names may wait for other pools so far.
+    if (parsed.kind === 'pool' && hasGate(parsed.pool)) wake(this.#world.waiting.all(), queues);
     if (name === nodePool) for (const node of this.#world.views.nodes.list()) queues.node(node.metadata.name);
     for (const other of book.pools()) queues.pool(other.name, POOL_COALESCE_MS);
   }
@@ -93,6 +103,7 @@ export class Router {
 
   onEndpoint({ object }: Change<NodeEndpoint>): void {
     this.#world.queues.node(object.metadata.name, ENDPOINT_COALESCE_MS);
+    this.#wakeTwins(object.spec.nodeUID);
   }
 
   /** Everything looks again, as after a start. */
@@ -108,6 +119,12 @@ export class Router {
   /** Those who wait for one of the pools look again. */
   wakePools(pools: readonly string[]): void {
     for (const pool of pools) wake(this.#world.waiting.forPool(pool), this.#world.queues);
+  }
+
+  /** One address too many is given back as soon as it is known which is in use. */
+  #wakeTwins(ownerUid: string): void {
+    const records = this.#world.book.byOwner(ownerUid);
+    if (records.length > 1) for (const { metadata } of records) this.#world.queues.record(metadata.name);
   }
 
   /** An owner that lives on after its record is gone (a static pod, a record deleted by hand) gets a new one. */
@@ -126,10 +143,10 @@ export class Router {
   }
 }
 
-/** The controller's own status writes must not wake every waiting pod; a spec edit raises the generation. */
-function isStatusOnly(old: Ips | undefined, now: Ips): boolean {
+/** Status writes must wake nobody else; a spec edit raises the generation. */
+function isStatusOnly(old: KubeObject | undefined, now: KubeObject): boolean {
   return (
-    old !== undefined &&
+    old?.metadata.generation !== undefined &&
     old.metadata.generation === now.metadata.generation &&
     old.metadata.uid === now.metadata.uid &&
     old.metadata.deletionTimestamp === now.metadata.deletionTimestamp &&

@@ -55,6 +55,10 @@ export class WaitingRoom {
     return waiter;
   }
 
+  all(): Waiter[] {
+    return inOrder([...this.#seats.values()]);
+  }
+
   forPool(pool: string): Waiter[] {
     return this.#wokenBy(`pool ${pool}`);
   }
@@ -68,8 +72,7 @@ export class WaitingRoom {
   }
 
   #wokenBy(waker: string): Waiter[] {
-    const seats = [...(this.#wakers.get(waker) ?? [])].flatMap((id) => this.#seats.get(id) ?? []);
-    return seats.sort((a, b) => a.arrival - b.arrival).map((seat) => seat.waiter);
+    return inOrder([...(this.#wakers.get(waker) ?? [])].flatMap((id) => this.#seats.get(id) ?? []));
   }
 
   #unlink(id: string, waiter: Waiter | undefined): void {
@@ -79,6 +82,10 @@ export class WaitingRoom {
       if (ids?.size === 0) this.#wakers.delete(waker);
     }
   }
+}
+
+function inOrder(seats: Seat[]): Waiter[] {
+  return seats.sort((a, b) => a.arrival - b.arrival).map((seat) => seat.waiter);
 }
 
 /** The waiters look again, in the order given. */

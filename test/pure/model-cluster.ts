@@ -146,7 +146,10 @@ export class ModelCluster {
         replace: async (endpoint) => endpoints.replace(endpoint, (live) => ({ ...live, spec: endpoint.spec })),
         delete: async (endpoint) => endpoints.delete(endpoint),
       },
-      livePods: { read: async (namespace, name) => pods.live.get(`${namespace}/${name}`) },
+      liveOwners: {
+        pod: async (namespace, name) => pods.live.get(`${namespace}/${name}`),
+        node: async (name) => nodes.live.get(name),
+      },
       events: { record: (event) => this.events.push(event) },
       queues: this.#queues(),
       clock: { now: () => this.nowMs, monotonicMs: () => this.nowMs - startMs },

@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
+import { poolAnnotation, staticPodAnnotation } from '../../src/api/names.ts';
 import { ModelCluster } from './model-cluster.ts';
 
 let cluster: ModelCluster;
@@ -92,5 +93,134 @@ describe('a read that the watch has overtaken', () => {
     cluster.nowMs += 60_000;
     await cluster.core.sweep();
     expect(cluster.core.book.record('10.0.0.0')?.metadata.uid).toBe(shown.metadata.uid);
+  });
+});
+
+describe('a node that registered anew on the same machine', () => {
+  it('keeps the address of a deleted pod until its agent has let go of it, as any node does', async () => {
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.nodes.remove('node-a');
+    cluster.addNode('node-a');
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    expect(podRecords()).toEqual([]);
+  });
+});
+
+describe('a node that the view does not show yet', () => {
+  it('keeps its overlay address: a live read decides', async () => {
+    cluster.nodes.hold();
+    const node = cluster.addNode('node-b', '10.29.15.50');
+    const own = live('10.9.0.0');
+    const spec = { ...own.spec, address: '10.9.0.1', nodeName: 'node-b', nodeUID: node.metadata.uid ?? '' };
+    const owner = { kind: 'Node' as const, name: 'node-b', uid: node.metadata.uid ?? '' };
+    cluster.records.put({ ...own, metadata: { name: '10.9.0.1' }, spec: { ...spec, owner } });
+    await cluster.settle();
+    expect(cluster.held()).toContain('10.9.0.1 Bound node-b');
+  });
+});
+
+describe('two records of one owner, of two leaders', () => {
+  const second = (of: string, address: string): void => {
+    const record = live(of);
+    cluster.records.put({
+      ...record,
+      metadata: { name: address },
+      spec: { ...record.spec, address },
+    });
+  };
+
+  it('become one when the agent has said which of them is wired', async () => {
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    second('10.0.0.0', '10.0.0.1');
+    await cluster.settle();
+    expect(podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound a']);
+    const { uid } = live('10.0.0.1').spec.owner;
+    const attached = { owner: { uid }, containerID: 'c', interface: 'i' };
+    cluster.records.put({ ...live('10.0.0.1'), status: { attached } });
+    await cluster.settle();
+    expect(podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
+  });
+
+  it('become one for a node too, and its overlay address stays', async () => {
+    second('10.9.0.0', '10.9.0.1');
+    cluster.records.put(live('10.9.0.0'));
+    await cluster.settle();
+    expect(cluster.endpoints.live.get('node-a')?.spec.overlayAddress).toBe('10.9.0.0');
+    expect(cluster.held().sort()).toEqual(['10.9.0.0 Bound node-a', '10.9.0.1 Releasing node-a']);
+  });
+});
+
+describe('a node that is gone while its pods are still in the API', () => {
+  it('keeps its endpoint for them, without an overlay address that another node may get', async () => {
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    await cluster.pass(120_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound a']);
+    const spec = cluster.endpoints.live.get('node-a')?.spec;
+    expect(spec?.podAddresses).toEqual(['10.0.0.0']);
+    expect(spec?.overlayAddress).toBeUndefined();
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.pass(60_000);
+    expect(cluster.endpoints.live.has('node-a')).toBe(false);
+  });
+});
+
+describe("a static pod's mirror", () => {
+  const mirror = (): void => {
+    const annotations = { [staticPodAnnotation]: '3b5d5c3712955042212316173ccf37be', [poolAnnotation]: 'small' };
+    cluster.addPod('web-node-a', 'node-a', undefined, {
+      metadata: { name: 'web-node-a', namespace: 'default', annotations },
+    });
+  };
+
+  it('that somebody deleted costs the running pod nothing, since the kubelet makes it again', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(5_000);
+    mirror();
+    await cluster.settle();
+    await cluster.pass(600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+  });
+
+  it('that stays away frees the address', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(60_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+  });
+});
+
+describe('a pool', () => {
+  it('is not built anew for its own counts: at 150,000 records that would cost every status write 100 ms', async () => {
+    const before = cluster.core.book.pool('small');
+    const small = cluster.pools.live.get('small') as Ips;
+    cluster.pools.put({ ...small, status: { ...small.status, free: 1 } });
+    expect(cluster.core.book.pool('small')).toBe(before);
+  });
+
+  it('whose selector names a waiting pod serves it at once', async () => {
+    cluster.addPod('a', 'node-a');
+    await cluster.settle();
+    expect(podRecords()).toEqual([]);
+    cluster.addPool('chosen', ['10.0.2.0'], { podSelector: {} });
+    await cluster.settle();
+    expect(podRecords()).toEqual(['10.0.2.0 Bound a']);
   });
 });

@@ -151,6 +151,9 @@ describe('the addresses of a node that is gone', () => {
       nodeUID: cluster.nodes.live.get('node-a')?.metadata.uid,
     });
     await cluster.pass(60_000);
+    expect(cluster.held()).toContain('10.9.0.0 Releasing node-a');
+    cluster.sayReleased('10.9.0.0');
+    await cluster.settle();
     expect(cluster.held()).not.toContain('10.9.0.0 Releasing node-a');
   });
 });
