@@ -68,6 +68,12 @@ export function parseGateway(text: string): Gateway {
     throw new InvalidAddress(text, 'has prefix length 0, which no pod can get; write one from 1 to 32');
   }
   const { start, end } = parseCidr(text);
+  if (Number(prefix) < 31 && parseAddress(address) === Number(start)) {
+    throw new InvalidAddress(
+      text,
+      "is the subnet itself, whose first address is nobody's; write the gateway's address before the prefix, such as 10.244.0.1/24",
+    );
+  }
   return {
     address: parseAddress(address),
     prefixLength: Number(prefix),

@@ -59,6 +59,7 @@ function poolOf(ips: Ips): Pool {
   const excluded = (spec.excludeIPs ?? []).map((text, index) =>
     inField(`spec.excludeIPs[${index}]`, () => parseRange(text)),
   );
+  for (const [index, text] of spec.ips.entries()) checkUsable(text, ranges[index], `spec.ips[${index}]`);
   checkInside(ranges, gateway, spec.subnet);
   return {
     name: metadata.name,
@@ -80,6 +81,15 @@ function inField<T>(field: string, parse: () => T): T {
     if (error instanceof InvalidAddress) throw new FieldProblem(field, error.message);
     throw error;
   }
+}
+
+/** "This network", loopback, and all from multicast on (RFC 6890): a route for them would cut the node off. */
+const unusable = RangeSet.of(['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map(parseRange));
+
+function checkUsable(text: string, range: Range | undefined, field: string): void {
+  if (range === undefined || unusable.intersect(RangeSet.of([range])).size === 0) return;
+  const message = `"${text}" holds addresses that no pod can have: none below 1.0.0.0, in 127.0.0.0/8 or above 223.255.255.255, and no CIDR shorter than /8`;
+  throw new FieldProblem(field, message);
 }
 
 /** With a /32 the gateway is on the pod's link whatever the pod's address is; with a shorter prefix it must be near. */

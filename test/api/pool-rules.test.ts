@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the API server itself refuses in an Ips, in words that name the value and the cure. The parser in src/ip agrees.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { apiVersion } from '../../src/api/names.ts';
+import { parsePool } from '../../src/reconcilers/pool.ts';
+import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
+
+const crds = join(fileURLToPath(new URL('../..', import.meta.url)), 'crds');
+
+const refused: Array<[subnet: string, ips: string, because: string]> = [
+  ['10.244.0.1/0', '10.244.10.0', '"10.244.0.1/0" has prefix length 0, which no pod can get; write one from 1 to 32'],
+  ['0.0.0.0/0', '10.244.10.0', '"0.0.0.0/0" has prefix length 0, which no pod can get'],
+  ['10.244.0.1/33', '10.244.10.0', '"10.244.0.1/33" is no IPv4 gateway with prefix length'],
+  ['10.244.0.1', '10.244.10.0', '"10.244.0.1" is no IPv4 gateway with prefix length'],
+  ['10.244.0.0/24', '10.244.0.7', '"10.244.0.0/24" is the subnet itself'],
+  ['10.244.0.1/24', '10.244.1.7', '"10.244.1.7" is not inside the subnet 10.244.0.1/24'],
+  ['10.244.0.1/32', '10.244.10.9-10.244.10.1', '"10.244.10.9-10.244.10.1" is reversed'],
+  ['10.244.0.1/32', '0.0.0.0/0', '"0.0.0.0/0" holds addresses that no pod can have'],
+  ['10.244.0.1/32', '126.0.0.0-128.0.0.0', '"126.0.0.0-128.0.0.0" holds addresses that no pod can have'],
+  ['10.244.0.1/32', '127.0.0.1', '"127.0.0.1" holds addresses that no pod can have'],
+  ['10.244.0.1/32', '223.255.255.0-224.0.0.1', '"223.255.255.0-224.0.0.1" holds addresses that no pod can have'],
+];
+const accepted: Array<[subnet: string, ips: string]> = [
+  ['10.244.0.1/32', '10.244.10.0-10.244.90.0'],
+  ['10.244.0.1/1', '10.244.10.0'],
+  ['10.244.0.1/24', '10.244.0.0/24'],
+  ['10.244.0.0/31', '10.244.0.1'],
+  ['10.244.0.0/32', '10.0.0.0/8'],
+  ['223.255.255.1/32', '223.255.255.0/24'],
+  ['10.244.0.1/32', '1.0.0.0-126.255.255.255'],
+];
+
+describe('a pool', () => {
+  let server: ApiServer;
+  let made = 0;
+  const create = async (subnet: string, ips: string) => {
+    made += 1;
+    const pool = { apiVersion, kind: 'Ips', metadata: { name: `pool-${made}` }, spec: { subnet, ips: [ips] } };
+    return await server.kubectl(['create', '-f', '-'], JSON.stringify(pool));
+  };
+  beforeAll(async () => {
+    server = await startApiServer();
+    expect((await server.kubectl(['apply', '-k', crds])).stderr).toBe('');
+    await server.kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']);
+  }, 120_000);
+  afterAll(() => server?.stop());
+
+  it.each(refused)('of subnet %s with %s is refused: %s', async (subnet, ips, because) => {
+    const { code, stderr } = await create(subnet, ips);
+    expect(stderr).toContain(because);
+    expect(code).not.toBe(0);
+    const parsed = parsePool({ metadata: { name: 'pool' }, spec: { subnet, ips: [ips] } });
+    expect(parsed).toMatchObject({ kind: 'problem', problem: { message: expect.stringContaining(because) } });
+  });
+
+  it.each(accepted)('of subnet %s with %s is taken', async (subnet, ips) => {
+    expect(await create(subnet, ips)).toMatchObject({ code: 0 });
+    expect(parsePool({ metadata: { name: 'pool' }, spec: { subnet, ips: [ips] } }).kind).toBe('pool');
+  });
+
+  it('may have 256 ranges and leave out as many, within what the API server spends on rules', async () => {
+    const ips = Array.from({ length: 256 }, (_, index) => `100.100.${index}.100-100.100.${index}.200`);
+    const spec = { subnet: '100.0.0.1/8', ips, excludeIPs: ips.map((range) => range.split('-')[0]) };
+    const pool = { apiVersion, kind: 'Ips', metadata: { name: 'wide' }, spec };
+    expect((await server.kubectl(['create', '-f', '-'], JSON.stringify(pool))).stderr).toBe('');
+  });
+});
