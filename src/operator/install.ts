@@ -13,9 +13,13 @@ import type { Outcome } from '../reconcilers/ports.ts';
 import { done, retryAfter } from '../reconcilers/ports.ts';
 import { agentDaemonSet } from './agent-daemonset.ts';
 import { poolKind } from './kinds.ts';
+import { missingPolicies } from './policies.ts';
 
 /** The ConfigMap of knobs. */
 export const configMapName = 'fast-config';
+
+/** Nobody tells us of a policy that somebody removed. */
+const POLICY_RECHECK_MS = 300_000;
 
 export interface InstallWorld {
   readonly client: KubeClient;
@@ -29,6 +33,8 @@ export interface InstallWorld {
 
 export class InstallReconciler {
   readonly #world: InstallWorld;
+  /** What was said to be missing last. */
+  #saidMissing = '';
 
   constructor(world: InstallWorld) {
     this.#world = world;
@@ -36,7 +42,17 @@ export class InstallReconciler {
 
   async reconcile(signal: AbortSignal): Promise<Outcome> {
     await this.#agents(signal);
-    return await this.#nodePool(signal);
+    const outcome = await this.#nodePool(signal);
+    await this.#sayMissingPolicies(signal);
+    return outcome.outcome === 'done' ? retryAfter(POLICY_RECHECK_MS, 'a policy may be removed') : outcome;
+  }
+
+  async #sayMissingPolicies(signal: AbortSignal): Promise<void> {
+    const missing = (await missingPolicies(this.#world.client, signal)).join(', ');
+    if (missing === this.#saidMissing) return;
+    this.#saidMissing = missing;
+    if (missing === '') this.#world.log.info({}, 'the admission policies are there again');
+    else this.#world.log.warn({ missing }, 'an agent can write for other nodes; kubectl apply -k config/policy');
   }
 
   /** Server-side apply: fields that others own, such as a status, are left to them. */
