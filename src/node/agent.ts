@@ -114,7 +114,7 @@ export class Agent {
       records,
       endpoints: () => this.#endpoints.list(),
       pools: () => this.#pools.list(),
-      moreParts: [{ name: 'cni', run: () => (this.#isServing ? this.#installCni() : 0) }],
+      moreParts: [{ name: 'cni', run: (full) => (full && this.#isServing ? this.#installCni() : 0) }],
       everyMs: compareEveryMs,
       onChange: (address) => this.#reports?.look(address),
       onRun: () => {

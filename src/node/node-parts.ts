@@ -33,6 +33,8 @@ export class NodeParts {
   /** Other nodes' addresses in the map, as of the last run. */
   clusterEntries = 0;
   #saidProblems = '';
+  /** As of the last list in which this node itself stood. */
+  #overlaySeen: Overlay | undefined;
 
   constructor(options: NodePartsOptions) {
     this.#o = options;
@@ -103,13 +105,16 @@ export class NodeParts {
     return changes;
   }
 
+  /** A list without the own NodeEndpoint is not the cluster's: no route and no rule goes because of one. */
   #overlay(): Overlay {
+    if (this.#overlaySeen !== undefined && this.#o.own() === undefined) return this.#overlaySeen;
     const overlay = overlayOf(this.#o.pools(), this.#o.endpoints());
     const problems = overlay.problems.join('; ');
     if (problems !== this.#saidProblems) {
       if (problems !== '') this.#o.log.warn({ problems: overlay.problems }, 'parts of pools are not routed');
       this.#saidProblems = problems;
     }
+    this.#overlaySeen = overlay;
     return overlay;
   }
 

@@ -127,14 +127,18 @@ describe('the comparison', () => {
     expect(node.veths()).toEqual([]);
   });
 
-  it('never empties the map of other nodes because a list came back empty', async () => {
+  it('never takes away other nodes, their routes or rules because a list came back empty', async () => {
     node.endpoints.push(endpointOf(two, ['10.244.10.9']));
     await node.compare();
     const entries = (): number => node.wiring.report({ isTrue: true, reason: 'x', message: 'x' }).maps[1]?.entries ?? 0;
     expect(entries()).toBe(2);
+    const before = [inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')];
     const all = node.endpoints.splice(0);
+    const pools = node.pools.splice(0);
     await node.wiring.comparison.runNow(true);
     expect(entries()).toBe(2);
+    expect([inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')]).toEqual(before);
+    node.pools.push(...pools);
     node.endpoints.push(...all.slice(0, 1));
     await node.compare();
     expect(entries()).toBe(0);
