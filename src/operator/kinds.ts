@@ -25,7 +25,10 @@ export function stripPod({ metadata, spec, status }: Pod): Pod {
       ...(spec.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
       ...(spec.hostNetwork === undefined ? {} : { hostNetwork: spec.hostNetwork }),
     },
-    ...(status?.phase === undefined ? {} : { status: { phase: status.phase } }),
+    status: {
+      ...(status?.phase === undefined ? {} : { phase: status.phase }),
+      ...(status?.podIP === undefined ? {} : { podIP: status.podIP }),
+    },
   };
 }
 

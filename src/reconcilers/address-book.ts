@@ -42,23 +42,35 @@ export class AddressBook {
   /** Owner uid → the address that is being created for it, or whose create ended without a clear answer. */
   readonly #promised = new Map<string, { readonly address: Address; readonly pool: string }>();
   readonly #promisedAddresses = new Set<Address>();
-  #nodeAddresses = RangeSet.empty;
+  /** Owner uid → the address that its pod runs with, as the kubelet says. */
+  readonly #worn = new Map<string, Address>();
+  /** How many pods run with the address. */
+  readonly #wearers = new Map<Address, number>();
+  readonly #nodes = new Map<string, readonly Address[]>();
+  /** Every gateway and node address, with how many hold it; none of them is given out. */
+  readonly #kept = new Map<Address, number>();
 
   /** A pool that is new or was edited. */
   setPool(pool: Pool): void {
-    const before = this.#pools.get(pool.name);
+    const before = this.#pools.get(pool.name)?.pool.gateway.address;
+    const changed = this.#keep([pool.gateway.address], before === undefined ? [] : [before]);
     this.#pools.set(pool.name, this.#entry(pool));
-    if (before?.pool.gateway.address !== pool.gateway.address) this.#rebuildOthers(pool.name);
+    this.#rebuild(changed, pool.name);
   }
 
   removePool(name: string): void {
-    if (this.#pools.delete(name)) this.#rebuildOthers(name);
+    const gateway = this.#pools.get(name)?.pool.gateway.address;
+    if (gateway === undefined) return;
+    this.#pools.delete(name);
+    this.#rebuild(this.#keep([], [gateway]));
   }
 
-  /** The addresses that the nodes have of their own; they are never given out. */
-  setNodeAddresses(addresses: RangeSet): void {
-    this.#nodeAddresses = addresses;
-    this.#rebuildOthers('');
+  /** The addresses that a node has of its own; they are never given out. Answers with the pools that this concerns. */
+  setNodeAddresses(node: string, addresses: readonly Address[]): string[] {
+    const changed = this.#keep(addresses, this.#nodes.get(node) ?? []);
+    if (addresses.length === 0) this.#nodes.delete(node);
+    else this.#nodes.set(node, addresses);
+    return this.#rebuild(changed);
   }
 
   pool(name: string): Pool | undefined {
@@ -136,12 +148,42 @@ export class AddressBook {
     return [];
   }
 
-  /** The lowest free address of the pool, kept for the owner until `withdraw`; for the same owner the same again. */
+  /**
+   * The address that a pod runs with, which no other pod gets; undefined when it runs no more. Without it a pod that
+   * outlived its record (an uninstall, a backup brought back) would see its address given away. Answers with the pools
+   * that gained a free address.
+   */
+  wear(ownerUid: string, address: Address | undefined): string[] {
+    const before = this.#worn.get(ownerUid);
+    if (before === address) return [];
+    if (address === undefined) this.#worn.delete(ownerUid);
+    else this.#worn.set(ownerUid, address);
+    for (const [each, change] of [[before, -1] as const, [address, 1] as const]) {
+      if (each === undefined) continue;
+      const wearers = (this.#wearers.get(each) ?? 0) + change;
+      if (wearers > 0) this.#wearers.set(each, wearers);
+      else this.#wearers.delete(each);
+    }
+    return [before, address].flatMap((each) => (each === undefined ? [] : this.#refresh(each)));
+  }
+
+  /** The address that the owner runs with, where the pool can still give it and nobody else has it. */
+  ownAddress(poolName: string, ownerUid: string): Address | undefined {
+    const address = this.#worn.get(ownerUid);
+    if (address === undefined || this.#pools.get(poolName)?.usable.contains(address) !== true) return undefined;
+    const isOthers = this.#promisedAddresses.has(address) || this.#wearers.get(address) !== 1;
+    return isOthers || this.#records.get(formatAddress(address)) !== undefined ? undefined : address;
+  }
+
+  /**
+   * The address that the owner runs with already, or the lowest free one of the pool, kept for it until `withdraw`; for
+   * the same owner the same again.
+   */
   promise(poolName: string, ownerUid: string): Address | undefined {
     const before = this.#promised.get(ownerUid);
     if (before?.pool === poolName) return before.address;
     this.withdraw(ownerUid);
-    const address = this.#pools.get(poolName)?.free.lowest();
+    const address = this.ownAddress(poolName, ownerUid) ?? this.#pools.get(poolName)?.free.lowest();
     if (address === undefined) return undefined;
     this.#promised.set(ownerUid, { address, pool: poolName });
     this.#promisedAddresses.add(address);
@@ -193,7 +235,8 @@ export class AddressBook {
   }
 
   #isTaken(address: Address): boolean {
-    return this.#promisedAddresses.has(address) || this.#records.get(formatAddress(address)) !== undefined;
+    if (this.#promisedAddresses.has(address) || this.#wearers.has(address)) return true;
+    return this.#records.get(formatAddress(address)) !== undefined;
   }
 
   /** Brings every pool in line with whether the address is taken. Pools may overlap, so all are asked. */
@@ -208,19 +251,33 @@ export class AddressBook {
   }
 
   #entry(pool: Pool): PoolEntry {
-    const gateways = [...this.#pools.values()].map((each) => each.pool.gateway).concat(pool.gateway);
-    const kept = gateways.map(({ address }) => ({ first: address, last: address }));
-    const usable = pool.declared.subtract(this.#nodeAddresses.union(RangeSet.of(kept)));
+    const kept = [...this.#kept.keys()].filter((address) => pool.declared.contains(address));
+    const usable = pool.declared.subtract(RangeSet.of(kept.map((address) => ({ first: address, last: address }))));
     const free = new FreeAddresses(usable);
     for (const address of this.#records.addresses()) free.take(parseAddress(address));
-    for (const address of this.#promisedAddresses) free.take(address);
+    for (const address of [...this.#promisedAddresses, ...this.#wearers.keys()]) free.take(address);
     return { pool, usable, free };
   }
 
-  /** After the set of kept addresses changed. Edits of gateways and nodes are rare; a rebuild takes milliseconds. */
-  #rebuildOthers(except: string): void {
-    for (const [name, { pool }] of this.#pools) {
-      if (name !== except) this.#pools.set(name, this.#entry(pool));
+  /** Notes who keeps which address and who no more. Answers with the addresses that this made kept, or free of it. */
+  #keep(added: readonly Address[], removed: readonly Address[]): Address[] {
+    const touched = new Set([...added, ...removed]);
+    const before = new Set([...touched].filter((address) => this.#kept.has(address)));
+    for (const address of added) this.#kept.set(address, (this.#kept.get(address) ?? 0) + 1);
+    for (const address of removed) {
+      const holders = (this.#kept.get(address) ?? 0) - 1;
+      if (holders > 0) this.#kept.set(address, holders);
+      else this.#kept.delete(address);
     }
+    return [...touched].filter((address) => before.has(address) !== this.#kept.has(address));
+  }
+
+  /** Builds anew the pools that hold one of the addresses: with many nodes and records nothing else is affordable. */
+  #rebuild(changed: readonly Address[], except = ''): string[] {
+    const concerned = [...this.#pools.values()]
+      .map(({ pool }) => pool)
+      .filter((pool) => pool.name !== except && changed.some((address) => pool.declared.contains(address)));
+    for (const pool of concerned) this.#pools.set(pool.name, this.#entry(pool));
+    return concerned.map((pool) => pool.name);
   }
 }

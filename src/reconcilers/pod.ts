@@ -2,7 +2,7 @@
 // What a Pod object says about its need for an address.
 import { staticPodAnnotation } from '../api/names.ts';
 import type { Node, Pod } from '../api/workloads.ts';
-import { isAddress } from '../ip/address.ts';
+import { type Address, isAddress, parseAddress } from '../ip/address.ts';
 
 /**
  * The identity that the container runtime knows the pod by. A static pod's is the annotation of its mirror: the
@@ -33,6 +33,14 @@ export function needOf(pod: Pod): PodNeed {
   if (pod.spec.nodeName === undefined || pod.spec.nodeName === '') return 'unscheduled';
   if (isFinished(pod)) return 'finished';
   return pod.metadata.deletionTimestamp === undefined ? 'address' : 'terminating';
+}
+
+/** The IPv4 address of its own that the pod runs with, as its kubelet says. */
+export function runningAddressOf(pod: Pod): Address | undefined {
+  const need = needOf(pod);
+  const address = pod.status?.podIP;
+  if ((need !== 'address' && need !== 'terminating') || address === undefined) return undefined;
+  return isAddress(address) ? parseAddress(address) : undefined;
 }
 
 export function podKey(pod: { namespace?: string; name: string }): string {

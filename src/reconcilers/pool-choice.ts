@@ -112,7 +112,8 @@ function ask(name: string, asker: Asker, world: PoolWorld): { pool: Pool } | { r
   const shut = shutReason(pool, asker);
   if (shut !== undefined) return { refusal: shut };
   const room = world.book.room(name) ?? { free: 0, total: 0 };
-  if (room.free > 0 || world.book.promisedIn(asker.uid) === name) return { pool };
+  const isKept = world.book.promisedIn(asker.uid) === name || world.book.ownAddress(name, asker.uid) !== undefined;
+  if (room.free > 0 || isKept) return { pool };
   const message = `pool ${name} is exhausted: ${room.total} of ${room.total} in use`;
   return { refusal: { reason: 'PoolExhausted', message } };
 }

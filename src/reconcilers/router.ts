@@ -9,9 +9,8 @@ import { nodePool } from '../api/names.ts';
 import type { KubeObject } from '../api/object.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import { parseAddress } from '../ip/address.ts';
-import { RangeSet } from '../ip/range-set.ts';
 import type { AddressBook } from './address-book.ts';
-import { identityOf, isFinished, nodeAddressesOf, podKey } from './pod.ts';
+import { identityOf, isFinished, nodeAddressesOf, podKey, runningAddressOf } from './pod.ts';
 import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
 import { hasGate } from './pool-choice.ts';
 import { parsePool } from './pool.ts';
@@ -44,6 +43,8 @@ export class Router {
   onPod({ type, object }: Change<Pod>): void {
     const { queues, book } = this.#world;
     queues.pod(podKey(object.metadata));
+    const worn = type === 'deleted' ? undefined : runningAddressOf(object);
+    this.wakePools(book.wear(identityOf(object), worn));
     // One that comes back (a mirror) ends its record's wait as surely as one that goes begins it.
     if (type === 'updated' && !isFinished(object)) return;
     for (const record of book.byOwner(identityOf(object))) queues.record(record.metadata.name);
@@ -87,7 +88,7 @@ export class Router {
   onNode({ type, object }: Change<Node>): void {
     const { queues, book, waiting } = this.#world;
     const { name } = object.metadata;
-    this.#followNodeAddresses(name, type === 'deleted' ? '' : nodeAddressesOf(object).join());
+    this.#followNodeAddresses(name, type === 'deleted' ? [] : nodeAddressesOf(object));
     queues.node(name);
     wake(waiting.onNode(name), queues);
     // A kubelet reports every few seconds; only records on their way out depend on the node.
@@ -133,13 +134,12 @@ export class Router {
     else this.#world.queues.node(owner.name);
   }
 
-  #followNodeAddresses(name: string, addresses: string): void {
-    if ((this.#nodeAddresses.get(name) ?? '') === addresses) return;
-    if (addresses === '') this.#nodeAddresses.delete(name);
-    else this.#nodeAddresses.set(name, addresses);
-    const all = [...this.#nodeAddresses.values()].flatMap((each) => each.split(',')).map(parseAddress);
-    this.#world.book.setNodeAddresses(RangeSet.of(all.map((address) => ({ first: address, last: address }))));
-    this.wakePools(this.#world.book.pools().map((pool) => pool.name));
+  #followNodeAddresses(name: string, addresses: readonly string[]): void {
+    const text = addresses.join();
+    if ((this.#nodeAddresses.get(name) ?? '') === text) return;
+    if (text === '') this.#nodeAddresses.delete(name);
+    else this.#nodeAddresses.set(name, text);
+    this.wakePools(this.#world.book.setNodeAddresses(name, addresses.map(parseAddress)));
   }
 }
 

@@ -224,3 +224,33 @@ describe('a pool', () => {
     expect(podRecords()).toEqual(['10.0.2.0 Bound a']);
   });
 });
+
+describe('a pod that runs on after its record is lost with the whole of Fast', () => {
+  it('gets a record of the address that it runs with, and no other pod gets that address', async () => {
+    cluster.addPod('new', 'node-a', 'small');
+    cluster.addPod('old', 'node-a', 'small', { status: { phase: 'Running', podIP: '10.0.0.0' } });
+    await cluster.settle();
+    expect(podRecords().sort()).toEqual(['10.0.0.0 Bound old', '10.0.0.1 Bound new']);
+  });
+
+  it('gets it even while the pool is not there yet, and others wait when nothing else is left', async () => {
+    cluster.addPod('new', 'node-a', 'late');
+    cluster.addPod('old', 'node-a', 'late', { status: { phase: 'Running', podIP: '10.0.3.0' } });
+    await cluster.settle();
+    cluster.addPool('late', ['10.0.3.0']);
+    await cluster.settle();
+    expect(podRecords()).toEqual(['10.0.3.0 Bound old']);
+    expect(cluster.endpoints.live.get('node-a')?.spec.waiting?.map((each) => each.name)).toEqual(['new']);
+  });
+
+  it('frees the address for others when it is gone or finished', async () => {
+    cluster.addPool('late', ['10.0.3.0']);
+    const old = cluster.addPod('old', 'node-a', 'nowhere', { status: { phase: 'Running', podIP: '10.0.3.0' } });
+    cluster.addPod('new', 'node-a', 'late');
+    await cluster.settle();
+    expect(podRecords()).toEqual([]);
+    cluster.pods.put({ ...old, status: { phase: 'Succeeded', podIP: '10.0.3.0' } });
+    await cluster.settle();
+    expect(podRecords()).toEqual(['10.0.3.0 Bound new']);
+  });
+});
