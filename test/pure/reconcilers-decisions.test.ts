@@ -62,6 +62,31 @@ describe('the address book', () => {
     expect(book.forget(record).sort()).toEqual(['other', 'small']);
   });
 
+  it('notes 2,000 nodes in a moment, though its pools are full: a leader that takes minutes loses its lease', () => {
+    const book = new AddressBook();
+    for (const name of ['first', 'second', 'third']) book.setPool(poolOf(name, ['10.1.0.0/16']));
+    for (let index = 0; index < 10_000; index += 1) {
+      book.observe(recordOf(pool, formatAddress(parseAddress('10.1.0.0') + index), `pod-${index}`));
+    }
+    const startMs = performance.now();
+    for (let index = 0; index < 2_000; index += 1) {
+      book.setNodeAddresses(`node-${index}`, [parseAddress('172.16.0.0') + index]);
+    }
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+  });
+
+  it('gives a node’s address out once no node has it any more', () => {
+    const book = new AddressBook();
+    book.setPool(pool);
+    const address = parseAddress('10.0.0.0');
+    expect(book.setNodeAddresses('a', [address])).toEqual(['small']);
+    expect(book.setNodeAddresses('b', [address])).toEqual([]);
+    expect(book.setNodeAddresses('a', [])).toEqual([]);
+    expect(book.room('small')).toEqual({ free: 3, total: 3 });
+    expect(book.setNodeAddresses('b', [])).toEqual(['small']);
+    expect(book.room('small')).toEqual({ free: 4, total: 4 });
+  });
+
   it('never gives out another pool’s gateway', () => {
     const book = new AddressBook();
     book.setPool(poolOf('wide', ['10.0.0.0/29']));
