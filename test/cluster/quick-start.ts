@@ -133,9 +133,10 @@ export async function releaseQuickStart(): Promise<string[]> {
   const apps = Object.keys(promisedAddresses);
   const held = (await Promise.all(apps.map(podsOf))).flat().flatMap((pod) => pod.status.podIP ?? []);
   const theirs = ['-l', `app in (${apps.join(',')})`, '--ignore-not-found'];
-  await kube(['delete', 'deployment', ...apps, '--ignore-not-found', '--wait=false']);
-  // A ReplicaSet that outlives its Deployment for a moment would make new pods, whose shell sleeps through 30 s of grace.
-  await kube(['delete', 'replicasets', ...theirs]);
+  // Orphaned from the top down: a ReplicaSet that is still there would make new pods, and the garbage collector would
+  // give the old ones 30 s of grace, which their shells sleep through and which cannot be shortened once it runs.
+  await kube(['delete', 'deployment', ...apps, '--ignore-not-found', '--cascade=orphan']);
+  await kube(['delete', 'replicasets', ...theirs, '--cascade=orphan']);
   await kube(['delete', 'pods', '--grace-period=1', ...theirs]);
   await eventually('every address being released', 60_000, () => remains(held));
   await kube(['delete', 'ips', 'sample-ips', 'default-ips', '--ignore-not-found', '--timeout=90s']);
