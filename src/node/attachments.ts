@@ -52,6 +52,8 @@ function openSandbox(path: string): Netns {
 
 export class Attachments {
   readonly #o: AttachmentsOptions;
+  /** Container ids of sandboxes whose DEL waits for its turn. */
+  readonly #deleted = new Set<string>();
 
   constructor(options: AttachmentsOptions) {
     this.#o = options;
@@ -67,6 +69,9 @@ export class Attachments {
     const { records, book } = this.#o;
     // Each turn waits for an event or for the deadline, so the deadline bounds the turns.
     for (;;) {
+      if (this.#deleted.has(request.containerId)) {
+        return failure(errorCode.tryAgainLater, `the sandbox ${request.containerId} was deleted meanwhile`);
+      }
       const { identity, records: own } = records.ofPod(request.pod);
       const plan = planAdd({ identity, containerId: request.containerId }, own, book.list());
       switch (plan.plan) {
@@ -155,7 +160,11 @@ export class Attachments {
   async del(request: AgentRequest): Promise<AgentResponse> {
     const { queue, records, book, remover, log, onChange } = this.#o;
     const identity = planDel(request, book.list())[0]?.identity ?? records.keyOf(request.pod);
-    return await queue.run(identity, (): AgentResponse => {
+    // An ADD of this sandbox may wait for its record still, and would hold the turn until its deadline.
+    this.#deleted.add(request.containerId);
+    records.wake(request.pod);
+    const turn = queue.run(identity, (): AgentResponse => {
+      this.#deleted.delete(request.containerId);
       for (const wire of planDel(request, book.list())) {
         remover.remove(wire);
         onChange(wire.address);
@@ -163,6 +172,7 @@ export class Attachments {
       }
       return { ok: true };
     });
+    return await turn.finally(() => this.#deleted.delete(request.containerId));
   }
 
   /**

@@ -85,6 +85,11 @@ export class Records {
     });
   }
 
+  /** Whoever waits for a word about this pod looks again. */
+  wake(pod: PodIdentity): void {
+    this.#wake(this.keyOf(pod));
+  }
+
   #wake(key: string): void {
     for (const waiter of this.#waiters.get(key) ?? []) waiter();
   }

@@ -146,6 +146,20 @@ describe('an ADD', () => {
     });
   });
 
+  it('that waits gives way to the DEL of its sandbox, so that no deletion lasts as long as an ADD may', async () => {
+    node.sandbox('p1');
+    const adding = node.wiring.attachments.add(node.request('ADD', 'p1', 'p1', { deadlineMs: 3000 }));
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
+    const startMs = performance.now();
+    await node.del('p1', 'p1');
+    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(await adding).toMatchObject({ ok: false, code: 11, msg: expect.stringContaining('was deleted meanwhile') });
+    node.records.put(record('10.244.10.0', 'p1'));
+    expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
+  });
+
   it('of the same sandbox again changes nothing and answers the same', async () => {
     node.sandbox('p1');
     node.records.put(record('10.244.10.0', 'p1'));
