@@ -45,7 +45,7 @@ afterAll(async () => {
 it('says which policy is missing, once, and that it is there again', async () => {
   const said: string[] = [];
   const hear = (fields: object, message: string): void => void said.push(`${message} ${JSON.stringify(fields)}`);
-  const log = { ...silentLog, warn: hear, info: hear } as unknown as Log;
+  const log: Log = { ...silentLog, warn: hear, info: hear };
   const install = new InstallReconciler({
     client: cluster.client,
     namespace,
