@@ -58,6 +58,11 @@ function planned(name: string): { state: ClusterState; machine: MachinePlan } {
   return { state, machine };
 }
 
+/** @throws Error if the cluster is not up or has no machine of that name. */
+export function checkMachine(name: string): void {
+  planned(name);
+}
+
 export async function status(): Promise<ClusterStatus> {
   const state = readState();
   const kubeconfig = paths.kubeconfigPath;

@@ -58,7 +58,12 @@ export function layOutMachine(machine: MachinePlan, apiServer: MachinePlan): voi
   writeFileSync(daemons.configurationFile(machine.name, 'containerd.toml'), daemons.containerdConfiguration());
   write('kubelet.json', daemons.kubeletConfiguration(machine));
   write('kube-proxy.json', daemons.kubeProxyConfiguration(machine));
-  const users: Record<string, string> = { kubelet: `kubelet-${machine.name}`, 'kube-proxy': 'kube-proxy' };
+  const users: Record<string, string> = {
+    kubelet: `kubelet-${machine.name}`,
+    'kube-proxy': 'kube-proxy',
+    // For people in a shell there: the host's way to the API server does not lead through a machine's own 127.0.0.1.
+    kubectl: 'admin',
+  };
   if (machine.role === 'control-plane') {
     for (const program of ['kube-controller-manager', 'kube-scheduler']) users[program] = program;
   }

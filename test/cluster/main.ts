@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import * as cluster from './cluster.ts';
+import { kubeconfigOf } from './daemons.ts';
 import { insideMachine } from './machine.ts';
 import { markedEnvironment } from './run.ts';
 import { binFolder, kubernetesVersion } from './paths.ts';
@@ -30,11 +31,15 @@ function wholeNumber(text: string): number {
 async function up(options: { nodes?: number }): Promise<void> {
   const abort = new AbortController();
   const stop = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void => {
+    if (stoppedCode !== undefined) return;
     say(`${name}: cleaning up`);
     stoppedCode = 128 + constants.signals[name]; // As shells count.
     abort.abort(new Error(`stopped by ${name}`));
   };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop(name));
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // Not once: Ctrl-C reaches us from the terminal and again from npm's script, and the second would end the clean-up.
+    process.on(name, () => stop(name));
+  }
   const startMs = Date.now();
   const workers = options.nodes === undefined ? {} : { workers: options.nodes };
   await cluster.up({ ...workers, say, signal: abort.signal });
@@ -66,11 +71,12 @@ async function status(options: { output: string }): Promise<void> {
 }
 
 function shell(node: string): void {
+  cluster.checkMachine(node);
   const marked = markedEnvironment(node);
   const path = `${dirname(process.execPath)}:${binFolder}:${marked['PATH'] ?? ''}`;
   const own = {
     TERM: process.env['TERM'] ?? 'dumb',
-    KUBECONFIG: cluster.kubeconfigPath,
+    KUBECONFIG: kubeconfigOf(node, 'kubectl'),
     PATH: path,
     PS1: `${node}:\\w# `,
   };
