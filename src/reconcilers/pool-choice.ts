@@ -114,7 +114,10 @@ function ask(name: string, asker: Asker, world: PoolWorld): { pool: Pool } | { r
   const room = world.book.room(name) ?? { free: 0, total: 0 };
   const isKept = world.book.promisedIn(asker.uid) === name || world.book.ownAddress(name, asker.uid) !== undefined;
   if (room.free > 0 || isKept) return { pool };
-  const message = `pool ${name} is exhausted: ${room.total} of ${room.total} in use`;
+  const message =
+    room.total === 0
+      ? `pool ${name} has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips`
+      : `pool ${name} is exhausted: ${room.total} of ${room.total} in use`;
   return { refusal: { reason: 'PoolExhausted', message } };
 }
 

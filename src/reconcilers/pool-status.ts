@@ -81,7 +81,9 @@ function deletionMessage(holders: readonly IpAllocation[]): string {
     return `${address} of ${owner.kind.toLowerCase()} ${owner.kind === 'Pod' ? `${owner.namespace}/` : ''}${owner.name}`;
   });
   const more = holders.length > names.length ? ` and ${holders.length - names.length} more` : '';
-  return `deletion waits for ${holders.length} addresses in use: ${names.join(', ')}${more}; delete their pods`;
+  const isOfNodes = holders.some(({ spec }) => spec.owner.kind === 'Node');
+  const cure = isOfNodes ? 'a node gives its own back when its Node object is deleted' : 'delete their pods';
+  return `deletion waits for ${holders.length} addresses in use: ${names.join(', ')}${more}; ${cure}`;
 }
 
 function exhaustion({ ips, parsed, counts }: PoolFacts): Said {

@@ -52,6 +52,13 @@ describe('a pod that is bound to a node', () => {
     expect(podRecords()).toEqual(['10.0.0.0 Bound plain', '10.1.0.0 Bound teamed']);
   });
 
+  it('is told when the pool never had an address to give, which no deletion of pods mends', async () => {
+    cluster.addPool('hollow', ['10.0.0.1'], { excludeIPs: ['10.0.0.1'] });
+    cluster.addPod('a', 'node-a', 'hollow');
+    await cluster.settle();
+    expect(waiting()[0]).toContain('pool hollow has no address to give: its gateway, excludeIPs');
+  });
+
   it('takes the second pool of its list when the first is full', async () => {
     cluster.addPool('first', ['10.0.0.1']);
     cluster.addPool('second', ['10.1.0.1']);

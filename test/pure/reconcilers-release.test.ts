@@ -189,6 +189,14 @@ describe('a pool', () => {
     expect(podRecords()).toEqual(['10.0.0.1 Bound b', '10.0.0.2 Bound c']);
   });
 
+  it('of the nodes does not ask for the deletion of pods when it is to go', async () => {
+    remove('fast-nodes');
+    await cluster.settle();
+    expect(condition('fast-nodes', 'Ready')).toMatch(
+      /of node node-a.*; a node gives its own back when its Node object/,
+    );
+  });
+
   it('in use is kept from deletion, says for whom, gives out nothing more, and goes when it is empty', async () => {
     cluster.removePod('b');
     await cluster.settle();
