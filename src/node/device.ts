@@ -13,6 +13,8 @@ import {
   SysError,
 } from 'ebpf-native';
 import { vxlanDevice, vxlanOverheadBytes, vxlanPort } from '../api/names.ts';
+import { parseAddress } from '../ip/address.ts';
+import type { Range } from '../ip/range.ts';
 import { tunnelMacOf } from '../wiring/wire.ts';
 import { mainTable } from './constants.ts';
 import { ensureSysctl, type Host, readSysctl } from './host.ts';
@@ -38,6 +40,17 @@ export function findUplink(host: Host, uplink: string, tunnelAddress: string): L
     );
   }
   return link;
+}
+
+/** The networks that a link stands in, by its addresses; a /32 stands in none. */
+export function networksOf(host: Host, index: number): Range[] {
+  return listAddresses(host.socket, index)
+    .filter((one) => one.prefixLength < 32)
+    .map((one) => {
+      const size = 2 ** (32 - one.prefixLength);
+      const first = Math.floor(parseAddress(one.address) / size) * size;
+      return { first, last: first + size - 1 };
+    });
 }
 
 /** The MTU of pods: what is left of the uplink's, in bytes. */

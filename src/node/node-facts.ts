@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the parts of the agent must know of their node. The comparison fills it in and keeps it true.
+import type { Range } from '../ip/range.ts';
 
 export interface NodeFacts {
   /** The node's end of the tunnel, also the source of what the host sends to its own pods. */
@@ -9,4 +10,6 @@ export interface NodeFacts {
   readonly mtu: number;
   readonly deviceIndex: number;
   readonly uplinkIndex: number;
+  /** The networks that the uplink stands in; what is in them is never routed into the tunnel. */
+  readonly uplinkNetworks: readonly Range[];
 }

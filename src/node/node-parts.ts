@@ -6,7 +6,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Log } from '../kube/log.ts';
 import { type Overlay, overlayOf } from '../wiring/overlay.ts';
 import type { Part } from './comparison.ts';
-import { ensureDevice, ensureOverlayAddress, findUplink, podMtu } from './device.ts';
+import { ensureDevice, ensureOverlayAddress, findUplink, networksOf, podMtu } from './device.ts';
 import { ensureSysctl, type Host } from './host.ts';
 import { syncClusterPods, syncLocalDev } from './maps.ts';
 import { Masquerade } from './masquerade.ts';
@@ -91,6 +91,7 @@ export class NodeParts {
       mtu,
       deviceIndex: link.index,
       uplinkIndex: uplink.index,
+      uplinkNetworks: networksOf(host, uplink.index),
     };
     return changes;
   }
@@ -108,7 +109,7 @@ export class NodeParts {
   /** A list without the own NodeEndpoint is not the cluster's: no route and no rule goes because of one. */
   #overlay(): Overlay {
     if (this.#overlaySeen !== undefined && this.#o.own() === undefined) return this.#overlaySeen;
-    const overlay = overlayOf(this.#o.pools(), this.#o.endpoints());
+    const overlay = overlayOf(this.#o.pools(), this.#o.endpoints(), this.#facts?.uplinkNetworks);
     const problems = overlay.problems.join('; ');
     if (problems !== this.#saidProblems) {
       if (problems !== '') this.#o.log.warn({ problems: overlay.problems }, 'parts of pools are not routed');

@@ -34,17 +34,34 @@ function single(address: string): Range[] {
 }
 
 /**
- * The pools and, beside them, addresses still in use that an edit took out of a pool. The machines' own addresses are
- * never in it, whatever a pool says: a route into the tunnel for the tunnel's own end cuts the node off.
+ * The pools and, beside them, addresses still in use that an edit took out of a pool. The machines' own addresses and
+ * the network that this node stands in (`ownNetworks`) are never in it, whatever a pool says: a route into the tunnel
+ * for the tunnel's own end, or for the way to it, cuts the node off.
  */
-export function overlayOf(pools: readonly Ips[], endpoints: readonly NodeEndpoint[]): Overlay {
+export function overlayOf(
+  pools: readonly Ips[],
+  endpoints: readonly NodeEndpoint[],
+  ownNetworks: readonly Range[] = [],
+): Overlay {
   const problems: string[] = [];
-  const pooled = pools.flatMap((pool) => ranges(pool.spec.ips, pool.metadata.name, problems));
+  const near = RangeSet.of(ownNetworks);
+  const pooled = pools.flatMap((pool) => {
+    const found = ranges(pool.spec.ips, pool.metadata.name, problems);
+    for (const part of RangeSet.of(found).intersect(near).ranges) {
+      const where = `lies in this node's own network ${ownNetworks.map(formatRange).join(', ')} and is not routed`;
+      problems.push(
+        `Ips ${pool.metadata.name}: ${formatRange(part)} ${where}; choose addresses that no machine's network has`,
+      );
+    }
+    return found;
+  });
   const used = endpoints.flatMap(({ spec }) =>
     [...(spec.podAddresses ?? []), spec.overlayAddress ?? ''].flatMap(single),
   );
   const machines = endpoints.flatMap(({ spec }) => single(spec.tunnelAddress));
-  const addresses = RangeSet.of([...pooled, ...used]).subtract(RangeSet.of(machines));
+  const addresses = RangeSet.of([...pooled, ...used])
+    .subtract(RangeSet.of(machines))
+    .subtract(near);
   return { addresses, routes: toCidrs(addresses.ranges), problems };
 }
 

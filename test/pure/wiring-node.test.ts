@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint, NodeEndpointStatus } from '../../src/api/generated/node-endpoint.ts';
+import { parseAddress } from '../../src/ip/address.ts';
 import { formatCidr } from '../../src/ip/range.ts';
 import { endpointStatus, type NodeReport } from '../../src/wiring/endpoint-status.ts';
 import { masqueradeScript, overlayOf } from '../../src/wiring/overlay.ts';
@@ -35,6 +36,16 @@ describe('the overlay', () => {
     expect(routes([pool('a', '172.30.0.0/30')], [endpoint('two', '172.30.0.2')])).toEqual([
       '172.30.0.0/31',
       '172.30.0.3/32',
+    ]);
+  });
+
+  it('never holds the network that the node stands in, and says which pool does', () => {
+    const own = [{ first: parseAddress('172.30.0.0'), last: parseAddress('172.30.0.255') }];
+    const pools = [pool('near', '172.29.255.254-172.30.0.9'), pool('far', '10.1.0.0/24')];
+    const { routes: found, problems } = overlayOf(pools, [], own);
+    expect(found.map(formatCidr)).toEqual(['10.1.0.0/24', '172.29.255.254/31']);
+    expect(problems).toEqual([
+      "Ips near: 172.30.0.0-172.30.0.9 lies in this node's own network 172.30.0.0-172.30.0.255 and is not routed; choose addresses that no machine's network has",
     ]);
   });
 
