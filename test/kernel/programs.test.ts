@@ -29,6 +29,7 @@ import {
   tcp,
 } from './packet-cases.ts';
 import { hex, sentMacs } from './packets.ts';
+import { rounds } from '../share.ts';
 
 const packetCases = [...fromPodCases, ...toOverlayCases, ...fromOverlayCases];
 const namespace = 'fdp-programs';
@@ -136,7 +137,7 @@ describe('the programs together', () => {
         expect(Object.values(counted)).toEqual([1]);
         expect(names[0]?.startsWith('drop_')).toBe(verdict === 'drop');
       }),
-      { numRuns: 3000, seed: 7 },
+      { numRuns: rounds(30_000), seed: 7 },
     );
   });
 });

@@ -8,6 +8,7 @@ import { KubeError } from '../../src/kube/errors.ts';
 import { LeaderElector, microTime } from '../../src/kube/leader.ts';
 import type { KubeObject, Resource } from '../../src/kube/object.ts';
 import type { Lease } from '../../src/kube/resources.ts';
+import { rounds } from '../share.ts';
 
 type Mishap = 'none' | 'refused' | 'done but not told' | 'slow';
 
@@ -280,7 +281,7 @@ describe('leader election', () => {
         await clock.advance(10_000);
         await stopping;
       }),
-      { numRuns: 300, seed: 7 },
+      { numRuns: rounds(3000), seed: 7 },
     );
     expect(led).toBeGreaterThan(1000);
   });

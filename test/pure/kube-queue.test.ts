@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../src/kube/clock.ts';
 import { WorkQueue } from '../../src/kube/queue.ts';
+import { rounds } from '../share.ts';
 
 /** What get() hands out now, without waiting. */
 async function taken(queue: WorkQueue): Promise<string | undefined> {
@@ -128,7 +129,7 @@ describe('the work queue', () => {
           expect(queue.length).toBe(model.queue.length);
         }
       }),
-      { numRuns: 1000, seed: 1 },
+      { numRuns: rounds(10_000), seed: 1 },
     );
   });
 });
