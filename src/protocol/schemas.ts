@@ -40,7 +40,6 @@ const validAttachments = {
 /** `then` where the command is one of `commands`. */
 const forCommands = (commands: readonly string[], then: object): object => ({
   if: { required: ['command'], properties: { command: { enum: commands } } },
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
   then,
 });
 
@@ -114,7 +113,6 @@ export const responseSchema = {
   required: ['ok'],
   properties: { ok: { type: 'boolean' } },
   if: { required: ['ok'], properties: { ok: { const: true } } },
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
   then: success,
   else: failure,
 } as const;
