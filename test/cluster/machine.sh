@@ -62,7 +62,7 @@ mount_cgroups() { # $1: the hierarchies as findmnt listed them before /sys was h
   done <<<"$1"
 }
 
-hierarchies=$(findmnt -rn -t cgroup,cgroup2 -o TARGET,FSTYPE,FS-OPTIONS)
+hierarchies=$(findmnt -rn -t cgroup,cgroup2 -o TARGET,FSTYPE,FS-OPTIONS | awk '$1 ~ "^/sys/"') # Not those of containers' own roots.
 hostname "$name"
 mount -n -t proc proc /proc # -n: libmount would leave a folder in the /run of the host.
 # Copies of the host's mounts would keep its network namespaces and maps alive: they go before they are covered.

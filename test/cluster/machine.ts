@@ -2,7 +2,7 @@
 // Machines: sets of namespaces held by one first process each, joined by a switch that is a namespace of its own. With
 // the first process ends everything that is not on a disk: that is what makes a power cut, and a cleaning up, whole.
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as daemons from './daemons.ts';
 import { disks, removeControlGroups } from './host-traces.ts';
@@ -79,6 +79,13 @@ export function layOutMachine(machine: MachinePlan, apiServer: MachinePlan): voi
   }
 }
 
+/** The end of a machine's boot log, on one line. */
+function lastWords(machine: string): string {
+  const log = logFile(machine, 'boot');
+  const lines = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+  return lines.slice(-2).join(' ') || 'its boot log is empty';
+}
+
 /** Switches a machine on and plugs it in. Comes back when its containers can be spoken to. */
 export async function bootMachine(machine: MachinePlan, signal?: AbortSignal): Promise<void> {
   const folder = machineFolder(machine.name);
@@ -99,7 +106,12 @@ export async function bootMachine(machine: MachinePlan, signal?: AbortSignal): P
   await onSwitch(['ip', 'link', 'add', ...ends]);
   await onSwitch(['ip', 'link', 'set', machine.name, 'master', bridge, 'up']);
   const socket = `/proc/${first.pid}/root/run/containerd/containerd.sock`;
-  await waitFor(`containerd on ${machine.name}`, 30_000, () => (existsSync(socket) ? true : undefined), signal);
+  const isUp = (): true | undefined => {
+    if (!existsSync(`/proc/${first.pid}`))
+      throw new Error(`${machine.name} ended while it booted: ${lastWords(machine.name)}`);
+    return existsSync(socket) ? true : undefined;
+  };
+  await waitFor(`containerd on ${machine.name}`, 30_000, isUp, signal);
   await waitFor(
     `an answer of containerd on ${machine.name}`,
     30_000,

@@ -21,6 +21,7 @@ const needed: Record<string, string[]> = {
   'libc6-dev': ['/usr/include/stdlib.h'],
   nftables: ['nft'],
   conntrack: ['conntrack'],
+  mount: ['mount', 'umount'],
   tar: ['tar'],
 };
 
