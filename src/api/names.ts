@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every name that two parts must agree on.
 
-export const apiGroup = 'sample.fast.io';
 export const apiVersion = 'sample.fast.io/v1alpha1';
 
 /** On a pod or a namespace: the pool that its pods get their addresses from. */

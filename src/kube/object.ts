@@ -61,12 +61,6 @@ export function keyOf(name: string, namespace?: string): string {
   return namespace === undefined || namespace === '' ? name : `${namespace}/${name}`;
 }
 
-/** The inverse of {@link objectKey}. */
-export function splitKey(key: string): { namespace?: string; name: string } {
-  const slash = key.indexOf('/');
-  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}
-
 /** A reference to an object out of an informer: list items carry no kind of their own. */
 export function reference<T extends KubeObject>(r: Resource<T>, object: T): ObjectReference {
   const { name, namespace, uid } = object.metadata;

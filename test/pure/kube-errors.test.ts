@@ -2,7 +2,7 @@
 // The table from what the API server says to the word that callers act on.
 import { describe, expect, it } from 'vitest';
 import { errorOfAnswer, errorOfTransport, isPassing, isReason, KubeError } from '../../src/kube/errors.ts';
-import { objectKey, resource, resourcePath, splitKey } from '../../src/kube/object.ts';
+import { objectKey, resource, resourcePath } from '../../src/kube/object.ts';
 
 const attempt = { verb: 'create', target: 'ipallocations 10.244.10.0' };
 
@@ -58,11 +58,9 @@ describe('errors', () => {
 });
 
 describe('keys and paths', () => {
-  it('joins and splits keys', () => {
+  it('are the name, after the namespace where there is one', () => {
     expect(objectKey({ metadata: { name: 'web-0', namespace: 'default' } })).toBe('default/web-0');
     expect(objectKey({ metadata: { name: '10.244.10.0' } })).toBe('10.244.10.0');
-    expect(splitKey('default/web-0')).toEqual({ namespace: 'default', name: 'web-0' });
-    expect(splitKey('10.244.10.0')).toEqual({ name: '10.244.10.0' });
   });
 
   it('knows where objects live', () => {
