@@ -39,12 +39,14 @@ const packages = {
 
 /** What each command runs, under our own Node, and whether it needs the whole workshop or npm packages alone. */
 const commands = {
+  bench: { script: ['bench/main.ts'], needs: 'all' },
   build: { script: ['scripts/build.ts'], needs: 'all' },
   check: { script: ['scripts/check.ts'], needs: 'npm' },
   cluster: { script: ['test/cluster/main.ts'], needs: 'all' },
   demo: { script: ['scripts/demo.ts'], needs: 'all' },
   generate: { script: ['scripts/generate.ts'], needs: 'npm' },
   setup: { script: ['--version'], needs: 'all' },
+  simulate: { script: ['scripts/simulate.ts'], needs: 'npm' },
   test: { script: ['scripts/test.ts'], needs: 'all' },
   'test:long': { script: ['scripts/test.ts', '--long'], needs: 'all' },
 };
