@@ -3,7 +3,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { AgentNode, endpointOf, inside, one, outsideDown, outsideUp, ping, record, run, two } from './agent-node.ts';
+import {
+  AgentNode,
+  endpointOf,
+  inside,
+  insideArguments,
+  one,
+  outsideDown,
+  outsideUp,
+  ping,
+  record,
+  run,
+  two,
+} from './agent-node.ts';
 
 let node: AgentNode;
 
@@ -33,19 +45,10 @@ describe('a restart', () => {
       await node.add(sandbox, sandbox);
     }
     const before = node.wiring.book.list();
-    const pinging = spawn('ip', [
-      'netns',
-      'exec',
-      'fagent-p1',
-      'busybox',
-      'ping',
-      '-q',
-      '-c',
-      '200',
-      '-i',
-      '0.01',
-      '10.244.10.1',
-    ]);
+    const pinging = spawn(
+      'ip',
+      insideArguments('p1', 'busybox', 'ping', '-q', '-c', '200', '-i', '0.01', '10.244.10.1'),
+    );
     let text = '';
     pinging.stdout.on('data', (part: Buffer) => {
       text += part.toString();

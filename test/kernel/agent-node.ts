@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node in a namespace of its own with the agent's own parts at work in it, and pods as namespaces. The records are in
-// memory, through the interface that the informer has.
+// A node in a namespace of its own with the agent's own parts at work in it, and pods as namespaces.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Netns } from 'ebpf-native';
@@ -11,16 +10,17 @@ import { buildFolder } from '../../scripts/steps.ts';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
-import type { InformerEvent } from '../../src/kube/informer.ts';
 import { silentLog } from '../../src/kube/log.ts';
-import { Store } from '../../src/kube/store.ts';
 import { openHost } from '../../src/node/host.ts';
 import { RecordReports } from '../../src/node/record-reports.ts';
-import { recordIndexes, Records, type RecordSource } from '../../src/node/records.ts';
+import { Records } from '../../src/node/records.ts';
 import { buildWiring, type Wiring } from '../../src/node/wiring-parts.ts';
 import type { AgentRequest, Attachment } from '../../src/protocol/messages.ts';
+import { MemoryRecords } from './memory-records.ts';
 
-const prefix = 'fagent-';
+const family = 'fagent-';
+/** Each run has namespaces of its own, so that two runs on one machine do not end each other's. */
+const prefix = `${family}${process.pid}-`;
 
 export interface Place {
   /** The Node object's name and the namespace's. */
@@ -51,11 +51,22 @@ export function inside(name: string, ...argv: string[]): string {
   return run('ip', 'netns', 'exec', prefix + name, ...argv);
 }
 
-/** What a killed run left. */
+/** The path of a namespace, as a runtime puts it into CNI_NETNS. */
+export function netnsPath(name: string): string {
+  return `/run/netns/${prefix}${name}`;
+}
+
+/** What `ip` is to be given for a command in the namespace of the node or of a pod. */
+export function insideArguments(name: string, ...argv: string[]): string[] {
+  return ['netns', 'exec', prefix + name, ...argv];
+}
+
+/** What killed runs left. */
 function clearRemains(): void {
-  for (const line of run('ip', 'netns').split('\n')) {
-    const [name = ''] = line.split(' ');
-    if (name.startsWith(prefix)) run('ip', 'netns', 'del', name);
+  for (const name of readdirSync('/run/netns')) {
+    const pid = name.startsWith(family) ? name.slice(family.length).split('-')[0] : undefined;
+    if (pid === undefined || (pid !== String(process.pid) && existsSync(`/proc/${pid}`))) continue;
+    run('ip', 'netns', 'del', name);
   }
 }
 
@@ -76,48 +87,6 @@ export async function eventually<T>(ask: () => T | undefined): Promise<T> {
     });
   }
   throw new Error('did not come true within 2 s');
-}
-
-/** Records as the API server would show them, with events on every change. */
-export class MemoryRecords implements RecordSource {
-  readonly hasSynced = true;
-  readonly #store = new Store<IpAllocation>(recordIndexes);
-  readonly #handlers = new Set<(event: InformerEvent<IpAllocation>) => void>();
-  #version = 0;
-
-  get(name: string): IpAllocation | undefined {
-    return this.#store.get(name);
-  }
-
-  list(): IpAllocation[] {
-    return this.#store.list();
-  }
-
-  byIndex(index: string, value: string): IpAllocation[] {
-    return this.#store.byIndex(index, value);
-  }
-
-  on(handler: (event: InformerEvent<IpAllocation>) => void): () => void {
-    this.#handlers.add(handler);
-    for (const object of this.list()) handler({ type: 'added', object });
-    return () => this.#handlers.delete(handler);
-  }
-
-  put(record: IpAllocation): IpAllocation {
-    this.#version += 1;
-    const object = { ...record, metadata: { ...record.metadata, resourceVersion: String(this.#version) } };
-    const old = this.#store.put(object);
-    const event: InformerEvent<IpAllocation> =
-      old === undefined ? { type: 'added', object } : { type: 'updated', object, old };
-    for (const handler of this.#handlers) handler(event);
-    return object;
-  }
-
-  remove(name: string): void {
-    const object = this.#store.remove(name);
-    if (object === undefined) return;
-    for (const handler of this.#handlers) handler({ type: 'deleted', object });
-  }
 }
 
 export function record(address: string, uid: string, change: Partial<IpAllocation['spec']> = {}): IpAllocation {
@@ -172,7 +141,7 @@ export class AgentNode {
 
   /** Makes the namespace with an uplink to the switch, and starts the agent's parts in it. */
   static async up(place: Place, endpoints: NodeEndpoint[]): Promise<AgentNode> {
-    const bpffs = mkdtempSync(join(tmpdir(), prefix));
+    const bpffs = mkdtempSync(join(tmpdir(), family));
     run('mount', '-t', 'bpf', 'bpf', bpffs);
     const node = new AgentNode(place, endpoints, bpffs);
     run('ip', 'netns', 'add', prefix + place.name);
@@ -190,7 +159,7 @@ export class AgentNode {
 
   /** Starts the agent's parts, the first time or again over what a former one left. */
   async start(): Promise<void> {
-    const netns = Netns.open(`/run/netns/${prefix}${this.#place.name}`);
+    const netns = Netns.open(netnsPath(this.#place.name));
     const records = new Records(this.records);
     this.wiring = buildWiring({
       host: openHost(netns),
@@ -274,7 +243,7 @@ export class AgentNode {
       protocol: 1,
       command,
       containerId: `container-${sandbox}`,
-      netns: `/run/netns/${prefix}${sandbox}`,
+      netns: netnsPath(sandbox),
       ifName: 'eth0',
       pod: { namespace: 'default', name: uid, uid },
       deadlineMs: 5000,

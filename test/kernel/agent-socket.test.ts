@@ -12,7 +12,7 @@ import { buildFolder } from '../../scripts/steps.ts';
 import { silentLog } from '../../src/kube/log.ts';
 import { installCni } from '../../src/node/cni-install.ts';
 import { type Handler, SocketServer } from '../../src/node/socket-server.ts';
-import { AgentNode, endpointOf, one, outsideDown, outsideUp, record } from './agent-node.ts';
+import { AgentNode, endpointOf, netnsPath, one, outsideDown, outsideUp, record } from './agent-node.ts';
 
 let folder: string;
 let server: SocketServer | undefined;
@@ -149,7 +149,7 @@ async function cni(command: string, more: object = {}): Promise<unknown> {
     env: {
       CNI_COMMAND: command,
       CNI_CONTAINERID: 'container-p1',
-      CNI_NETNS: '/run/netns/fagent-p1',
+      CNI_NETNS: netnsPath('p1'),
       CNI_IFNAME: 'eth0',
       CNI_PATH: buildFolder,
       CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1;K8S_POD_UID=p1',

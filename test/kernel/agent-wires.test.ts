@@ -7,6 +7,7 @@ import {
   endpointOf,
   eventually,
   inside,
+  netnsPath,
   one,
   outsideAddress,
   outsideDown,
@@ -71,7 +72,7 @@ describe('pods of one node', () => {
       podInterface: 'eth0',
       podMac: '0a:fa:0a:f4:0a:00',
       mtu: 1450,
-      sandbox: '/run/netns/fagent-p1',
+      sandbox: netnsPath('p1'),
       routes: [{ destination: '10.244.0.1/32' }, { destination: '0.0.0.0/0', gateway: '10.244.0.1' }],
     });
     expect(inside('p1', 'ip', '-br', 'addr', 'show', 'eth0')).toContain('10.244.10.0/32');
@@ -81,7 +82,7 @@ describe('pods of one node', () => {
       containerID: 'container-p1',
       interface: attachment.hostInterface,
     });
-    const check = node.request('CHECK', 'p1', 'p1', { netns: '/var/run/netns/fagent-p1' });
+    const check = node.request('CHECK', 'p1', 'p1', { netns: `/var${netnsPath('p1')}` });
     expect(await node.wiring.attachments.check(check)).toEqual({ ok: true });
   });
 
@@ -217,7 +218,7 @@ describe('an ADD', () => {
   it('names a namespace that cannot be opened', async () => {
     node.records.put(record('10.244.10.0', 'gone'));
     const response = await node.wiring.attachments.add(node.request('ADD', 'gone', 'gone'));
-    expect(response).toMatchObject({ ok: false, code: 4, msg: expect.stringContaining('/run/netns/fagent-gone') });
+    expect(response).toMatchObject({ ok: false, code: 4, msg: expect.stringContaining(netnsPath('gone')) });
   });
 });
 
