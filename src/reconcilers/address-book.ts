@@ -8,6 +8,7 @@ import { FreeAddresses } from '../ip/free-addresses.ts';
 import { RangeSet } from '../ip/range-set.ts';
 import type { Pool } from './pool.ts';
 import { RecordIndex } from './record-index.ts';
+import { type Wearer, WornAddresses } from './worn-addresses.ts';
 
 /** How full a pool is, in addresses. `bound` counts Bound and Releasing; `outOfRange` is a part of the others. */
 export interface PoolCounts {
@@ -42,10 +43,10 @@ export class AddressBook {
   /** Owner uid → the address that is being created for it, or whose create ended without a clear answer. */
   readonly #promised = new Map<string, { readonly address: Address; readonly pool: string }>();
   readonly #promisedAddresses = new Set<Address>();
-  /** Owner uid → the address that its pod runs with, as the kubelet says. */
-  readonly #worn = new Map<string, Address>();
-  /** How many pods run with the address. */
-  readonly #wearers = new Map<Address, number>();
+  /** What pods run with, as their kubelets say. */
+  readonly #worn = new WornAddresses();
+  /** What wires without a record have, as their nodes say. */
+  readonly #orphans = new WornAddresses();
   readonly #nodes = new Map<string, readonly Address[]>();
   /** Every gateway and node address, with how many hold it; none of them is given out. */
   readonly #kept = new Map<Address, number>();
@@ -154,25 +155,22 @@ export class AddressBook {
    * that gained a free address.
    */
   wear(ownerUid: string, address: Address | undefined): string[] {
-    const before = this.#worn.get(ownerUid);
-    if (before === address) return [];
-    if (address === undefined) this.#worn.delete(ownerUid);
-    else this.#worn.set(ownerUid, address);
-    for (const [each, change] of [[before, -1] as const, [address, 1] as const]) {
-      if (each === undefined) continue;
-      const wearers = (this.#wearers.get(each) ?? 0) + change;
-      if (wearers > 0) this.#wearers.set(each, wearers);
-      else this.#wearers.delete(each);
-    }
-    return [before, address].flatMap((each) => (each === undefined ? [] : this.#refresh(each)));
+    if (this.#worn.of(ownerUid)[0] === address) return [];
+    return this.#refreshAll(this.#worn.say(ownerUid, address === undefined ? [] : [{ ownerUid, address }]));
+  }
+
+  /** The wires of a node that no record explains: their addresses go to nobody else. Answers as `wear` does. */
+  setOrphans(node: string, orphans: readonly Wearer[]): string[] {
+    return this.#refreshAll(this.#orphans.say(node, orphans));
   }
 
   /** The address that the owner runs with, where the pool can still give it and nobody else has it. */
   ownAddress(poolName: string, ownerUid: string): Address | undefined {
-    const address = this.#worn.get(ownerUid);
-    if (address === undefined || this.#pools.get(poolName)?.usable.contains(address) !== true) return undefined;
-    const isOthers = this.#promisedAddresses.has(address) || this.#wearers.get(address) !== 1;
-    return isOthers || this.#records.get(formatAddress(address)) !== undefined ? undefined : address;
+    const usable = this.#pools.get(poolName)?.usable;
+    // A wire says more than a kubelet, which writes down what it was told once.
+    return [...this.#orphans.of(ownerUid), ...this.#worn.of(ownerUid)].find(
+      (address) => usable?.contains(address) === true && !this.#isOthers(address, ownerUid),
+    );
   }
 
   /**
@@ -235,8 +233,17 @@ export class AddressBook {
   }
 
   #isTaken(address: Address): boolean {
-    if (this.#promisedAddresses.has(address) || this.#wearers.has(address)) return true;
+    if (this.#promisedAddresses.has(address) || this.#worn.has(address) || this.#orphans.has(address)) return true;
     return this.#records.get(formatAddress(address)) !== undefined;
+  }
+
+  #isOthers(address: Address, ownerUid: string): boolean {
+    if (this.#worn.isOthers(address, ownerUid) || this.#orphans.isOthers(address, ownerUid)) return true;
+    return this.#promisedAddresses.has(address) || this.#records.get(formatAddress(address)) !== undefined;
+  }
+
+  #refreshAll(addresses: readonly Address[]): string[] {
+    return [...new Set(addresses.flatMap((address) => this.#refresh(address)))];
   }
 
   /** Brings every pool in line with whether the address is taken. Pools may overlap, so all are asked. */
@@ -255,7 +262,8 @@ export class AddressBook {
     const usable = pool.declared.subtract(RangeSet.of(kept.map((address) => ({ first: address, last: address }))));
     const free = new FreeAddresses(usable);
     for (const address of this.#records.addresses()) free.take(parseAddress(address));
-    for (const address of [...this.#promisedAddresses, ...this.#wearers.keys()]) free.take(address);
+    const worn = [...this.#worn.addresses(), ...this.#orphans.addresses()];
+    for (const address of [...this.#promisedAddresses, ...worn]) free.take(address);
     return { pool, usable, free };
   }
 

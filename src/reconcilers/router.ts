@@ -8,7 +8,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { nodePool } from '../api/names.ts';
 import type { KubeObject } from '../api/object.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
-import { parseAddress } from '../ip/address.ts';
+import { isAddress, parseAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
 import { identityOf, isFinished, nodeAddressesOf, podKey, runningAddressOf } from './pod.ts';
 import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
@@ -16,6 +16,7 @@ import { hasGate } from './pool-choice.ts';
 import { parsePool } from './pool.ts';
 import type { Queues, Views } from './ports.ts';
 import { type WaitingRoom, wake } from './waiting-room.ts';
+import type { Wearer } from './worn-addresses.ts';
 
 export type Change<T extends KubeObject> =
   | { type: 'added' | 'updated'; object: T; old?: T }
@@ -102,8 +103,10 @@ export class Router {
     wake(this.#world.waiting.inNamespace(object.metadata.name), this.#world.queues);
   }
 
-  onEndpoint({ object }: Change<NodeEndpoint>): void {
-    this.#world.queues.node(object.metadata.name, ENDPOINT_COALESCE_MS);
+  onEndpoint({ type, object }: Change<NodeEndpoint>): void {
+    const { name } = object.metadata;
+    this.#world.queues.node(name, ENDPOINT_COALESCE_MS);
+    this.wakePools(this.#world.book.setOrphans(name, type === 'deleted' ? [] : orphansOf(object)));
     this.#wakeTwins(object.spec.nodeUID);
   }
 
@@ -141,6 +144,13 @@ export class Router {
     else this.#nodeAddresses.set(name, text);
     this.wakePools(this.#world.book.setNodeAddresses(name, addresses.map(parseAddress)));
   }
+}
+
+/** The wires that the node reports without a record, and whom they serve. */
+function orphansOf({ status }: NodeEndpoint): Wearer[] {
+  return (status?.orphans ?? [])
+    .filter(({ address }) => isAddress(address))
+    .map(({ address, ownerUID }) => ({ address: parseAddress(address), ownerUid: ownerUID }));
 }
 
 /** Status writes must wake nobody else; a spec edit raises the generation. */

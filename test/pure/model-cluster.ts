@@ -186,6 +186,21 @@ export class ModelCluster {
     this.records.put({ ...record, status: { ...record.status, released: { owner: { uid: record.spec.owner.uid } } } });
   }
 
+  /** What the agent reports: wires that no record explains. */
+  sayOrphans(node: string, orphans: Array<{ address: string; ownerUID: string }>): void {
+    const endpoint = this.endpoints.live.get(node);
+    if (endpoint === undefined) throw new Error(`the model has no endpoint ${node}`);
+    const wires = orphans.map((each, index) => ({ ...each, interface: `fast${index}` }));
+    this.endpoints.put({ ...endpoint, status: { ...endpoint.status, orphans: wires } });
+  }
+
+  editPool(name: string, edit: Partial<Ips['spec']>): void {
+    const live = this.pools.live.get(name);
+    if (live === undefined) throw new Error(`the model has no pool ${name}`);
+    const generation = (live.metadata.generation ?? 0) + 1;
+    this.pools.put({ ...live, spec: { ...live.spec, ...edit }, metadata: { ...live.metadata, generation } });
+  }
+
   /** `10.0.0.1 Bound pod-a`, in the order of their making. */
   held(): string[] {
     return [...this.records.live.values()].map(({ spec }) => `${spec.address} ${spec.state} ${spec.owner.name}`);
