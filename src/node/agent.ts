@@ -2,13 +2,10 @@
 // The agent's life: it learns the cluster, makes the node right, and only then opens its socket and installs the CNI.
 // Its end touches nothing of the datapath, so a restart loses no packet.
 import { probeKfunc, startThreadPool } from 'ebpf-native';
-import type { IpAllocation } from '../api/generated/ip-allocation.ts';
-import { type Ips, ipsResource } from '../api/generated/ips.ts';
-import { type NodeEndpoint, nodeEndpointResource } from '../api/generated/node-endpoint.ts';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { agentName } from '../api/names.ts';
 import { connect, type KubeClient } from '../kube/client.ts';
 import { HealthServer } from '../kube/health.ts';
-import { Informer } from '../kube/informer.ts';
 import type { Log } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
 import { errorCode } from '../protocol/error-codes.ts';
@@ -17,9 +14,10 @@ import type { ConditionFact } from '../wiring/endpoint-status.ts';
 import { installCni } from './cni-install.ts';
 import { EndpointReport } from './endpoint-report.ts';
 import { openHost } from './host.ts';
+import { type AgentInformers, agentInformers } from './informers.ts';
 import type { AgentOptions } from './options.ts';
 import { RecordReports } from './record-reports.ts';
-import { recordInformer, Records } from './records.ts';
+import { Records } from './records.ts';
 import { SocketServer } from './socket-server.ts';
 import { buildWiring, type Wiring } from './wiring-parts.ts';
 
@@ -34,9 +32,7 @@ export class Agent {
   readonly #log: Log;
   readonly #client: KubeClient;
   readonly #health: HealthServer;
-  readonly #recordInformer: Informer<IpAllocation>;
-  readonly #endpoints: Informer<NodeEndpoint>;
-  readonly #pools: Informer<Ips>;
+  readonly #informers: AgentInformers;
   readonly #endpointReport: EndpointReport;
   #fastPath: ConditionFact = { isTrue: false, reason: 'Starting', message: 'The programs are not loaded yet.' };
   #wiring: Wiring | undefined;
@@ -57,9 +53,7 @@ export class Agent {
       ...(kubeconfig === undefined ? {} : { kubeconfig }),
     });
     this.#health = new HealthServer({ port: options.healthPort, metrics, log });
-    this.#recordInformer = recordInformer(this.#client, options.node, log);
-    this.#endpoints = new Informer({ client: this.#client, resource: nodeEndpointResource, log });
-    this.#pools = new Informer({ client: this.#client, resource: ipsResource, log });
+    this.#informers = agentInformers(this.#client, options.node, log);
     this.#endpointReport = new EndpointReport({ client: this.#client, own: () => this.#own(), log });
   }
 
@@ -71,7 +65,7 @@ export class Agent {
     this.#health.readyz('datapath', () => this.#datapathProblem());
     this.#health.readyz('socket', () => (this.#isServing ? undefined : 'the CNI socket is not open yet'));
     await this.#health.start();
-    for (const informer of [this.#recordInformer, this.#endpoints, this.#pools]) informer.start();
+    for (const informer of Object.values(this.#informers)) informer.start();
     await this.#until('the first lists of the API server', () => this.#unsynced());
     const wiring = this.#build();
     await this.#until('the overlay address of this node', () => this.#noOverlayAddress());
@@ -80,7 +74,7 @@ export class Agent {
       return wiring.comparison.problems().join('; ') || undefined;
     });
     if (this.#isStopping) return;
-    for (const informer of [this.#recordInformer, this.#endpoints, this.#pools]) {
+    for (const informer of Object.values(this.#informers)) {
       informer.on(() => {
         wiring.comparison.request();
       });
@@ -97,14 +91,14 @@ export class Agent {
     await this.#socket?.stop(socketStopMs);
     await this.#wiring?.comparison.stop();
     await Promise.all([this.#reports?.stop(), this.#endpointReport.stop(), this.#wiring?.remover.settled()]);
-    for (const informer of [this.#recordInformer, this.#endpoints, this.#pools]) await informer.stop();
+    for (const informer of Object.values(this.#informers)) await informer.stop();
     await this.#health.stop();
     await this.#client.close();
   }
 
   #build(): Wiring {
     const { node, bpfObject, pinFolder, uplink } = this.#o;
-    const records = new Records(this.#recordInformer);
+    const records = new Records(this.#informers.records);
     const wiring = buildWiring({
       host: openHost(),
       bpfObject,
@@ -112,8 +106,8 @@ export class Agent {
       uplink,
       node,
       records,
-      endpoints: () => this.#endpoints.list(),
-      pools: () => this.#pools.list(),
+      endpoints: () => this.#informers.endpoints.list(),
+      pools: () => this.#informers.pools.list(),
       moreParts: [{ name: 'cni', run: (full) => (full && this.#isServing ? this.#installCni() : 0) }],
       everyMs: compareEveryMs,
       onChange: (address) => this.#reports?.look(address),
@@ -169,7 +163,7 @@ export class Agent {
   }
 
   #own(): NodeEndpoint | undefined {
-    return this.#endpoints.get(this.#o.node);
+    return this.#informers.endpoints.get(this.#o.node);
   }
 
   #say(): void {
@@ -177,7 +171,8 @@ export class Agent {
   }
 
   #unsynced(): string | undefined {
-    const late = { ipallocations: this.#recordInformer, nodeendpoints: this.#endpoints, ipses: this.#pools };
+    const { records, endpoints, pools } = this.#informers;
+    const late = { ipallocations: records, nodeendpoints: endpoints, ipses: pools };
     const names = Object.entries(late).filter(([, informer]) => !informer.hasSynced);
     return names.length === 0 ? undefined : `no complete list yet of ${names.map(([name]) => name).join(', ')}`;
   }

@@ -2,10 +2,7 @@
 // The records of this node as the parts of the agent ask for them: by address, by the owner's identity, by the pod's
 // name; and a way to wait for the next word about a pod.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
-import { ipAllocationResource } from '../api/generated/ip-allocation.ts';
-import type { KubeClient } from '../kube/client.ts';
-import { Informer } from '../kube/informer.ts';
-import type { Log } from '../kube/log.ts';
+import type { Informer } from '../kube/informer.ts';
 import type { PodIdentity } from '../protocol/messages.ts';
 import { isUsable } from '../wiring/add-plan.ts';
 
@@ -19,17 +16,6 @@ export const recordIndexes = {
 
 function podName(pod: { namespace?: string; name: string }): string {
   return `${pod.namespace ?? ''}/${pod.name}`;
-}
-
-/** An informer of the records of one node. */
-export function recordInformer(client: KubeClient, nodeName: string, log: Log): Informer<IpAllocation> {
-  return new Informer<IpAllocation>({
-    client,
-    resource: ipAllocationResource,
-    fieldSelector: `spec.nodeName=${nodeName}`,
-    indexes: recordIndexes,
-    log,
-  });
 }
 
 export interface PodRecords {

@@ -82,10 +82,32 @@ describe('the status of a node', () => {
     expect(endpointStatus(said, report, late)).toBeUndefined();
   });
 
-  it("is written for a map's fill only when that moved by a tenth", () => {
-    const filled = (entries: number) => ({ ...report, maps: [{ name: 'cluster_pod_ips', entries, maxEntries: 1000 }] });
-    expect(endpointStatus(said, filled(109), late)).toBeUndefined();
-    expect(endpointStatus(said, filled(110), late)?.maps?.[0]?.entries).toBe(110);
+  it("is written for a map's fill only when that doubled, halved or moved by a twentieth of the room", () => {
+    const filled = (entries: number, maxEntries: number): NodeReport['maps'] => [
+      { name: 'cluster_pod_ips', entries, maxEntries },
+    ];
+    const isTold = (entries: number, maxEntries: number): boolean =>
+      endpointStatus(
+        { ...said, maps: [...filled(100, maxEntries)] },
+        { ...report, maps: filled(entries, maxEntries) },
+        late,
+      ) !== undefined;
+    expect([49, 50, 51, 149, 199, 200].map((entries) => isTold(entries, 10_000))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+      true,
+    ]);
+    expect([149, 150].map((entries) => isTold(entries, 1000))).toEqual([false, true]);
+    expect(
+      [0, 1].map(
+        (entries) =>
+          endpointStatus({ ...said, maps: [...filled(0, 1000)] }, { ...report, maps: filled(entries, 1000) }, late) !==
+          undefined,
+      ),
+    ).toEqual([false, true]);
   });
 
   it('keeps the time of a condition whose message alone changed', () => {
