@@ -5,13 +5,15 @@ import { type IpAllocation, ipAllocationResource } from '../api/generated/ip-all
 import { type Ips, ipsResource } from '../api/generated/ips.ts';
 import { type NodeEndpoint, nodeEndpointResource } from '../api/generated/node-endpoint.ts';
 import { poolAnnotation, staticPodAnnotation } from '../api/names.ts';
-import type { ObjectMeta } from '../api/object.ts';
+import type { KubeObject, ObjectMeta } from '../api/object.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import { type Resource, resource } from '../kube/object.ts';
 
 export const podKind = resource<Pod>('', 'v1', 'pods', 'Pod', 'namespaced');
 export const nodeKind = resource<Node>('', 'v1', 'nodes', 'Node', 'cluster');
 export const namespaceKind = resource<Namespace>('', 'v1', 'namespaces', 'Namespace', 'cluster');
+/** Read one at a time, never watched: only whether it is still there matters, and only when an address is to be kept. */
+export const statefulSetKind = resource<KubeObject>('apps', 'v1', 'statefulsets', 'StatefulSet', 'namespaced');
 export const poolKind: Resource<Ips> = ipsResource;
 export const recordKind: Resource<IpAllocation> = ipAllocationResource;
 export const endpointKind: Resource<NodeEndpoint> = nodeEndpointResource;
@@ -19,8 +21,10 @@ export const endpointKind: Resource<NodeEndpoint> = nodeEndpointResource;
 const keptAnnotations = [poolAnnotation, staticPodAnnotation];
 
 export function stripPod({ metadata, spec, status }: Pod): Pod {
+  // Its set tells a StatefulSet's pod which address it had; who owns other pods changes nothing.
+  const owners = metadata.ownerReferences?.filter((each) => each.controller === true && each.kind === 'StatefulSet');
   return {
-    metadata: stripMeta(metadata),
+    metadata: { ...stripMeta(metadata), ...(owners?.length ? { ownerReferences: owners } : {}) },
     spec: {
       ...(spec.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
       ...(spec.hostNetwork === undefined ? {} : { hostNetwork: spec.hostNetwork }),

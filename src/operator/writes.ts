@@ -14,7 +14,7 @@ import type {
   RecordPort,
   Written,
 } from '../reconcilers/ports.ts';
-import { endpointKind, nodeKind, podKind, poolKind, recordKind } from './kinds.ts';
+import { endpointKind, nodeKind, podKind, poolKind, recordKind, statefulSetKind } from './kinds.ts';
 
 export interface Writes {
   readonly records: RecordPort;
@@ -51,6 +51,7 @@ export function writesOn(client: KubeClient, signal: AbortSignal): Writes {
     liveOwners: {
       pod: (namespace, name) => client.find(podKind, name, namespace, call),
       node: (name) => client.find(nodeKind, name, undefined, call),
+      statefulSet: (namespace, name) => client.find(statefulSetKind, name, namespace, call),
     },
   };
 }

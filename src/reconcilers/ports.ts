@@ -69,6 +69,7 @@ export interface EndpointPort {
 export interface OwnerReader {
   pod(namespace: string, name: string): Promise<Pod | undefined>;
   node(name: string): Promise<Node | undefined>;
+  statefulSet(namespace: string, name: string): Promise<KubeObject | undefined>;
 }
 
 export interface EventNote {

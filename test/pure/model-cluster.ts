@@ -118,6 +118,7 @@ export class ModelCluster {
   readonly pools = new Shelf<Ips>('Ips', (change) => this.core.router.onPool(change));
   readonly records = new Shelf<IpAllocation>('IpAllocation', (change) => this.core.router.onRecord(change));
   readonly endpoints = new Shelf<NodeEndpoint>('NodeEndpoint', (change) => this.core.router.onEndpoint(change));
+  readonly statefulSets = new Map<string, KubeObject>();
   /** Thrown by the next create of a record, after it took effect: an answer that never came. */
   nextCreateError: Error | undefined;
   /** Thrown by the next create of a record, which never reached the API server. */
@@ -149,6 +150,7 @@ export class ModelCluster {
       liveOwners: {
         pod: async (namespace, name) => pods.live.get(`${namespace}/${name}`),
         node: async (name) => nodes.live.get(name),
+        statefulSet: async (namespace, name) => this.statefulSets.get(`${namespace}/${name}`),
       },
       events: { record: (event) => this.events.push(event) },
       queues: this.#queues(),
