@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, realClock } from './clock.ts';
 import { type Log, silentLog } from './log.ts';
-import type { Metrics, ReconcileResult } from './metrics.ts';
+import { ControllerMetrics, type Metrics } from './metrics.ts';
 import { WorkQueue } from './queue.ts';
 
 /** How a reconcile ended. `giveUp` waits for the next event: trying again unchanged would change nothing. */
@@ -25,7 +25,7 @@ export function giveUp(because: string): Outcome {
 }
 
 export interface ReconcileContext {
-  /** Every line carries controller, key and reconcileId. */
+  /** Every line carries controller, controllerKind, namespace and name of the key, and reconcileID. */
   readonly log: Log;
   /** Aborts when the controller stops: pass it on to every call, and write nothing after it. */
   readonly signal: AbortSignal;
@@ -35,6 +35,8 @@ export interface ReconcileContext {
 export interface ControllerOptions<K extends string> {
   /** Label of metrics and logs. */
   readonly name: string;
+  /** The kind whose objects the keys name, `namespace/name` or `name`, for the logs. */
+  readonly kind?: { readonly group: string; readonly kind: string };
   readonly reconcile: (key: K, context: ReconcileContext) => Promise<Outcome>;
   /** How many keys are worked on at once; 1 if absent. */
   readonly workers?: number;
@@ -53,7 +55,8 @@ export class Controller<K extends string = string> {
   readonly #workers: number;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #metrics: Metrics['controller'] | undefined;
+  readonly #metrics: Metrics | undefined;
+  #measured: ControllerMetrics | undefined;
   readonly #stop = new AbortController();
   #running: Promise<void>[] = [];
 
@@ -62,8 +65,8 @@ export class Controller<K extends string = string> {
     this.#reconcile = options.reconcile;
     this.#workers = options.workers ?? 1;
     this.#clock = options.clock ?? realClock;
-    this.#log = (options.log ?? silentLog).child({ controller: options.name });
-    this.#metrics = options.metrics?.controller;
+    this.#log = (options.log ?? silentLog).child({ controller: options.name, ...fieldsOfKind(options.kind) });
+    this.#metrics = options.metrics;
     this.queue = new WorkQueue<K>({
       name: options.name,
       clock: this.#clock,
@@ -84,7 +87,7 @@ export class Controller<K extends string = string> {
     if (this.#running.length > 0 || this.#stop.signal.aborted) {
       return;
     }
-    this.#metrics?.max.set({ controller: this.name }, this.#workers);
+    this.#measured = this.#metrics && new ControllerMetrics(this.#metrics, this.name, this.#workers);
     this.#running = Array.from({ length: this.#workers }, () => this.#work());
   }
 
@@ -110,32 +113,31 @@ export class Controller<K extends string = string> {
 
   async #step(key: K): Promise<void> {
     const reconcileId = randomUUID();
-    const log = this.#log.child({ key, reconcileId });
+    const log = this.#log.child({ ...fieldsOfKey(key), reconcileID: reconcileId });
     const startMs = this.#clock.monotonicMs();
-    const labels = { controller: this.name };
-    this.#metrics?.active.inc(labels);
+    this.#measured?.began();
     try {
       const outcome = await this.#reconcile(key, { log, signal: this.#stop.signal, reconcileId });
       this.#settle(key, outcome, log);
     } catch (error) {
       this.#fail(key, error, log);
     } finally {
-      this.#metrics?.active.dec(labels);
-      this.#metrics?.seconds.observe(labels, (this.#clock.monotonicMs() - startMs) / 1000);
+      this.#measured?.ended((this.#clock.monotonicMs() - startMs) / 1000);
     }
   }
 
   #settle(key: K, outcome: Outcome, log: Log): void {
     this.queue.forget(key);
     if (outcome.outcome === 'retryAfter') {
-      this.#count('requeue_after');
+      this.#measured?.count('requeue_after');
       this.queue.addAfter(key, outcome.ms);
       log.debug({ retryAfterMs: outcome.ms, because: outcome.because }, 'to be looked at again');
-      return;
-    }
-    this.#count('success');
-    if (outcome.outcome === 'giveUp') {
+    } else if (outcome.outcome === 'giveUp') {
+      this.#measured?.count('error', 'terminal');
       log.warn({ because: outcome.because }, 'given up until something changes');
+    } else {
+      this.#measured?.count('success');
+      log.debug({}, 'reconciled');
     }
   }
 
@@ -144,14 +146,24 @@ export class Controller<K extends string = string> {
       log.debug({ err: error }, 'cut off by the stop');
       return;
     }
-    this.#count('error');
-    this.#metrics?.errors.inc({ controller: this.name });
+    this.#measured?.count('error', isFaultOfCode(error) ? 'panic' : undefined);
     const failures = this.queue.failures(key) + 1;
     const retryMs = this.queue.addRateLimited(key);
     log.error({ err: error, failures, retryMs }, 'reconcile failed');
   }
+}
 
-  #count(result: ReconcileResult): void {
-    this.#metrics?.total.inc({ controller: this.name, result });
-  }
+/** The fields that controller-runtime logs. */
+function fieldsOfKind(kind: ControllerOptions<string>['kind']): object {
+  return kind === undefined ? {} : { controllerGroup: kind.group, controllerKind: kind.kind };
+}
+
+function fieldsOfKey(key: string): object {
+  const slash = key.indexOf('/');
+  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/** What the language throws of itself: Go would have panicked. What the world refuses is an error of our own making. */
+function isFaultOfCode(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
 }

@@ -14,10 +14,13 @@ export interface Log {
   child(fields: object): Log;
 }
 
-/** A JSON log named after the program. `level` is one of debug, info, warn, error; info if absent. */
+/**
+ * A JSON log. The program is the field `logger`, as controller-runtime has it: `name` is the object's that a line is
+ * about. `level` is one of debug, info, warn, error; info if absent.
+ */
 export function createLog(options: { name: string; level?: string }): Log {
   return pino({
-    name: options.name,
+    base: { logger: options.name },
     level: options.level ?? 'info',
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },

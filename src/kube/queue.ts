@@ -4,10 +4,10 @@
 // worked on once more, afterwards. So a handler may add as often as it likes, and no change is ever lost.
 
 import { type Clock, realClock } from './clock.ts';
-import type { Metrics } from './metrics.ts';
+import { type Metrics, QueueMetrics } from './metrics.ts';
 
 export interface WorkQueueOptions {
-  /** Label of the metrics. */
+  /** Labels of the metrics. */
   readonly name?: string;
   readonly clock?: Clock;
   /** The first back-off of a key; each further one doubles it. */
@@ -20,11 +20,10 @@ export interface WorkQueueOptions {
 const MAX_DOUBLINGS = 60;
 
 export class WorkQueue<K extends string = string> {
-  readonly #name: string;
   readonly #clock: Clock;
   readonly #baseDelayMs: number;
   readonly #maxDelayMs: number;
-  readonly #metrics: Metrics['queue'] | undefined;
+  readonly #metrics: QueueMetrics | undefined;
 
   /** In the order of work, each with the time it was added. Every key here is in #dirty and not in #processing. */
   readonly #waiting = new Map<K, number>();
@@ -40,11 +39,11 @@ export class WorkQueue<K extends string = string> {
   #shuttingDown = false;
 
   constructor(options: WorkQueueOptions = {}) {
-    this.#name = options.name ?? '';
     this.#clock = options.clock ?? realClock;
     this.#baseDelayMs = options.baseDelayMs ?? 5;
     this.#maxDelayMs = options.maxDelayMs ?? 1_000_000;
-    this.#metrics = options.metrics?.queue;
+    const { metrics, name = '' } = options;
+    this.#metrics = metrics === undefined ? undefined : new QueueMetrics(metrics, name, () => this.#agesSeconds());
   }
 
   /** Keys that wait for a worker; those with a delay or at work do not count. */
@@ -62,7 +61,7 @@ export class WorkQueue<K extends string = string> {
       return;
     }
     this.#dirty.add(key);
-    this.#metrics?.adds.inc({ name: this.#name });
+    this.#metrics?.added();
     if (!this.#processing.has(key)) {
       this.#offer(key);
     }
@@ -77,6 +76,7 @@ export class WorkQueue<K extends string = string> {
       this.add(key);
       return;
     }
+    this.#metrics?.retried();
     const dueMs = this.#clock.monotonicMs() + delayMs;
     const former = this.#delayed.get(key);
     if (former !== undefined && former.dueMs <= dueMs) {
@@ -95,7 +95,6 @@ export class WorkQueue<K extends string = string> {
     const failures = this.failures(key);
     this.#failures.set(key, failures + 1);
     const delayMs = Math.min(this.#baseDelayMs * 2 ** Math.min(failures, MAX_DOUBLINGS), this.#maxDelayMs);
-    this.#metrics?.retries.inc({ name: this.#name });
     this.addAfter(key, delayMs);
     return delayMs;
   }
@@ -130,7 +129,7 @@ export class WorkQueue<K extends string = string> {
       return;
     }
     this.#processing.delete(key);
-    this.#metrics?.workSeconds.observe({ name: this.#name }, (this.#clock.monotonicMs() - sinceMs) / 1000);
+    this.#metrics?.worked((this.#clock.monotonicMs() - sinceMs) / 1000);
     if (this.#dirty.has(key)) {
       this.#offer(key);
     }
@@ -164,7 +163,7 @@ export class WorkQueue<K extends string = string> {
     const taker = this.#takers.shift();
     if (taker === undefined) {
       this.#waiting.set(key, nowMs);
-      this.#metrics?.depth.set({ name: this.#name }, this.#waiting.size);
+      this.#metrics?.depth(this.#waiting.size);
     } else {
       this.#take(key, nowMs);
       taker(key);
@@ -175,8 +174,13 @@ export class WorkQueue<K extends string = string> {
     const nowMs = this.#clock.monotonicMs();
     this.#dirty.delete(key);
     this.#processing.set(key, nowMs);
-    this.#metrics?.waitSeconds.observe({ name: this.#name }, (nowMs - addedMs) / 1000);
-    this.#metrics?.depth.set({ name: this.#name }, this.#waiting.size);
+    this.#metrics?.waited((nowMs - addedMs) / 1000);
+    this.#metrics?.depth(this.#waiting.size);
+  }
+
+  #agesSeconds(): number[] {
+    const nowMs = this.#clock.monotonicMs();
+    return Array.from(this.#processing.values(), (sinceMs) => (nowMs - sinceMs) / 1000);
   }
 
   #settleDrain(): void {

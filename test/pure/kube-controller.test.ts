@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../src/kube/clock.ts';
 import { Controller, type Outcome, done, giveUp, retryAfter } from '../../src/kube/controller.ts';
-import { Metrics } from '../../src/kube/metrics.ts';
+import type { Log } from '../../src/kube/log.ts';
 
 describe('the controller', () => {
   it('tries a failed key again after 5, 10, 20 ms, then forgets the back-off with the first success', async () => {
@@ -103,27 +103,36 @@ describe('the controller', () => {
     expect(ended).toEqual(['a true']);
   });
 
-  it('counts under the names of controller-runtime', async () => {
+  it("logs every line under controller-runtime's fields, of one reconcile under one id", async () => {
     const clock = new FakeClock();
-    const metrics = new Metrics();
+    const lines: object[] = [];
+    const hear = (fields: object): Log => {
+      const say = (more: object, msg: string): void => void lines.push({ ...fields, ...more, msg });
+      return { debug: say, info: say, warn: say, error: say, child: (more) => hear({ ...fields, ...more }) };
+    };
     const controller = new Controller({
-      name: 'ips',
+      name: 'pod',
+      kind: { group: '', kind: 'Pod' },
       clock,
-      metrics,
-      reconcile: async (key) => {
-        if (key === 'bad') throw new Error('planned');
-        return done;
+      log: hear({}),
+      reconcile: async (key, { log }) => {
+        log.info({}, 'seen');
+        return key === 'node-a' ? done : giveUp('planned');
       },
     });
     controller.start();
-    controller.enqueue('good');
-    controller.enqueue('bad');
+    controller.enqueue('default/web-0');
+    controller.enqueue('node-a');
     await clock.advance(1);
     await controller.stop();
-    const text = await metrics.registry.metrics();
-    expect(text).toContain('controller_runtime_reconcile_total{controller="ips",result="success"} 1');
-    expect(text).toContain('controller_runtime_reconcile_total{controller="ips",result="error"} 1');
-    expect(text).toContain('workqueue_adds_total{name="ips"} 2');
-    expect(text).toContain('workqueue_retries_total{name="ips"} 1');
+    const fields = { controller: 'pod', controllerGroup: '', controllerKind: 'Pod', reconcileID: expect.any(String) };
+    expect(lines).toEqual([
+      { ...fields, namespace: 'default', name: 'web-0', msg: 'seen' },
+      { ...fields, namespace: 'default', name: 'web-0', because: 'planned', msg: 'given up until something changes' },
+      { ...fields, name: 'node-a', msg: 'seen' },
+      { ...fields, name: 'node-a', msg: 'reconciled' },
+    ]);
+    const ids = lines.map((line) => ('reconcileID' in line ? line.reconcileID : undefined));
+    expect([ids[0] === ids[1], ids[2] === ids[3], ids[0] === ids[2]]).toEqual([true, true, false]);
   });
 });
