@@ -7,7 +7,8 @@ import { formatRequest, parseResponse } from '../protocol/response.ts';
 import { CniError } from './cni-error.ts';
 import type { Configuration } from './configuration.ts';
 import type { Environment } from './environment.ts';
-import type { Host } from './host.ts';
+import type { Host, HostOutcome } from './host.ts';
+import { knownPart } from './result.ts';
 import { validateResponse } from './validators.ts';
 
 /** So much earlier than fast-cni gives up, the agent does, and then the error says what was waited for. */
@@ -20,7 +21,7 @@ function buildRequest(command: AgentCommand, configuration: Configuration, envir
     command,
     ...environment,
     deadlineMs: Math.max(timeoutMs - marginMs, Math.floor(timeoutMs / 2)),
-    ...(prevResult === undefined ? {} : { prevResult }),
+    ...(command === 'CHECK' && prevResult !== undefined ? { prevResult: knownPart(prevResult) } : {}),
     ...(validAttachments === undefined ? {} : { validAttachments }),
   };
 }
@@ -28,7 +29,43 @@ function buildRequest(command: AgentCommand, configuration: Configuration, envir
 /** A failure of the exchange itself. STATUS has a code of its own for it; all else is worth another try. */
 function noAnswer(command: AgentCommand, because: string, cure: string): CniError {
   const code = command === 'STATUS' ? errorCode.notAvailable : errorCode.tryAgainLater;
-  return new CniError(code, `${because}; ${cure}`);
+  return new CniError(code, because, cure);
+}
+
+/** What became of an exchange that brought no text. */
+function failed(command: AgentCommand, configuration: Configuration, outcome: Failure): CniError {
+  const { socket, timeoutMs } = configuration;
+  switch (outcome.problem) {
+    case 'connect':
+      return noAnswer(
+        command,
+        `the agent cannot be reached at ${socket} (${outcome.message})`,
+        'is the fast-agent pod running on this node?',
+      );
+    case 'timeout':
+      return noAnswer(
+        command,
+        `the agent at ${socket} gave no answer within ${timeoutMs / 1000} s (timeoutSeconds)`,
+        'the log of the fast-agent on this node says what it waits for',
+      );
+    case 'write':
+    case 'read':
+      return noAnswer(
+        command,
+        `the connection to the agent at ${socket} broke off (${outcome.problem}: ${outcome.message})`,
+        'did the fast-agent on this node restart?',
+      );
+    case 'tooLong':
+    case 'encoding':
+      return stranger(socket, outcome.message);
+  }
+}
+
+type Failure = Extract<HostOutcome, { problem: string }>;
+
+function stranger(socket: string, because: string): CniError {
+  const msg = `the answer at ${socket} is not one of protocol ${protocolVersion}: ${because}`;
+  return new CniError(errorCode.protocol, msg, 'does a fast-agent of the same release listen there?');
 }
 
 /**
@@ -45,26 +82,14 @@ export function askAgent(
   const body = formatRequest(buildRequest(command, configuration, environment));
   const outcome = host.unixRequest(socket, body, timeoutMs);
   if ('problem' in outcome) {
-    if (outcome.problem === 'connect') {
-      if (command === 'DEL') return undefined;
-      const because = `the agent cannot be reached at ${socket} (${outcome.message})`;
-      throw noAnswer(command, because, 'is the fast-agent pod running on this node?');
-    }
-    if (outcome.problem === 'timeout') {
-      const because = `the agent at ${socket} gave no answer within ${timeoutMs / 1000} s (timeoutSeconds)`;
-      throw noAnswer(command, because, 'the log of the fast-agent on this node says what it waits for');
-    }
-    const because = `the connection to the agent at ${socket} broke off (${outcome.problem}: ${outcome.message})`;
-    throw noAnswer(command, because, 'did the fast-agent on this node restart?');
+    if (outcome.problem === 'connect' && command === 'DEL') return undefined;
+    throw failed(command, configuration, outcome);
   }
   const parsed = parseResponse(outcome.text, validateResponse);
   if ('problem' in parsed) {
-    if (parsed.problem === 'partial') {
-      const because = `the agent's answer at ${socket} broke off: ${parsed.because}`;
-      throw noAnswer(command, because, 'did the fast-agent on this node restart?');
-    }
-    const msg = `the answer at ${socket} is not one of protocol ${protocolVersion}: ${parsed.because}`;
-    throw new CniError(errorCode.protocol, `${msg}; does a fast-agent of the same release listen there?`);
+    if (parsed.problem === 'garbage') throw stranger(socket, parsed.because);
+    const because = `the agent's answer at ${socket} broke off: ${parsed.because}`;
+    throw noAnswer(command, because, 'did the fast-agent on this node restart?');
   }
   const { response } = parsed;
   if (!response.ok) throw new CniError(response.code, response.msg, response.details);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A failure on its way to stdout, where the container runtime reads it.
+import { cureOf } from '../protocol/error-codes.ts';
 
-/** `code` is of src/protocol/error-codes.ts, the message one sentence with the cure. */
+/** `code` is of src/protocol/error-codes.ts, the message one sentence; `details` say what to do, else the table does. */
 export class CniError extends Error {
   readonly code: number;
   readonly details: string | undefined;
@@ -9,7 +10,7 @@ export class CniError extends Error {
   constructor(code: number, msg: string, details?: string) {
     super(msg);
     this.code = code;
-    this.details = details;
+    this.details = details ?? cureOf(code);
   }
 }
 

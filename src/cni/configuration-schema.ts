@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON Schema of the network configuration. It stands alone, because the build compiles it into code.
+// The JSON Schemas of the network configuration and of the result in it. They stand alone, because the build compiles
+// them into code. Fields that are not named here are passed over: CNI 1.1.0, section 1, lets runtimes, other plugins of
+// the list and versions to come add theirs. Go's runtimes write an empty list or dictionary as null now and then.
+
+const dictionary = { type: ['object', 'null'] } as const;
 
 export const configurationSchema = {
   type: 'object',
@@ -11,13 +15,15 @@ export const configurationSchema = {
     // 107 bytes and a closing zero are all that sun_path of sockaddr_un holds, unix(7).
     socket: { type: 'string', pattern: '^/', minLength: 2, maxLength: 107 },
     timeoutSeconds: { type: 'integer', minimum: 1, maximum: 600 },
+    dns: dictionary,
+    ipam: dictionary,
     // What a runtime adds: CNI 1.1.0, section 3, "Deriving request configuration from plugin configuration".
-    prevResult: { type: 'object' },
-    runtimeConfig: { type: 'object' },
-    capabilities: { type: 'object' },
-    args: { type: 'object' },
+    prevResult: dictionary,
+    runtimeConfig: dictionary,
+    capabilities: dictionary,
+    args: dictionary,
     'cni.dev/valid-attachments': {
-      type: 'array',
+      type: ['array', 'null'],
       maxItems: 10000,
       items: {
         type: 'object',
@@ -29,7 +35,30 @@ export const configurationSchema = {
       },
     },
   },
-  // The specification reserves this prefix for fields to come.
-  patternProperties: { '^cni\\.dev/': true },
-  additionalProperties: false,
+} as const;
+
+const list = (maxItems: number, items: object) => ({ type: ['array', 'null'], maxItems, items });
+const text = { type: 'string', maxLength: 4096 } as const;
+
+/** What ADD extends and CHECK compares with; other commands do not look at it. */
+export const previousResultSchema = {
+  type: 'object',
+  properties: {
+    interfaces: list(64, {
+      type: 'object',
+      required: ['name'],
+      properties: { name: text, mac: text, sandbox: text },
+    }),
+    ips: list(64, {
+      type: 'object',
+      required: ['address'],
+      properties: {
+        address: { ...text, minLength: 1 },
+        gateway: text,
+        interface: { type: ['integer', 'null'], minimum: 0 },
+      },
+    }),
+    routes: list(1024, { type: 'object', required: ['dst'], properties: { dst: { ...text, minLength: 1 }, gw: text } }),
+    dns: dictionary,
+  },
 } as const;

@@ -2,12 +2,14 @@
 // The network configuration from stdin: a text becomes a value that is checked once and then trusted.
 import { agentSocketPath } from '../api/names.ts';
 import { errorCode } from '../protocol/error-codes.ts';
-import type { PreviousResult, ValidAttachment } from '../protocol/messages.ts';
+import type { ValidAttachment } from '../protocol/messages.ts';
 import { explain } from '../protocol/validation.ts';
 import { CniError } from './cni-error.ts';
 import type { CniCommand } from './environment.ts';
 import type { HostOutcome } from './host.ts';
-import { validateConfiguration } from './validators.ts';
+import type { RawResult } from './result.ts';
+import { refuseUnsupported } from './unsupported.ts';
+import { validateConfiguration, validatePreviousResult } from './validators.ts';
 import { checkVersion } from './versions.ts';
 import type { SpecVersion } from './versions.ts';
 
@@ -15,7 +17,11 @@ export interface Configuration {
   cniVersion: SpecVersion;
   socket: string;
   timeoutMs: number;
-  prevResult?: PreviousResult;
+  /** For ADD what the plugins before made, for CHECK what all of them made. */
+  prevResult?: RawResult;
+  /** What an administrator wants the result to say of name servers. */
+  dns?: object;
+  /** Absent where the runtime gave no list, which is no statement about any attachment. */
   validAttachments?: ValidAttachment[];
 }
 
@@ -30,8 +36,6 @@ const expected: Record<string, string> = {
   timeoutSeconds: 'a whole number of seconds from 1 to 600',
   'cni.dev/valid-attachments': 'a list of {containerID, ifname}',
 };
-
-const cure = 'correct the configuration in /etc/cni/net.d; the fast-agent writes its own there';
 
 /** stdin as JSON; throws code 5 where it cannot be read and 6 where it is not JSON. */
 export function decode(input: HostOutcome): unknown {
@@ -52,45 +56,51 @@ interface RawConfiguration {
   cniVersion: string;
   socket?: string;
   timeoutSeconds?: number;
-  prevResult?: PreviousResult;
-  'cni.dev/valid-attachments'?: { containerID: string; ifname: string }[];
+  ipam?: unknown;
+  dns?: object | null;
+  prevResult?: RawResult | null;
+  runtimeConfig?: Record<string, unknown> | null;
+  'cni.dev/valid-attachments'?: { containerID: string; ifname: string }[] | null;
 }
 
-/** What the specification asks of the configuration for one command and a schema cannot say. */
-function checkForCommand(raw: RawConfiguration, command: CniCommand): void {
-  const refuse = (msg: string): never => {
-    throw new CniError(errorCode.invalidConfiguration, msg, cure);
-  };
-  if (command === 'ADD' && raw.prevResult !== undefined) {
-    refuse('ADD got a "prevResult"; fast-cni makes the interface itself, so put it first in the list of plugins');
-  }
-  if (command === 'CHECK' && raw.prevResult === undefined) {
+function refuse(msg: string): never {
+  throw new CniError(errorCode.invalidConfiguration, msg);
+}
+
+/** The result of others as far as the command needs one. DEL needs none, so that a strange one cannot stop it. */
+function previousResult(raw: RawConfiguration, command: CniCommand): { prevResult?: RawResult } {
+  const prevResult = raw.prevResult ?? undefined;
+  if (command === 'CHECK' && prevResult === undefined) {
     refuse('CHECK needs "prevResult", the result of ADD, and the runtime gave none');
   }
-  if (command === 'GC' && raw['cni.dev/valid-attachments'] === undefined) {
-    refuse('GC needs "cni.dev/valid-attachments" and the runtime gave none');
-  }
+  if (prevResult === undefined || (command !== 'ADD' && command !== 'CHECK')) return {};
+  const problem = explain(validatePreviousResult, prevResult);
+  if (problem !== undefined) refuse(`"prevResult" is not a result: ${problem}`);
+  return { prevResult };
 }
 
-/** Throws code 7 that names the field, or 1 for a version that is not served. */
+/** An absent list is no list; null is how Go writes an empty one. */
+function validAttachments(raw: RawConfiguration, command: CniCommand): { validAttachments?: ValidAttachment[] } {
+  const list = raw['cni.dev/valid-attachments'];
+  if (command !== 'GC' || list === undefined) return {};
+  return { validAttachments: (list ?? []).map((one) => ({ containerId: one.containerID, ifName: one.ifname })) };
+}
+
+/** Throws code 7 that names the field, 2 for a field that cannot be honoured, or 1 for a version that is not served. */
 export function parseConfiguration(value: unknown, command: CniCommand): Configuration {
   const problem = explain(validateConfiguration, value, expected);
   if (problem !== undefined) {
-    const whole = problem.replace('the message is', 'the whole is');
-    throw new CniError(errorCode.invalidConfiguration, `the network configuration is not valid: ${whole}`, cure);
+    refuse(`the network configuration is not valid: ${problem.replace('the message is', 'the whole is')}`);
   }
   const raw = value as RawConfiguration;
   const cniVersion = checkVersion(raw.cniVersion, command);
-  checkForCommand(raw, command);
-  const { prevResult } = raw;
-  const attachments = raw['cni.dev/valid-attachments'];
+  if (command === 'ADD' || command === 'STATUS') refuseUnsupported(raw.ipam, raw.runtimeConfig ?? {});
   return {
     cniVersion,
     socket: raw.socket ?? agentSocketPath,
     timeoutMs: (raw.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
-    ...(command === 'CHECK' && prevResult !== undefined ? { prevResult } : {}),
-    ...(command === 'GC' && attachments !== undefined
-      ? { validAttachments: attachments.map((a) => ({ containerId: a.containerID, ifName: a.ifname })) }
-      : {}),
+    ...(raw.dns ? { dns: raw.dns } : {}),
+    ...previousResult(raw, command),
+    ...validAttachments(raw, command),
   };
 }

@@ -16,32 +16,50 @@ export interface Environment {
 }
 
 interface Variable {
-  /** Where a value must be there; elsewhere it may be, and is checked all the same. */
-  requiredBy: readonly CniCommand[];
+  /**
+   * `required`: missing or wrong is an error; `optional`: wrong is as if unset, because nothing of that kind may stop a
+   * DEL; a command that is not named does not read it.
+   */
+  use: Partial<Record<CniCommand, 'required' | 'optional'>>;
   valid: (value: string) => boolean;
   /** Completes "must be". */
   expected: string;
 }
 
-// IFNAMSIZ of the kernel is 16 with the closing zero; `/` and `:` are refused by its dev_valid_name.
-const interfaceName = /^[^\s/:]{1,15}$/;
+// `/` and `:` are refused by the kernel's dev_valid_name, and `%` makes a name a template for it.
+const interfaceName = /^[^\s/:%]+$/;
+/** IFNAMSIZ of the kernel, without the closing zero, in bytes. */
+const maxInterfaceNameBytes = 15;
+
+/** The length in UTF-8; QuickJS has no TextEncoder. */
+function utf8Length(text: string): number {
+  return [...text].reduce((sum, char) => {
+    const point = char.codePointAt(0) ?? 0;
+    return sum + (point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4);
+  }, 0);
+}
+
+function isInterfaceName(value: string): boolean {
+  return interfaceName.test(value) && value !== '.' && value !== '..' && utf8Length(value) <= maxInterfaceNameBytes;
+}
 
 /** CNI_PATH is not here: fast-cni calls no other plugin. */
 const variables: Record<'CNI_CONTAINERID' | 'CNI_NETNS' | 'CNI_IFNAME', Variable> = {
   CNI_CONTAINERID: {
-    requiredBy: ['ADD', 'DEL', 'CHECK'],
-    valid: (value) => /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,255}$/.test(value),
-    expected: 'a letter or digit, then letters, digits, "_", "." or "-", at most 256',
+    use: { ADD: 'required', DEL: 'required', CHECK: 'required' },
+    // The wire's alias in the kernel has to hold it beside the pod's uid: 255 bytes for all.
+    valid: (value) => /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(value),
+    expected: 'a letter or digit, then letters, digits, "_", "." or "-", at most 128',
   },
   CNI_NETNS: {
-    requiredBy: ['ADD', 'CHECK'],
+    use: { ADD: 'required', DEL: 'optional', CHECK: 'required' },
     valid: (value) => /^\/[^\0]{1,4094}$/.test(value),
     expected: 'the absolute path of a network namespace',
   },
   CNI_IFNAME: {
-    requiredBy: ['ADD', 'DEL', 'CHECK'],
-    valid: (value) => interfaceName.test(value) && value !== '.' && value !== '..',
-    expected: 'an interface name of at most 15 characters without blanks, "/" and ":"',
+    use: { ADD: 'required', DEL: 'required', CHECK: 'required' },
+    valid: isInterfaceName,
+    expected: 'an interface name of at most 15 bytes without blanks, "/", ":" and "%"',
   },
 };
 
@@ -77,25 +95,35 @@ function parseArguments(text: string, problems: string[]): Map<string, string> {
   return values;
 }
 
-function parsePod(text: string, command: CniCommand, problems: string[]): PodIdentity {
+/** Of each key what Kubernetes allows; the uid is also what the kernel is to remember. */
+const podArguments: Record<keyof PodIdentity, { key: string; valid: RegExp; isNeeded: boolean }> = {
+  namespace: { key: 'K8S_POD_NAMESPACE', valid: /^[^;]{1,63}$/, isNeeded: true },
+  name: { key: 'K8S_POD_NAME', valid: /^[^;]{1,253}$/, isNeeded: true },
+  uid: { key: 'K8S_POD_UID', valid: /^[\w.-]{1,64}$/, isNeeded: false },
+};
+
+/** The pod in CNI_ARGS. ADD needs it; DEL and CHECK go by the container id, and strange arguments do not stop them. */
+function parsePod(text: string, command: CniCommand, allProblems: string[]): PodIdentity {
+  const problems = command === 'ADD' ? allProblems : [];
   const values = parseArguments(text, problems);
-  const take = (key: string): string => {
+  const take = (part: keyof PodIdentity): string => {
+    const { key, valid, isNeeded } = podArguments[part];
     const value = values.get(key) ?? '';
-    if (value === '' && command === 'ADD') problems.push(`${key} is missing in CNI_ARGS`);
-    return value;
+    if (value !== '' && valid.test(value)) return value;
+    if (value !== '') problems.push(`${key} in CNI_ARGS is ${JSON.stringify(value.slice(0, 80))}, no ${part} of a pod`);
+    else if (isNeeded) problems.push(`${key} is missing in CNI_ARGS`);
+    return '';
   };
-  const [namespace, name] = [take('K8S_POD_NAMESPACE'), take('K8S_POD_NAME')];
-  return { namespace, name, uid: values.get('K8S_POD_UID') ?? '' };
+  return { namespace: take('namespace'), name: take('name'), uid: take('uid') };
 }
 
 function read(name: keyof typeof variables, value: string, command: CniCommand, problems: string[]): string {
-  const variable = variables[name];
-  if (value === '') {
-    if (variable.requiredBy.includes(command)) problems.push(`${name} is missing`);
-  } else if (!variable.valid(value)) {
-    problems.push(`${name} is ${JSON.stringify(value.slice(0, 80))} but must be ${variable.expected}`);
-  }
-  return value;
+  const { use, valid, expected } = variables[name];
+  if (value !== '' && valid(value)) return value;
+  if (use[command] !== 'required') return '';
+  if (value === '') problems.push(`${name} is missing`);
+  else problems.push(`${name} is ${JSON.stringify(value.slice(0, 80))} but must be ${expected}`);
+  return '';
 }
 
 /** Reads and checks all variables; throws code 4 that names every one that is missing or invalid. */
@@ -111,7 +139,7 @@ export function parseEnvironment(command: CniCommand, env: (name: string) => str
   };
   if (problems.length > 0) {
     const msg = `${command} cannot run: ${problems.join('; ')}`;
-    throw new CniError(errorCode.invalidEnvironment, msg, 'the container runtime sets these variables');
+    throw new CniError(errorCode.invalidEnvironment, msg);
   }
   return environment;
 }

@@ -37,15 +37,15 @@ function answer(host: Host, command: CniCommand, input: HostOutcome): string {
   if (command === 'VERSION') return answerVersion(input);
   const environment = parseEnvironment(command, (name) => host.env(name) ?? '');
   const configuration = parseConfiguration(decode(input), command);
+  // Without a list there is nothing to compare with; what no record explains the agent finds by itself.
+  if (command === 'GC' && configuration.validAttachments === undefined) return '';
   const attachment = askAgent(host, command, configuration, environment);
   if (command !== 'ADD') return '';
   if (attachment === undefined) {
-    throw new CniError(
-      errorCode.protocol,
-      "the agent's answer to ADD carries no result; is the agent of this release?",
-    );
+    throw new CniError(errorCode.protocol, "the agent's answer to ADD carries no result");
   }
-  return formatResult(configuration.cniVersion, attachment);
+  const { cniVersion, prevResult, dns } = configuration;
+  return formatResult(cniVersion, attachment, prevResult, dns);
 }
 
 /** Runs the command that the environment names. Without one it says what it is, as libcni's skeleton does. */

@@ -4,13 +4,18 @@
 import { Ajv } from 'ajv';
 import { responseSchema } from '../protocol/schemas.ts';
 import type { Validate } from '../protocol/validation.ts';
-import { configurationSchema } from './configuration-schema.ts';
+import { configurationSchema, previousResultSchema } from './configuration-schema.ts';
 
-export const ajvOptions = { allErrors: true, strictTypes: false, allowMatchingProperties: true } as const;
+export const ajvOptions = { allErrors: true, strictTypes: false, allowUnionTypes: true } as const;
 
 /** By the name of the validator. */
-export const schemas = { validateConfiguration: configurationSchema, validateResponse: responseSchema };
+export const schemas = {
+  validateConfiguration: configurationSchema,
+  validatePreviousResult: previousResultSchema,
+  validateResponse: responseSchema,
+};
 
 const ajv = new Ajv(ajvOptions);
 export const validateConfiguration: Validate = ajv.compile(schemas.validateConfiguration);
+export const validatePreviousResult: Validate = ajv.compile(schemas.validatePreviousResult);
 export const validateResponse: Validate = ajv.compile(schemas.validateResponse);

@@ -17,7 +17,9 @@ export function parseResponse(text: string, validate: Validate): ParsedResponse 
   try {
     value = JSON.parse(text);
   } catch {
-    return { problem: 'partial', because: `it is not whole JSON: ${JSON.stringify(text.slice(0, 80))}` };
+    // Only what begins as an answer of ours can be the first part of one.
+    const problem = text.trimStart().startsWith('{') ? 'partial' : 'garbage';
+    return { problem, because: `it is not whole JSON: ${JSON.stringify(text.slice(0, 80))}` };
   }
   const problem = explain(validate, value);
   if (problem !== undefined) return { problem: 'garbage', because: problem };

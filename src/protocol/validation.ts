@@ -44,11 +44,6 @@ function sentence(error: SchemaError, whole: unknown, expected: Record<string, s
     const field = [...path, String(error.params['missingProperty'])].join('.');
     return `the field "${field}" is missing${expected[field] === undefined ? '' : `; it is ${expected[field]}`}`;
   }
-  if (error.keyword === 'additionalProperties') {
-    const key = String(error.params['additionalProperty']);
-    const field = [...path, key].join('.');
-    return `the field "${field}" is not known (its value is ${show(valueAt(whole, [...path, key]))})`;
-  }
   const field = path.join('.');
   const rule =
     expected[field] === undefined ? (error.message ?? `fails "${error.keyword}"`) : `must be ${expected[field]}`;

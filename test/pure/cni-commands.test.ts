@@ -48,6 +48,7 @@ const strangers: [string, string][] = [
   ['{"ok":false,"code":0,"msg":"x"}', 'the field "code" is 0'],
   [JSON.stringify({ ok: true, result: { ...attachment, mtu: 'big' } }), 'the field "result.mtu" is "big"'],
   ['[]', 'the message is []'],
+  ['HTTP/1.1 400 Bad Request', 'it is not whole JSON: "HTTP/1.1 400 Bad Request"'],
 ];
 
 describe.each(versions)('fast-cni for version %s', (version) => {
@@ -128,9 +129,9 @@ describe('fast-cni with the agent away', () => {
     const error = errorOf(ask(command, '1.1.0', away));
     expect(error.code).toBe(code);
     expect(error.msg).toBe(
-      'the agent cannot be reached at /run/fast/agent.sock (No such file or directory (os error 2)); ' +
-        'is the fast-agent pod running on this node?',
+      'the agent cannot be reached at /run/fast/agent.sock (No such file or directory (os error 2))',
     );
+    expect(error.details).toBe('is the fast-agent pod running on this node?');
   });
 
   it('answers VERSION', () => expect(ask('VERSION', '1.0.0', away).exitCode).toBe(0));

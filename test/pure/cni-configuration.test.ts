@@ -17,8 +17,6 @@ describe('the network configuration', () => {
   });
 
   it.each([
-    [{ soket: '/run/x' }, 'the field "soket" is not known (its value is "/run/x")'],
-    [{ ipam: { type: 'host-local' } }, 'the field "ipam" is not known (its value is {"type":"host-local"})'],
     [{ socket: 'run/x' }, 'the field "socket" is "run/x" but must be the absolute path'],
     [{ socket: `/${'x'.repeat(107)}` }, "but must be the absolute path of the agent's socket, at most 107 bytes"],
     [{ timeoutSeconds: 0 }, 'the field "timeoutSeconds" is 0 but must be a whole number of seconds from 1 to 600'],
@@ -27,7 +25,11 @@ describe('the network configuration', () => {
     [{ name: '' }, 'the field "name" is "" but must be the name of the network'],
     [{ name: undefined }, 'the field "name" is missing; it is the name of the network'],
     [{ cniVersion: undefined }, 'the field "cniVersion" is missing'],
-    [{ prevResult: {} }, 'ADD got a "prevResult"'],
+    [{ prevResult: [] }, 'the field "prevResult" is []'],
+    [{ prevResult: { ips: [{}] } }, '"prevResult" is not a result: the field "ips.0.address" is missing'],
+    [{ prevResult: { interfaces: 'eth0' } }, 'the field "interfaces" is "eth0"'],
+    [{ runtimeConfig: 7 }, 'the field "runtimeConfig" is 7'],
+    [{ dns: 'none' }, 'the field "dns" is "none"'],
   ])('answers code 7 to %j and names the field', (more, sentence) => {
     const outcome = addWith(more);
     expect(outcome.exitCode).toBe(1);
@@ -46,9 +48,29 @@ describe('the network configuration', () => {
     expect(error.msg).toContain(`cniVersion is "${cniVersion}", fast-cni serves 0.3.1, 0.4.0, 1.0.0, 1.1.0`);
   });
 
-  it('takes what runtimes add', () => {
-    const added = { runtimeConfig: { portMappings: [] }, capabilities: { portMappings: true }, args: {} };
-    expect(addWith({ ...added, 'cni.dev/attachments': [], 'cni.dev/later': 1 }).exitCode).toBe(0);
+  it('takes what runtimes add, and fields that only others know', () => {
+    const added = {
+      runtimeConfig: { portMappings: [], aliases: ['a'] },
+      capabilities: { portMappings: true },
+      args: {},
+    };
+    const others = { 'cni.dev/attachments': [], 'cni.dev/later': 1, mtu: 9000, delegate: { type: 'x' }, ipam: {} };
+    expect(addWith({ ...added, ...others }).exitCode).toBe(0);
+    expect(addWith({ runtimeConfig: null, prevResult: null, dns: null, args: null, ipam: null }).exitCode).toBe(0);
+  });
+
+  it.each([
+    [{ ipam: { type: 'host-local' } }, 'the field "ipam", here {"type":"host-local"}'],
+    [{ runtimeConfig: { ips: ['10.0.0.1'] } }, 'the field "runtimeConfig.ips", here ["10.0.0.1"]'],
+    [{ runtimeConfig: { mac: 'c2:11:22:33:44:55' } }, 'the field "runtimeConfig.mac", here "c2:11:22:33:44:55"'],
+    [{ runtimeConfig: { portMappings: [{ hostPort: 80 }] } }, 'the field "runtimeConfig.portMappings"'],
+  ])('answers code 2 to %j: its key and value, and what to do', (more, sentence) => {
+    const error = errorOf(addWith(more));
+    expect(error).toMatchObject({ code: 2, msg: expect.stringContaining(sentence) });
+    expect(error.details).toMatch(/remove|move/);
+    // A pod must go all the same.
+    const variables = { ...podVariables, CNI_COMMAND: 'DEL' };
+    expect(call({ variables, stdin: JSON.stringify(configuration(more)) }).exitCode).toBe(0);
   });
 
   it('asks the socket and waits the time that the configuration says', () => {
@@ -67,15 +89,22 @@ describe('the network configuration', () => {
     const prevResult = { interfaces: [{ name: 'eth0', sandbox: '/n' }], ips: [{ address: '10.244.10.0/32' }] };
     const stdin = JSON.stringify(configuration({ prevResult }));
     const outcome = call({ variables: { ...podVariables, CNI_COMMAND: 'CHECK' }, stdin });
-    expect(outcome.requests[0]?.body.prevResult).toEqual(prevResult);
+    expect(outcome.requests[0]?.body.prevResult).toEqual({ ...prevResult, routes: [] });
   });
 
-  it('needs the former result for CHECK, and the list of attachments for GC', () => {
-    for (const command of ['CHECK', 'GC']) {
-      const outcome = call({ variables: { ...podVariables, CNI_COMMAND: command } });
-      expect(errorOf(outcome)).toMatchObject({ code: 7 });
-      expect(errorOf(outcome).msg).toContain(command === 'GC' ? 'cni.dev/valid-attachments' : 'prevResult');
-    }
+  it('needs the former result for CHECK', () => {
+    const error = errorOf(call({ variables: { ...podVariables, CNI_COMMAND: 'CHECK' } }));
+    expect(error).toMatchObject({ code: 7, msg: expect.stringContaining('prevResult') });
+  });
+
+  it('takes no list for no statement: a GC without one asks for nothing', () => {
+    expect(call({ variables: { CNI_COMMAND: 'GC' } })).toMatchObject({ exitCode: 0, stdout: '', requests: [] });
+  });
+
+  it('takes the null of a Go runtime for an empty list', () => {
+    const stdin = JSON.stringify(configuration({ 'cni.dev/valid-attachments': null }));
+    const outcome = call({ variables: { CNI_COMMAND: 'GC' }, stdin });
+    expect(outcome.requests[0]?.body.validAttachments).toEqual([]);
   });
 
   it('hands the list of attachments on with GC', () => {

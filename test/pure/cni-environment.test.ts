@@ -43,11 +43,14 @@ describe('the environment of fast-cni', () => {
     ['CNI_IFNAME', '..'],
     ['CNI_IFNAME', 'a/b'],
     ['CNI_IFNAME', 'sixteen-letters-'],
+    ['CNI_IFNAME', 'eth%d'],
+    ['CNI_IFNAME', 'ééééééééé'],
+    ['CNI_CONTAINERID', 'x'.repeat(129)],
   ])('refuses %s=%s with the value and the rule', (name, value) => {
-    for (const command of ['ADD', 'DEL']) {
+    for (const command of name === 'CNI_NETNS' ? ['ADD', 'CHECK'] : ['ADD', 'CHECK', 'DEL']) {
       const outcome = call({ variables: { ...podVariables, CNI_COMMAND: command, [name]: value } });
       expect(errorOf(outcome).code).toBe(4);
-      expect(errorOf(outcome).msg).toContain(`${name} is "${value}" but must be `);
+      expect(errorOf(outcome).msg).toContain(`${name} is "${value.slice(0, 80)}" but must be `);
     }
   });
 
@@ -71,6 +74,24 @@ describe('the environment of fast-cni', () => {
     expect(errorOf(call({ variables: { ...variables, CNI_ARGS: `${known};COLOUR=red` } })).msg).toContain('COLOUR');
     expect(call({ variables: { ...variables, CNI_ARGS: `${known};COLOUR=red;IgnoreUnknown=true` } }).exitCode).toBe(0);
     expect(errorOf(call({ variables: { ...variables, CNI_ARGS: `${known};nonsense` } })).msg).toContain('"nonsense"');
+  });
+
+  it('lets nothing but the container and the interface stop a DEL', () => {
+    const variables = { ...podVariables, CNI_COMMAND: 'DEL', CNI_NETNS: 'run/x', CNI_ARGS: 'nonsense;COLOUR=red' };
+    const outcome = call({ variables });
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(outcome.requests[0]?.body).toMatchObject({ containerId: 'c1', ifName: 'eth0', netns: '' });
+  });
+
+  it.each([
+    ['K8S_POD_NAMESPACE', 'x'.repeat(64)],
+    ['K8S_POD_NAME', 'x'.repeat(254)],
+    ['K8S_POD_UID', '../../etc'],
+  ])('refuses the argument %s=%s of an ADD', (key, value) => {
+    const args = { K8S_POD_NAMESPACE: 'default', K8S_POD_NAME: 'busybox', K8S_POD_UID: 'u-1', [key]: value };
+    const text = Object.entries(args).map((pair) => pair.join('='));
+    const outcome = call({ variables: { ...podVariables, CNI_COMMAND: 'ADD', CNI_ARGS: text.join(';') } });
+    expect(errorOf(outcome)).toMatchObject({ code: 4, msg: expect.stringContaining(`${key} in CNI_ARGS is "`) });
   });
 
   it('hands the pod on as the runtime names it, and an empty uid where the runtime gives none', () => {
