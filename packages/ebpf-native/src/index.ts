@@ -15,6 +15,7 @@ export { probeKfunc, probeTcx } from './bpf/probe.ts';
 export type { Probe } from './bpf/probe.ts';
 export { BpfProgram } from './bpf/program.ts';
 export type { TestRunInput, TestRunOutput } from './bpf/program.ts';
+export { RingBuffer } from './bpf/ring-buffer.ts';
 export { addAddress, deleteAddress, listAddresses, replaceAddress } from './netlink/address.ts';
 export type { Address, AddressSpec } from './netlink/address.ts';
 export { deleteFilter, ensureClsact, listFilters, replaceFilter } from './netlink/filter.ts';

@@ -14,6 +14,9 @@ export const libc = {
   setsockopt: library.func('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
   ioctl: library.func('int ioctl(int fd, unsigned long request, long argument)'),
   syscall: library.func('long syscall(long number, long command, _Inout_ uint8_t *attributes, long size)'),
+  mmap: library.func('void *mmap(void *at, size_t length, int protection, int flags, int fd, long offset)'),
+  munmap: library.func('int munmap(void *address, size_t length)'),
+  sysconf: library.func('long sysconf(int name)'),
   vsnprintf: library.func('int vsnprintf(_Out_ uint8_t *bytes, size_t length, const char *format, void *list)'),
 } as const;
 

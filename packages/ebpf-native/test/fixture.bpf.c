@@ -21,6 +21,18 @@ struct {
 	__type(value, __u32);
 } counters SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} told SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} untold SEC(".maps");
+
 const volatile __u32 first_setting = 1;
 const volatile __u32 verdict = 7;
 
@@ -55,6 +67,29 @@ int answers(struct __sk_buff *skb)
 {
 	skb->cb[0] = skb->mark + 1;
 	return verdict;
+}
+
+/* Tells the packet's length; an odd mark is thought better of. */
+SEC("tc")
+int tells(struct __sk_buff *skb)
+{
+	__u32 zero = 0, *lost;
+	__u32 *record = bpf_ringbuf_reserve(&told, 12, 0);
+
+	if (!record) {
+		lost = bpf_map_lookup_elem(&untold, &zero);
+		if (lost)
+			*lost += 1;
+		return 1;
+	}
+	record[0] = skb->len;
+	record[1] = skb->mark;
+	record[2] = 0xfa57;
+	if (skb->mark & 1)
+		bpf_ringbuf_discard(record, 0);
+	else
+		bpf_ringbuf_submit(record, 0);
+	return 0;
 }
 
 SEC("tc")

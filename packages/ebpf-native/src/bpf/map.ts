@@ -15,6 +15,7 @@ export const mapTypes = {
   lru_hash: 9,
   lru_percpu_hash: 10,
   lpm_trie: 11,
+  ringbuf: 27,
 } as const;
 export type MapType = keyof typeof mapTypes;
 
