@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { findLink, listAddresses, Netns, RouteSocket, SysError } from 'ebpf-native';
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { type Clock, realClock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import { errorCode } from '../protocol/error-codes.ts';
 import type { AgentRequest, AgentResponse, Attachment, PodIdentity } from '../protocol/messages.ts';
@@ -34,6 +35,7 @@ export interface AttachmentsOptions {
   /** The wires of this address changed: its record's status must follow. */
   readonly onChange: (address: string) => void;
   readonly log: Log;
+  readonly clock?: Clock | undefined;
 }
 
 /** fast-cni always sends its own; this is for those that do not. */
@@ -52,15 +54,17 @@ function openSandbox(path: string): Netns {
 
 export class Attachments {
   readonly #o: AttachmentsOptions;
+  readonly #clock: Clock;
   /** Container ids of sandboxes whose DEL waits for its turn. */
   readonly #deleted = new Set<string>();
 
   constructor(options: AttachmentsOptions) {
     this.#o = options;
+    this.#clock = options.clock ?? realClock;
   }
 
   async add(request: AgentRequest): Promise<AgentResponse> {
-    const endMs = performance.now() + (request.deadlineMs ?? defaultDeadlineMs);
+    const endMs = this.#clock.monotonicMs() + (request.deadlineMs ?? defaultDeadlineMs);
     const { queue, records } = this.#o;
     return await queue.run(records.keyOf(request.pod), () => this.#addInTurn(request, endMs));
   }
@@ -84,7 +88,7 @@ export class Attachments {
         case 'refuse':
           return failure(errorCode.tryAgainLater, plan.because);
         case 'wait': {
-          const leftMs = endMs - performance.now();
+          const leftMs = endMs - this.#clock.monotonicMs();
           if (leftMs <= 0) return this.#noRecord(request.pod);
           await records.next(request.pod, leftMs);
           break;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop that makes the node equal to what it should be. Events ask for it and make it prompt; the clock asks for it
 // too and makes it true, whatever was missed or changed by others.
+import { type Clock, realClock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 
 export interface Part {
@@ -17,6 +18,7 @@ export interface ComparisonOptions {
   readonly everyMs: number;
   /** Told after each run. */
   readonly onRun: () => void;
+  readonly clock?: Clock | undefined;
 }
 
 /** Events that come together are one run. */
@@ -27,8 +29,9 @@ const retryMs = 2000;
 
 export class Comparison {
   readonly #o: ComparisonOptions;
+  readonly #clock: Clock;
   readonly #problems = new Map<string, string>();
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #restUntilMs = 0;
   #fullAtMs = 0;
@@ -37,6 +40,7 @@ export class Comparison {
 
   constructor(options: ComparisonOptions) {
     this.#o = options;
+    this.#clock = options.clock ?? realClock;
   }
 
   /** What could not be made right in the last run: "part: why", empty when all is as it should be. */
@@ -48,7 +52,7 @@ export class Comparison {
   request(): void {
     if (this.#isStopped || this.#isRequested) return;
     this.#isRequested = true;
-    this.#schedule(Math.max(debounceMs, this.#restUntilMs - performance.now()));
+    this.#schedule(Math.max(debounceMs, this.#restUntilMs - this.#clock.monotonicMs()));
   }
 
   /** Compares now, after a run that is under way. */
@@ -59,24 +63,24 @@ export class Comparison {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
+    this.#cancel();
     await this.#running;
   }
 
   #schedule(delayMs: number): void {
-    clearTimeout(this.#timer);
+    this.#cancel();
     if (this.#isStopped) return;
-    this.#timer = setTimeout(() => {
-      void this.runNow(performance.now() >= this.#fullAtMs);
-    }, delayMs);
+    this.#cancel = this.#clock.after(delayMs, () => {
+      void this.runNow(this.#clock.monotonicMs() >= this.#fullAtMs);
+    });
   }
 
   async #run(full: boolean): Promise<void> {
     if (this.#isStopped) return;
     this.#isRequested = false;
-    const startMs = performance.now();
+    const startMs = this.#clock.monotonicMs();
     for (const part of this.#o.parts) await this.#runPart(part, full);
-    const endMs = performance.now();
+    const endMs = this.#clock.monotonicMs();
     this.#restUntilMs = endMs + (endMs - startMs) * restShare;
     if (full) this.#fullAtMs = endMs + this.#o.everyMs;
     this.#tell();

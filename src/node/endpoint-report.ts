@@ -3,6 +3,7 @@
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { nodeEndpointResource } from '../api/generated/node-endpoint.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { type Clock, realClock } from '../kube/clock.ts';
 import { Controller, done, type Outcome, retryAfter } from '../kube/controller.ts';
 import { isReason } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
@@ -14,6 +15,7 @@ const maxBackoffMs = 60_000;
 export class EndpointReport {
   readonly #client: Pick<KubeClient, 'replaceStatus'>;
   readonly #own: () => NodeEndpoint | undefined;
+  readonly #clock: Clock;
   readonly #controller: Controller<'own'>;
   #report: NodeReport | undefined;
 
@@ -21,13 +23,16 @@ export class EndpointReport {
     client: Pick<KubeClient, 'replaceStatus'>;
     own: () => NodeEndpoint | undefined;
     log: Log;
+    clock?: Clock | undefined;
   }) {
     this.#client = options.client;
     this.#own = options.own;
+    this.#clock = options.clock ?? realClock;
     this.#controller = new Controller<'own'>({
       name: 'endpoint',
       maxBackoffMs,
       log: options.log,
+      clock: this.#clock,
       reconcile: () => this.#write(),
     });
   }
@@ -49,7 +54,7 @@ export class EndpointReport {
   async #write(): Promise<Outcome> {
     const own = this.#own();
     if (own === undefined || this.#report === undefined) return done;
-    const status = endpointStatus(own.status ?? {}, this.#report, new Date().toISOString());
+    const status = endpointStatus(own.status ?? {}, this.#report, new Date(this.#clock.now()).toISOString());
     if (status === undefined) return done;
     try {
       await this.#client.replaceStatus(nodeEndpointResource, { ...own, status });

@@ -6,6 +6,7 @@ import { type Ips, ipsResource } from '../api/generated/ips.ts';
 import { type NodeEndpoint, nodeEndpointResource } from '../api/generated/node-endpoint.ts';
 import type { ObjectMeta } from '../api/object.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { Clock } from '../kube/clock.ts';
 import { Informer } from '../kube/informer.ts';
 import type { Log } from '../kube/log.ts';
 import { recordIndexes } from './records.ts';
@@ -18,23 +19,33 @@ export interface AgentInformers {
   readonly pools: Informer<Ips>;
 }
 
-export function agentInformers(client: Pick<KubeClient, 'list' | 'watch'>, nodeName: string, log: Log): AgentInformers {
+/** What an informer takes of time and chance, where a simulation plays both. */
+export interface Played {
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+export function agentInformers(
+  client: Pick<KubeClient, 'list' | 'watch'>,
+  nodeName: string,
+  log: Log,
+  played?: Played,
+): AgentInformers {
+  const parts = { client, log, ...played };
   return {
     records: new Informer({
-      client,
+      ...parts,
       resource: ipAllocationResource,
       fieldSelector: `spec.nodeName=${nodeName}`,
       transform: (record) => ({ ...record, metadata: withoutManagers(record.metadata) }),
       indexes: recordIndexes,
-      log,
     }),
     endpoints: new Informer({
-      client,
+      ...parts,
       resource: nodeEndpointResource,
       transform: (endpoint) => stripEndpoint(endpoint, nodeName),
-      log,
     }),
-    pools: new Informer({ client, resource: ipsResource, transform: stripPool, log }),
+    pools: new Informer({ ...parts, resource: ipsResource, transform: stripPool }),
   };
 }
 

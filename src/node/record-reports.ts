@@ -4,6 +4,7 @@
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { ipAllocationResource } from '../api/generated/ip-allocation.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { type Clock, realClock } from '../kube/clock.ts';
 import { Controller, done, type Outcome, retryAfter } from '../kube/controller.ts';
 import { isReason } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
@@ -19,6 +20,7 @@ export interface RecordReportsOptions {
   readonly attachments: Pick<Attachments, 'cut'>;
   readonly overlayAddress: () => string;
   readonly log: Log;
+  readonly clock?: Clock | undefined;
 }
 
 const conflictRetryMs = 250;
@@ -28,17 +30,20 @@ const workers = 4;
 
 export class RecordReports {
   readonly #o: RecordReportsOptions;
+  readonly #clock: Clock;
   readonly #controller: Controller;
   /** When this agent first saw a record as Releasing, by the record's uid; monotonic milliseconds. */
   readonly #releasingSinceMs = new Map<string, number>();
 
   constructor(options: RecordReportsOptions) {
     this.#o = options;
+    this.#clock = options.clock ?? realClock;
     this.#controller = new Controller({
       name: 'records',
       workers,
       maxBackoffMs,
       log: options.log,
+      clock: this.#clock,
       reconcile: (address) => this.#reconcile(address),
     });
   }
@@ -66,9 +71,9 @@ export class RecordReports {
       this.#releasingSinceMs.delete(uid);
       return 0;
     }
-    const sinceMs = this.#releasingSinceMs.get(uid) ?? performance.now();
+    const sinceMs = this.#releasingSinceMs.get(uid) ?? this.#clock.monotonicMs();
     this.#releasingSinceMs.set(uid, sinceMs);
-    return performance.now() - sinceMs;
+    return this.#clock.monotonicMs() - sinceMs;
   }
 
   async #reconcile(address: string): Promise<Outcome> {

@@ -2,6 +2,7 @@
 // The records of this node as the parts of the agent ask for them: by address, by the owner's identity, by the pod's
 // name; and a way to wait for the next word about a pod.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { type Clock, realClock } from '../kube/clock.ts';
 import type { Informer } from '../kube/informer.ts';
 import type { PodIdentity } from '../protocol/messages.ts';
 import { isUsable } from '../wiring/add-plan.ts';
@@ -26,10 +27,12 @@ export interface PodRecords {
 
 export class Records {
   readonly source: RecordSource;
+  readonly #clock: Clock;
   readonly #waiters = new Map<string, Set<() => void>>();
 
-  constructor(source: RecordSource) {
+  constructor(source: RecordSource, clock: Clock = realClock) {
     this.source = source;
+    this.#clock = clock;
     source.on(({ object }) => {
       this.#wake(object.spec.owner.uid);
       this.#wake(podName(object.spec.owner));
@@ -61,12 +64,12 @@ export class Records {
       const waiters = this.#waiters.get(key) ?? new Set();
       this.#waiters.set(key, waiters);
       const end = (): void => {
-        clearTimeout(timer);
+        cancel();
         waiters.delete(end);
         if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
         resolve();
       };
-      const timer = setTimeout(end, limitMs);
+      const cancel = this.#clock.after(limitMs, end);
       waiters.add(end);
     });
   }
