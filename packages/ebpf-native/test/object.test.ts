@@ -40,7 +40,7 @@ afterAll(() => {
 describe('an object', () => {
   it('has its maps and programs by name', () => {
     const object = open();
-    expect(object.programNames.toSorted()).toEqual(['answers', 'counts', 'drops', 'has_kfuncs']);
+    expect(object.programNames.toSorted()).toEqual(['answers', 'counts', 'drops', 'has_kfuncs', 'tells']);
     expect(object.mapNames).toContain('pods');
     expect(object.map('pods')).toMatchObject({ type: 1, keySize: 4, valueSize: 8, maxEntries: 1024, name: 'pods' });
   });
@@ -50,7 +50,7 @@ describe('an object', () => {
   });
 
   it('names what it has when asked for what it has not', () => {
-    expect(() => open().map('nodes')).toThrow(/find map nodes in .*: ENOENT: it has pods, counters/);
+    expect(() => open().map('nodes')).toThrow(/find map nodes in .*: ENOENT: it has .*pods, counters/);
     expect(() => open({ disable: ['nothing'] })).toThrow(/find program nothing/);
   });
 

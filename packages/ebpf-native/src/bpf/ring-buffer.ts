@@ -95,7 +95,7 @@ export class RingBuffer {
   #mapPages(length: number, protection: number, offset: number): ArrayBuffer {
     const address: unknown = libc.mmap(null, length, protection, MAP_SHARED, this.#map.fd, offset);
     // MAP_FAILED is the highest address.
-    if (koffi.address(address as object) === 0xffff_ffff_ffff_ffffn) {
+    if (koffi.address(address) === 0xffff_ffff_ffff_ffffn) {
       const errno = koffi.errno();
       this.close();
       throw new SysError(`mmap ring buffer ${this.#map.name}`, errno);
