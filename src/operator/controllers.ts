@@ -16,6 +16,8 @@ const NODE_WORKERS = 4;
 const POOL_WORKERS = 2;
 /** The one key of the install's queue. */
 const INSTALL = 'install';
+/** The one key of the collector's. */
+const EVERYTHING = 'everything';
 
 export interface ControllerParts {
   readonly core: Core;
@@ -61,6 +63,8 @@ export class Controllers {
   readonly nodes: Controller;
   readonly pools: Controller;
   readonly install: Controller;
+  /** Asks for itself again after each of its steps. */
+  readonly collector: Controller;
 
   constructor({ core, install, log, metrics, signal }: ControllerParts) {
     const make = (name: string, workers: number, reconcile: (key: string) => Promise<Outcome>): Controller =>
@@ -70,9 +74,11 @@ export class Controllers {
     this.nodes = make('node', NODE_WORKERS, (key) => core.nodes.reconcile(key));
     this.pools = make('pool', POOL_WORKERS, (key) => core.pools.reconcile(key));
     this.install = make('install', 1, () => install.reconcile(signal));
+    this.collector = make('collector', 1, () => core.collector.reconcile());
   }
 
   start(): void {
+    this.collector.enqueue(EVERYTHING);
     for (const controller of this.#all()) controller.start();
   }
 
@@ -81,6 +87,6 @@ export class Controllers {
   }
 
   #all(): Controller[] {
-    return [this.pods, this.records, this.nodes, this.pools, this.install];
+    return [this.pods, this.records, this.nodes, this.pools, this.install, this.collector];
   }
 }

@@ -15,6 +15,7 @@ import type { OperatorConfig } from './config.ts';
 import { Controllers, QueueSwitch } from './controllers.ts';
 import { Informers } from './informers.ts';
 import { InstallReconciler } from './install.ts';
+import { IpamMetrics } from './ipam-metrics.ts';
 import { eventsOn, writesOn } from './writes.ts';
 
 /** Why the operator came to its end. */
@@ -29,6 +30,7 @@ export class FastOperator extends operatorBase.default {
   readonly #config: OperatorConfig;
   readonly #log: Log;
   readonly #metrics = new Metrics();
+  readonly #ipam = new IpamMetrics(this.#metrics.registry);
   readonly #queues = new QueueSwitch();
   readonly #client: KubeClient;
   readonly #informers: Informers;
@@ -63,6 +65,7 @@ export class FastOperator extends operatorBase.default {
     this.#core = new Core({
       ...writesOn(client, this.#tenure.signal),
       views: this.#informers.views,
+      collector: { refresh: () => this.#informers.relist(), repaired: (repair) => this.#ipam.repaired(repair) },
       events: eventsOn(this.#events),
       queues: this.#queues,
       clock: realClock,

@@ -95,7 +95,7 @@ async function created<T>(write: () => Promise<T>, signal: AbortSignal): Promise
   }
 }
 
-const eventKinds = { Pod: podKind, Node: nodeKind, Ips: poolKind } as const;
+const eventKinds = { Pod: podKind, Node: nodeKind, Ips: poolKind, IpAllocation: recordKind } as const;
 
 export function eventsOn(recorder: EventRecorder): EventPort {
   return {

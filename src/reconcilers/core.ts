@@ -2,10 +2,21 @@
 // All reconcilers on one book and one waiting room. The operator runs this core against an API server; a test or a
 // simulator runs the same core against a model.
 import { AddressBook } from './address-book.ts';
+import { Collector } from './collector.ts';
 import { NodeReconciler } from './node-reconciler.ts';
 import { PodReconciler } from './pod-reconciler.ts';
 import { PoolReconciler } from './pool-reconciler.ts';
-import type { Clock, EndpointPort, EventPort, OwnerReader, PoolPort, Queues, RecordPort, Views } from './ports.ts';
+import type {
+  Clock,
+  CollectorPort,
+  EndpointPort,
+  EventPort,
+  OwnerReader,
+  PoolPort,
+  Queues,
+  RecordPort,
+  Views,
+} from './ports.ts';
 import { RecordReconciler } from './record-reconciler.ts';
 import { Router } from './router.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -16,6 +27,7 @@ export interface CorePorts {
   readonly poolWrites: PoolPort;
   readonly endpoints: EndpointPort;
   readonly liveOwners: OwnerReader;
+  readonly collector: CollectorPort;
   readonly events: EventPort;
   readonly queues: Queues;
   readonly clock: Clock;
@@ -32,6 +44,7 @@ export class Core {
   readonly records: RecordReconciler;
   readonly nodes: NodeReconciler;
   readonly pools: PoolReconciler;
+  readonly collector: Collector;
   readonly #ports: CorePorts;
 
   constructor(ports: CorePorts) {
@@ -42,6 +55,7 @@ export class Core {
     this.records = new RecordReconciler(world);
     this.nodes = new NodeReconciler(world);
     this.pools = new PoolReconciler(world);
+    this.collector = new Collector(world);
   }
 
   /**
@@ -54,6 +68,7 @@ export class Core {
       if (live?.metadata.uid === record.metadata.uid) continue;
       this.router.wakePools(this.book.recant(record));
       this.#ports.queues.record(record.metadata.name);
+      this.#ports.queues.node(record.spec.nodeName);
     }
   }
 }

@@ -72,8 +72,30 @@ export interface OwnerReader {
   statefulSet(namespace: string, name: string): Promise<KubeObject | undefined>;
 }
 
+/** What the collector did, as its metric counts it. */
+export type Repair =
+  /** A record whose owner is gone. */
+  | 'recordReleased'
+  /** The record that is not in use of an owner's two. */
+  | 'spareReleased'
+  /** A pod without an address that nobody was at work for. */
+  | 'podWoken'
+  /** The wire of a living pod has its record again. */
+  | 'wireAdopted'
+  /** The wire of a pod that is gone has a record that asks its node to take it away. */
+  | 'wireReleased'
+  /** A person was told of what only a person can mend. */
+  | 'personTold';
+
+export interface CollectorPort {
+  /** Lists everything afresh into the views, whatever their watches told; resolves when all of it has been told. */
+  refresh(): Promise<void>;
+  /** Never fails and never waits. */
+  repaired(repair: Repair): void;
+}
+
 export interface EventNote {
-  readonly kind: 'Pod' | 'Node' | 'Ips';
+  readonly kind: 'Pod' | 'Node' | 'Ips' | 'IpAllocation';
   readonly object: KubeObject;
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;

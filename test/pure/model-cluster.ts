@@ -8,8 +8,9 @@ import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import { apiVersion, poolAnnotation } from '../../src/api/names.ts';
 import type { KubeObject } from '../../src/api/object.ts';
 import type { Namespace, Node, Pod } from '../../src/api/workloads.ts';
+import { COLLECT_MS } from '../../src/reconcilers/collector.ts';
 import { Core } from '../../src/reconcilers/core.ts';
-import type { Created, EventNote, Outcome, Queues, View, Written } from '../../src/reconcilers/ports.ts';
+import type { Created, EventNote, Outcome, Queues, Repair, View, Written } from '../../src/reconcilers/ports.ts';
 import type { Change } from '../../src/reconcilers/router.ts';
 
 const startMs = Date.UTC(2026, 0, 1);
@@ -22,6 +23,7 @@ class Shelf<T extends KubeObject> implements View<T> {
   readonly #shown = new Map<string, T>();
   readonly #held: Array<Change<T>> = [];
   #isHeld = false;
+  #isLost = false;
   #version = 0;
   readonly #kind: string;
   readonly #tell: (change: Change<T>) => void;
@@ -42,6 +44,27 @@ class Shelf<T extends KubeObject> implements View<T> {
   /** From now on the watch is silent, until `resume`. */
   hold(): void {
     this.#isHeld = true;
+  }
+
+  /** From now on the watch tells nothing, and nothing of this afterwards, until everything is listed anew. */
+  lose(): void {
+    this.#isLost = true;
+  }
+
+  /** A fresh list: what differs from what was shown is told. */
+  refresh(): void {
+    this.#isLost = false;
+    this.#isHeld = false;
+    this.#held.splice(0);
+    for (const object of this.#shown.values()) {
+      const { name, namespace, uid } = object.metadata;
+      if (this.live.get(keyOf(name, namespace))?.metadata.uid !== uid) this.#show({ type: 'deleted', object });
+    }
+    for (const [key, object] of this.live) {
+      const old = this.#shown.get(key);
+      if (old === undefined) this.#show({ type: 'added', object });
+      else if (old !== object) this.#show({ type: 'updated', object, old });
+    }
   }
 
   resume(): void {
@@ -93,6 +116,7 @@ class Shelf<T extends KubeObject> implements View<T> {
   }
 
   #change(change: Change<T>): void {
+    if (this.#isLost) return;
     if (this.#isHeld) this.#held.push(change);
     else this.#show(change);
   }
@@ -112,6 +136,7 @@ function keyOf(name: string, namespace = ''): string {
 export class ModelCluster {
   nowMs = startMs;
   readonly events: EventNote[] = [];
+  readonly repairs: Repair[] = [];
   readonly pods = new Shelf<Pod>('Pod', (change) => this.core.router.onPod(change));
   readonly namespaces = new Shelf<Namespace>('Namespace', (change) => this.core.router.onNamespace(change));
   readonly nodes = new Shelf<Node>('Node', (change) => this.core.router.onNode(change));
@@ -123,6 +148,12 @@ export class ModelCluster {
   nextCreateError: Error | undefined;
   /** Thrown by the next create of a record, which never reached the API server. */
   nextCreateLoss: Error | undefined;
+  /** Wakes are lost: what happens is told to the views and the book, and nobody looks. */
+  isDeaf = false;
+  /** So many reads of records fail from now on. */
+  failReads = 0;
+  /** Fresh lists bring nothing that the views do not show. */
+  areListsEmpty = false;
   readonly #waiting = new Set<string>();
   readonly #later = new Map<string, number>();
   readonly core: Core;
@@ -133,7 +164,7 @@ export class ModelCluster {
       views: { pods, namespaces, nodes, pools, endpoints },
       records: {
         create: async (record) => this.#createRecord(record),
-        read: async (address) => records.live.get(address),
+        read: async (address) => this.#readRecord(address),
         replace: async (record) => records.replace(record, (live) => ({ ...live, spec: record.spec })),
         replaceStatus: async (record) => records.replace(record, (live) => ({ ...live, ...statusOf(record) })),
         delete: async (record) => records.delete(record),
@@ -151,6 +182,13 @@ export class ModelCluster {
         pod: async (namespace, name) => pods.live.get(`${namespace}/${name}`),
         node: async (name) => nodes.live.get(name),
         statefulSet: async (namespace, name) => this.statefulSets.get(`${namespace}/${name}`),
+      },
+      collector: {
+        refresh: async () => {
+          if (this.areListsEmpty) return;
+          for (const shelf of [pods, namespaces, nodes, pools, records, endpoints]) shelf.refresh();
+        },
+        repaired: (repair) => this.repairs.push(repair),
       },
       events: { record: (event) => this.events.push(event) },
       queues: this.#queues(),
@@ -233,8 +271,22 @@ export class ModelCluster {
     await this.settle();
   }
 
+  /** One round of the collector, as long as its steps need; `between` is what happens between its two looks. */
+  async collect(between: () => void = () => undefined): Promise<void> {
+    for (let step = 0; step < MAX_STEPS; step += 1) {
+      const outcome = await this.core.collector.reconcile();
+      await this.settle();
+      if (outcome.outcome !== 'retryAfter' || outcome.ms >= COLLECT_MS) return;
+      if (outcome.ms > 0) between();
+      await this.pass(outcome.ms);
+    }
+    throw new Error(`the collector has not ended after ${MAX_STEPS} steps`);
+  }
+
   #queues(): Queues {
-    const add = (kind: string) => (key: string) => void this.#waiting.add(`${kind} ${key}`);
+    const add = (kind: string) => (key: string) => {
+      if (!this.isDeaf) this.#waiting.add(`${kind} ${key}`);
+    };
     return { pod: add('pod'), record: add('record'), node: add('node'), pool: add('pool') };
   }
 
@@ -244,6 +296,14 @@ export class ModelCluster {
     const reconciler = { pod: pods, record: records, node: nodes, pool: pools }[kind];
     if (reconciler === undefined) throw new Error(`no reconciler for ${id}`);
     return await reconciler.reconcile(key);
+  }
+
+  #readRecord(address: string): IpAllocation | undefined {
+    if (this.failReads > 0) {
+      this.failReads -= 1;
+      throw new Error('the API server is away');
+    }
+    return this.records.live.get(address);
   }
 
   #createRecord(record: IpAllocation): Created<IpAllocation> {

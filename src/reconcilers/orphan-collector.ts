@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Adopts the wires that no record explains, or has them taken away. The create of the record is the lock: if somebody
+// else has the address by then, the wire's node cuts it.
+import type { Pod } from '../api/workloads.ts';
+import { parseAddress } from '../ip/address.ts';
+import type { CollectorWorld } from './collector.ts';
+import type { Orphan } from './collector-suspects.ts';
+import { decideOrphan } from './orphan.ts';
+import { identityOf, isStaticIdentity } from './pod.ts';
+import { candidatePools } from './pool-choice.ts';
+import type { Pool } from './pool.ts';
+import type { EventNote, Repair } from './ports.ts';
+import { MIRROR_GRACE_MS } from './release.ts';
+import { Since } from './since.ts';
+
+export interface OrphanRepair {
+  readonly repair: Repair;
+  readonly event: EventNote;
+}
+
+/** Static pods without a mirror that are remembered; beyond it the wait of the oldest is counted anew. */
+const MAX_REMEMBERED = 10_000;
+
+export class OrphanCollector {
+  readonly #world: CollectorWorld;
+  /** Identities of static pods whose wires have no record and whose mirrors are away. */
+  readonly #mirrorless = new Since(MAX_REMEMBERED);
+
+  constructor(world: CollectorWorld) {
+    this.#world = world;
+  }
+
+  async repair(orphan: Orphan): Promise<OrphanRepair | undefined> {
+    const { views, book, records, clock } = this.#world;
+    const endpoint = views.endpoints.get(orphan.node);
+    const shown = views.pods.list().find((each) => identityOf(each) === orphan.ownerUid);
+    if (endpoint === undefined || this.#isUndecided(orphan, shown)) return undefined;
+    const pod = shown === undefined ? undefined : await this.#live(shown, orphan.ownerUid);
+    const action = decideOrphan({
+      orphan,
+      pod,
+      own: book.byOwner(orphan.ownerUid),
+      nodeUID: endpoint.spec.nodeUID,
+      pools: this.#poolsFor(orphan, pod),
+      nowMs: clock.now(),
+    });
+    if (action.action === 'tell') {
+      if (pod === undefined) return undefined;
+      const event = { kind: 'Pod' as const, object: pod, type: 'Warning' as const, reason: 'AddressUnknown' };
+      return { repair: 'personTold', event: { ...event, note: action.note } };
+    }
+    const created = await records.create(action.record);
+    if (created.outcome === 'refused') throw new Error(`wire of ${orphan.address}: ${created.because}`);
+    // Its watch will show it, or the address was somebody else's.
+    if (created.outcome !== 'created') return undefined;
+    book.observeAhead(created.object, clock.monotonicMs());
+    this.#world.queues.node(orphan.node);
+    return action.action === 'adopt' ? adopted(orphan, pod) : this.#released(orphan);
+  }
+
+  /** A list without any pod is no list; and a kubelet makes the mirror of a pod that still runs again. */
+  #isUndecided({ ownerUid }: Orphan, shown: Pod | undefined): boolean {
+    const { views, book, clock } = this.#world;
+    if (shown !== undefined) {
+      this.#mirrorless.forget(ownerUid);
+      return book.promisedIn(ownerUid) !== undefined;
+    }
+    if (views.pods.list().length === 0) return true;
+    return isStaticIdentity(ownerUid) && this.#mirrorless.age(ownerUid, clock.monotonicMs()) < MIRROR_GRACE_MS;
+  }
+
+  async #live({ metadata }: Pod, ownerUid: string): Promise<Pod | undefined> {
+    const pod = await this.#world.liveOwners.pod(metadata.namespace ?? '', metadata.name);
+    return pod !== undefined && identityOf(pod) === ownerUid ? pod : undefined;
+  }
+
+  /** The pools that hold the address, those that the pod would choose first. A gate that was shut later cuts nobody off. */
+  #poolsFor({ address, node: nodeName }: Orphan, pod: Pod | undefined): Pool[] {
+    const { views, book } = this.#world;
+    const holding = book
+      .pools()
+      .filter((pool) => pool.usage === 'Pod' && pool.held && pool.declared.contains(parseAddress(address)));
+    const node = views.nodes.get(nodeName);
+    const namespace = views.namespaces.get(pod?.metadata.namespace ?? '');
+    if (pod === undefined || node === undefined || namespace === undefined) return holding;
+    const chosen = candidatePools(pod, namespace, node, { book, pools: views.pools });
+    return holding.toSorted((a, b) => rank(chosen, a) - rank(chosen, b));
+  }
+
+  #released({ node, address, ownerUid, interface: device }: Orphan): OrphanRepair | undefined {
+    const object = this.#world.views.nodes.get(node) ?? { metadata: { name: node } };
+    const text = `the wire ${device} has ${address} of a pod that is gone (${ownerUid}); the node takes it away`;
+    const event = { kind: 'Node' as const, object, type: 'Normal' as const, reason: 'WireReleased', note: text };
+    return { repair: 'wireReleased', event };
+  }
+}
+
+function rank(chosen: readonly string[], pool: Pool): number {
+  const index = chosen.indexOf(pool.name);
+  return index < 0 ? chosen.length : index;
+}
+
+function adopted({ address }: Orphan, pod: Pod | undefined): OrphanRepair | undefined {
+  if (pod === undefined) return undefined;
+  const text = `${address}, with which the pod runs, has its record again`;
+  const event = { kind: 'Pod' as const, object: pod, type: 'Normal' as const, reason: 'AddressAdopted', note: text };
+  return { repair: 'wireAdopted', event };
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of a wire that no record explains, such as after a backup was brought back. Either way it gets a record,
+// and the life of a record does the rest: Bound, its pod keeps it; Releasing, its node takes it away and says so.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { apiVersion, defaultPool } from '../api/names.ts';
+import type { Pod } from '../api/workloads.ts';
+import { parseAddress } from '../ip/address.ts';
+import { boundRecord, timestamp } from './allocation.ts';
+import type { Orphan } from './collector-suspects.ts';
+import { isAttached } from './collector-suspects.ts';
+import { identityOf, needOf } from './pod.ts';
+import type { Pool } from './pool.ts';
+
+export interface OrphanFacts {
+  readonly orphan: Orphan;
+  /** The pod that the wire was made for, by a live read; undefined when it is gone. */
+  readonly pod: Pod | undefined;
+  /** The pod's other records. */
+  readonly own: readonly IpAllocation[];
+  /** The UID of the wire's node. */
+  readonly nodeUID: string;
+  /** The pools that hold the address, those first that the pod would choose. */
+  readonly pools: readonly Pool[];
+  /** The wall clock. */
+  readonly nowMs: number;
+}
+
+export type OrphanAction =
+  | { action: 'adopt'; record: IpAllocation }
+  | { action: 'release'; record: IpAllocation }
+  | { action: 'tell'; note: string };
+
+export function decideOrphan(facts: OrphanFacts): OrphanAction {
+  const { orphan, pod, own, nodeUID, pools, nowMs } = facts;
+  const { address, node, ownerUid } = orphan;
+  // Of two wires of one pod the one with a record is in use, and the other was left over by an ADD.
+  if (pod === undefined || !livesOn(pod, orphan) || own.some(isAttached)) {
+    return { action: 'release', record: releasingRecord(facts) };
+  }
+  const [pool] = pools;
+  if (pool === undefined) {
+    const cure = `make an Ips whose spec.ips holds ${address}, or delete the pod so that it gets another address`;
+    return { action: 'tell', note: `the pod runs with ${address}, which no pool holds; ${cure}` };
+  }
+  const { name, namespace = '' } = pod.metadata;
+  const owner = { kind: 'Pod' as const, namespace, name, uid: ownerUid };
+  const record = boundRecord({ owner, nodeName: node, nodeUID }, pool, parseAddress(address), nowMs);
+  return { action: 'adopt', record };
+}
+
+/** A pod that is being deleted uses its wire until its containers have ended. */
+function livesOn(pod: Pod, { node, ownerUid }: Orphan): boolean {
+  const need = needOf(pod);
+  return identityOf(pod) === ownerUid && pod.spec.nodeName === node && (need === 'address' || need === 'terminating');
+}
+
+/** The pod is gone, and with it its name; a record may name a pool that holds the address no more. */
+function releasingRecord({ orphan, nodeUID, pools, nowMs }: OrphanFacts): IpAllocation {
+  const { address, node, ownerUid } = orphan;
+  const owner = { kind: 'Pod' as const, name: ownerUid, uid: ownerUid };
+  const [pool] = pools;
+  const times = { state: 'Releasing' as const, stateSince: timestamp(nowMs) };
+  if (pool !== undefined) {
+    const record = boundRecord({ owner, nodeName: node, nodeUID }, pool, parseAddress(address), nowMs);
+    return { ...record, spec: { ...record.spec, ...times } };
+  }
+  const from = { ips: defaultPool, gateway: address, prefixLength: 32 };
+  const spec = { address, ...from, nodeName: node, nodeUID, owner, ...times };
+  return { apiVersion, kind: 'IpAllocation', metadata: { name: address }, spec };
+}
