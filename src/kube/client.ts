@@ -117,18 +117,36 @@ export class KubeClient {
     options: ListOptions = {},
     call?: CallOptions,
   ): Promise<ObjectList<T>> {
-    const attempt = attemptOf('list', r, '', options.namespace);
     const items: T[] = [];
+    let resourceVersion = '';
+    for await (const page of this.pages(r, options, call)) {
+      for (const item of page.items) {
+        items.push(item);
+      }
+      resourceVersion = page.resourceVersion;
+    }
+    return { items, resourceVersion };
+  }
+
+  /** The same page by page, for who need not hold all at once. All pages show the one revision that they carry. */
+  async *pages<T extends KubeObject>(
+    r: Resource<T>,
+    options: ListOptions = {},
+    call?: CallOptions,
+  ): AsyncGenerator<ObjectList<T>, void, undefined> {
+    const attempt = attemptOf('list', r, '', options.namespace);
     const query = listQuery(options);
     for (let page = 0; page < MAX_PAGES; page += 1) {
       const path = `${resourcePath(r, { namespace: options.namespace })}?${query}`;
-      const body = (await this.#transport.call(attempt, { method: 'GET', path }, call)) as ListBody<T>;
-      for (const item of body.items ?? []) {
-        items.push(item);
+      const body = (await this.#transport.call(attempt, { method: 'GET', path }, call)) as ListBody<T> | undefined;
+      const { resourceVersion = '', continue: next = '' } = body?.metadata ?? {};
+      // An answer of something that is no API server would read as "nothing is there", and that as deletions.
+      if (resourceVersion === '') {
+        throw new KubeError('unknown', attempt, 'the answer is no list: metadata.resourceVersion is absent');
       }
-      const next = body.metadata?.continue ?? '';
+      yield { items: body?.items ?? [], resourceVersion };
       if (next === '') {
-        return { items, resourceVersion: body.metadata?.resourceVersion ?? '' };
+        return;
       }
       query.set('continue', next);
       query.delete('resourceVersion');
