@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kubelet and Prometheus ask a program: /healthz, /readyz with the name of what is not ready, /metrics.
+// What the kubelet and Prometheus ask a program: /healthz (also /livez), /readyz, /metrics. As the API server answers
+// them: `ok`, or 500 with every check by name; ?verbose lists them when all is well too, ?exclude=NAME leaves one out, and
+// /readyz/NAME asks for one alone. Reasons are not withheld, since nothing here is secret and people look for them.
 
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -73,28 +75,70 @@ export class HealthServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? '').split('?')[0] ?? '';
-    if (path === '/healthz' || path === '/livez') {
-      await this.#report(this.#health, response);
-    } else if (path === '/readyz') {
-      await this.#report(this.#ready, response);
-    } else if (path === '/metrics' && this.#o.metrics !== undefined) {
-      const { registry } = this.#o.metrics;
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://health');
+    const [, root = '', name, ...more] = pathname.split('/');
+    const checks = this.#checksOf(root);
+    const { metrics } = this.#o;
+    if (checks !== undefined && name === undefined) {
+      await reportAll(root, checks, searchParams, response);
+    } else if (checks?.has(name ?? '') && more.length === 0) {
+      const [result] = await runAll(checks, (each) => each === name);
+      const text = result?.because === undefined ? 'ok' : `internal server error: ${result.because}\n`;
+      answer(response, result?.because === undefined ? 200 : 500, text);
+    } else if (pathname === '/metrics' && metrics !== undefined) {
+      const { registry } = metrics;
       response.writeHead(200, { 'content-type': registry.contentType }).end(await registry.metrics());
     } else {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('there are /healthz, /readyz and /metrics\n');
+      const known = [...(checks?.keys() ?? [])].map((each) => `/${root}/${each}`);
+      answer(response, 404, `there are ${known.length > 0 ? known.join(', ') : '/healthz, /readyz and /metrics'}\n`);
     }
   }
 
-  async #report(checks: ReadonlyMap<string, Check>, response: ServerResponse): Promise<void> {
-    const results = await Promise.all([...checks].map(async ([name, check]) => ({ name, because: await run(check) })));
-    const failed = results.some(({ because }) => because !== undefined);
-    const lines = results.map(({ name, because }) =>
-      because === undefined ? `[+]${name} ok` : `[-]${name} failed: ${because}`,
-    );
-    lines.push(failed ? 'check failed' : 'ok', '');
-    response.writeHead(failed ? 503 : 200, { 'content-type': 'text/plain; charset=utf-8' }).end(lines.join('\n'));
+  #checksOf(root: string): ReadonlyMap<string, Check> | undefined {
+    if (root === 'readyz') {
+      return this.#ready;
+    }
+    return root === 'healthz' || root === 'livez' ? this.#health : undefined;
   }
+}
+
+interface Result {
+  readonly name: string;
+  /** Absent when well. */
+  readonly because: string | undefined;
+}
+
+function runAll(checks: ReadonlyMap<string, Check>, isAsked: (name: string) => boolean): Promise<Result[]> {
+  const asked = [...checks].filter(([name]) => isAsked(name));
+  return Promise.all(asked.map(async ([name, check]) => ({ name, because: await run(check) })));
+}
+
+async function reportAll(
+  root: string,
+  checks: ReadonlyMap<string, Check>,
+  query: URLSearchParams,
+  response: ServerResponse,
+): Promise<void> {
+  const excluded = query.getAll('exclude');
+  const results = await runAll(checks, (name) => !excluded.includes(name));
+  const failed = results.some(({ because }) => because !== undefined);
+  if (!failed && !query.has('verbose')) {
+    answer(response, 200, 'ok');
+    return;
+  }
+  const lines = results.map(({ name, because }) =>
+    because === undefined ? `[+]${name} ok` : `[-]${name} failed: ${because}`,
+  );
+  for (const name of excluded) {
+    lines.push(checks.has(name) ? `[+]${name} excluded: ok` : `warn: there is no check "${name}" to exclude`);
+  }
+  lines.push(`${root} check ${failed ? 'failed' : 'passed'}`, '');
+  answer(response, failed ? 500 : 200, lines.join('\n'));
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+  response.writeHead(status, headers).end(text);
 }
 
 async function run(check: Check): Promise<string | undefined> {

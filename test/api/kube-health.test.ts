@@ -20,15 +20,40 @@ describe('the health server', () => {
     server.readyz('maps', async () => {
       throw new Error('no map');
     });
+    server.readyz('socket', () => undefined);
     const port = await server.start();
-    expect(await ask(port, '/healthz')).toEqual([200, '[+]ping ok\nok\n']);
+    expect(await ask(port, '/healthz')).toEqual([200, 'ok']);
+    expect(await ask(port, '/livez')).toEqual([200, 'ok']);
     expect(await ask(port, '/readyz')).toEqual([
-      503,
-      '[-]informers failed: ipallocations not synced\n[-]maps failed: no map\ncheck failed\n',
+      500,
+      '[-]informers failed: ipallocations not synced\n[-]maps failed: no map\n[+]socket ok\nreadyz check failed\n',
     ]);
     synced = true;
     server.readyz('maps', () => undefined);
-    expect(await ask(port, '/readyz?verbose')).toEqual([200, '[+]informers ok\n[+]maps ok\nok\n']);
+    expect(await ask(port, '/readyz')).toEqual([200, 'ok']);
+  });
+
+  it("lists every check for ?verbose, asks for one by name, and leaves one out, in the API server's words", async () => {
+    server = new HealthServer({ port: 0, host: '127.0.0.1' });
+    server.readyz('informers', () => undefined);
+    server.readyz('maps', () => 'no map');
+    const port = await server.start();
+    expect(await ask(port, '/readyz/informers')).toEqual([200, 'ok']);
+    expect(await ask(port, '/readyz/maps')).toEqual([500, 'internal server error: no map\n']);
+    expect(await ask(port, '/readyz?exclude=maps')).toEqual([200, 'ok']);
+    expect(await ask(port, '/readyz?verbose&exclude=maps&exclude=mops')).toEqual([
+      200,
+      '[+]informers ok\n[+]maps excluded: ok\nwarn: there is no check "mops" to exclude\nreadyz check passed\n',
+    ]);
+    expect(await ask(port, '/readyz/mops')).toEqual([404, 'there are /readyz/informers, /readyz/maps\n']);
+    expect((await ask(port, '/'))[0]).toBe(404);
+  });
+
+  it('takes a check that hangs for one that failed', { timeout: 10_000 }, async () => {
+    server = new HealthServer({ port: 0, host: '127.0.0.1' });
+    server.healthz('stuck', () => new Promise(() => undefined));
+    const port = await server.start();
+    expect(await ask(port, '/healthz/stuck')).toEqual([500, 'internal server error: no answer within 2000 ms\n']);
   });
 
   it('shows the metrics', async () => {
