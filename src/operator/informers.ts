@@ -2,6 +2,7 @@
 // Every watch of the controller, and what its changes are told to.
 import { agentName } from '../api/names.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { Clock } from '../kube/clock.ts';
 import { Informer } from '../kube/informer.ts';
 import type { Log } from '../kube/log.ts';
 import type { Metrics } from '../kube/metrics.ts';
@@ -23,10 +24,12 @@ import {
 } from './kinds.ts';
 
 export interface InformerParts {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, 'list' | 'watch'>;
   readonly namespace: string;
   readonly log: Log;
-  readonly metrics: Metrics;
+  readonly metrics?: Metrics;
+  /** Where a simulation plays time and chance. */
+  readonly played?: { readonly clock: Clock; readonly random: () => number };
 }
 
 export class Informers {
@@ -88,8 +91,8 @@ export class Informers {
   }
 }
 
-function makeInformers({ client, namespace, log, metrics }: InformerParts) {
-  const parts = { client, log, metrics };
+function makeInformers({ client, namespace, log, metrics, played }: InformerParts) {
+  const parts = { client, log, metrics, ...played };
   return {
     pods: new Informer({ ...parts, resource: podKind, transform: stripPod }),
     namespaces: new Informer({ ...parts, resource: namespaceKind, transform: stripNamespace }),
