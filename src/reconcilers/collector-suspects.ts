@@ -5,7 +5,7 @@ import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Pod } from '../api/workloads.ts';
 import { formatAddress, isAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
-import { identityOf, isFinished, isStaticIdentity, needOf, podKey, runningAddressOf } from './pod.ts';
+import { identityOf, isFinished, needOf, podKey, runningAddressOf } from './pod.ts';
 import type { Views } from './ports.ts';
 import { isReleased } from './release.ts';
 import type { WaitingRoom } from './waiting-room.ts';
@@ -58,12 +58,10 @@ function ofRecords({ views, book }: SuspectWorld): Suspect[] {
   return suspects;
 }
 
-/** A static pod without its mirror has a wait of its own, which its record's reconciler counts. */
 function isOwnerSeen({ spec: { owner } }: IpAllocation, views: Views): boolean {
   if (owner.kind === 'Node') return views.nodes.get(owner.name)?.metadata.uid === owner.uid;
   const pod = views.pods.get(owner.name, owner.namespace);
-  if (pod === undefined) return isStaticIdentity(owner.uid);
-  return identityOf(pod) === owner.uid && !isFinished(pod);
+  return pod !== undefined && identityOf(pod) === owner.uid && !isFinished(pod);
 }
 
 function ofPods({ views, book, waiting }: SuspectWorld): Suspect[] {

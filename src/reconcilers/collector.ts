@@ -92,7 +92,7 @@ export class Collector {
   async #repair(suspect: Suspect): Promise<void> {
     switch (suspect.kind) {
       case 'record':
-        return await this.#repairRecord(suspect.address, suspect.recordUid);
+        return await this.#repairRecord(suspect.address);
       case 'spare':
         return await this.#repairSpare(suspect.ownerUid);
       case 'pod':
@@ -107,11 +107,10 @@ export class Collector {
     }
   }
 
-  async #repairRecord(address: string, recordUid: string): Promise<void> {
+  async #repairRecord(address: string): Promise<void> {
     const { records, queues } = this.#world;
     const live = await records.read(address);
-    if (live === undefined || live.metadata.uid !== recordUid) return;
-    if (live.spec.state !== 'Bound' || !(await this.#isOwnerGone(live))) return;
+    if (live?.spec.state !== 'Bound' || !(await this.#isOwnerGone(live))) return;
     if ((await this.#release(live)) !== 'written') return;
     const { kind, namespace, name, uid } = live.spec.owner;
     const who = `${kind.toLowerCase()} ${kind === 'Pod' ? `${namespace ?? ''}/` : ''}${name} (${uid})`;
@@ -119,6 +118,7 @@ export class Collector {
     queues.record(address);
   }
 
+  /** A static pod without its mirror has a wait of its own, which its record's reconciler counts. */
   async #isOwnerGone({ spec: { owner } }: IpAllocation): Promise<boolean> {
     const { liveOwners } = this.#world;
     if (owner.kind === 'Node') return (await liveOwners.node(owner.name))?.metadata.uid !== owner.uid;

@@ -54,16 +54,15 @@ export class OrphanCollector {
     // Its watch will show it, or the address was somebody else's.
     if (created.outcome !== 'created') return undefined;
     book.observeAhead(created.object, clock.monotonicMs());
-    this.#world.queues.node(orphan.node);
     return action.action === 'adopt' ? adopted(orphan, pod) : this.#released(orphan);
   }
 
   /** A list without any pod is no list; and a kubelet makes the mirror of a pod that still runs again. */
   #isUndecided({ ownerUid }: Orphan, shown: Pod | undefined): boolean {
-    const { views, book, clock } = this.#world;
+    const { views, clock } = this.#world;
     if (shown !== undefined) {
       this.#mirrorless.forget(ownerUid);
-      return book.promisedIn(ownerUid) !== undefined;
+      return false;
     }
     if (views.pods.list().length === 0) return true;
     return isStaticIdentity(ownerUid) && this.#mirrorless.age(ownerUid, clock.monotonicMs()) < MIRROR_GRACE_MS;
@@ -79,7 +78,7 @@ export class OrphanCollector {
     const { views, book } = this.#world;
     const holding = book
       .pools()
-      .filter((pool) => pool.usage === 'Pod' && pool.held && pool.declared.contains(parseAddress(address)));
+      .filter((pool) => pool.usage === 'Pod' && pool.declared.contains(parseAddress(address)));
     const node = views.nodes.get(nodeName);
     const namespace = views.namespaces.get(pod?.metadata.namespace ?? '');
     if (pod === undefined || node === undefined || namespace === undefined) return holding;

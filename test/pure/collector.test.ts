@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { staticPodAnnotation } from '../../src/api/names.ts';
+import type { Pod } from '../../src/api/workloads.ts';
 import { ModelCluster } from './model-cluster.ts';
 
 let cluster: ModelCluster;
@@ -23,11 +24,6 @@ const record = (address: string): IpAllocation => {
   const found = cluster.records.live.get(address);
   if (found === undefined) throw new Error(`no record ${address}`);
   return found;
-};
-const attach = (address: string): void => {
-  const { spec, ...rest } = record(address);
-  const attached = { owner: { uid: spec.owner.uid }, containerID: 'c', interface: 'i' };
-  cluster.records.put({ ...rest, spec, status: { attached } });
 };
 const twin = (of: string, address: string): void => {
   const { spec } = record(of);
@@ -79,6 +75,16 @@ describe('a record whose pod is gone', () => {
     cluster.removePod('a');
     await cluster.collect();
     expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+  });
+
+  it('that somebody released meanwhile, as a live read shows, is no repair', async () => {
+    unheard(() => cluster.removePod('a'));
+    cluster.areListsEmpty = true;
+    cluster.records.hold();
+    const { spec } = record('10.0.0.0');
+    cluster.records.put({ ...record('10.0.0.0'), spec: { ...spec, state: 'Releasing' } });
+    await cluster.collect();
+    expect(cluster.repairs).toEqual([]);
   });
 
   it('that is on its way out is no repair', async () => {
@@ -141,7 +147,7 @@ describe('two records of one pod', () => {
   it('become the one that is wired', async () => {
     unheard(() => {
       twin('10.0.0.0', '10.0.0.1');
-      attach('10.0.0.1');
+      cluster.sayAttached('10.0.0.1');
     });
     await cluster.collect();
     expect(podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
@@ -180,6 +186,17 @@ describe('a pod without a record', () => {
     expect(cluster.repairs).toEqual([]);
   });
 
+  it('that has finished meanwhile, as a live read shows, is left alone', async () => {
+    const pod = cluster.addPod('b', 'node-a', 'nowhere');
+    await cluster.settle();
+    cluster.core.waiting.leave('Pod', 'default/b');
+    cluster.areListsEmpty = true;
+    cluster.pods.hold();
+    cluster.pods.put({ ...pod, status: { phase: 'Failed' } });
+    await cluster.collect();
+    expect(cluster.repairs).toEqual([]);
+  });
+
   it('that has gone between the looks is forgotten', async () => {
     unheard(() => cluster.addPod('b', 'node-a', 'small'));
     await cluster.collect(() => unheard(() => cluster.removePod('b')));
@@ -189,9 +206,7 @@ describe('a pod without a record', () => {
 });
 
 describe('a pod that runs with an address which is another’s by now', () => {
-  const rob = (): void => {
-    cluster.addPod('b', 'node-a', 'nowhere', { status: { phase: 'Running', podIP: '10.0.0.0' } });
-  };
+  const rob = (): Pod => cluster.addPod('b', 'node-a', 'nowhere', { status: { phase: 'Running', podIP: '10.0.0.0' } });
 
   it('is told once, with whose it is and what to do', async () => {
     rob();
@@ -205,16 +220,44 @@ describe('a pod that runs with an address which is another’s by now', () => {
   });
 
   it('is told again when it was mended and came back', async () => {
-    rob();
+    const robbed = rob();
     await cluster.settle();
     await cluster.collect();
-    cluster.removePod('b');
+    cluster.pods.put({ ...robbed, status: { phase: 'Running' } });
     await cluster.settle();
     await cluster.collect();
-    rob();
+    cluster.pods.put(robbed);
     await cluster.settle();
     await cluster.collect();
     expect(told('AddressLost')).toHaveLength(2);
+  });
+
+  it('is told nothing when it runs with another by now, as a live read shows', async () => {
+    const robbed = rob();
+    await cluster.settle();
+    cluster.areListsEmpty = true;
+    cluster.pods.hold();
+    cluster.pods.put({ ...robbed, status: { phase: 'Running', podIP: '10.0.0.3' } });
+    await cluster.collect();
+    expect(told('AddressLost')).toEqual([]);
+  });
+
+  it('is told nothing when it is wired with one of its own, which its kubelet has not written down yet', async () => {
+    cluster.addPod('b', 'node-a', 'small', { status: { phase: 'Running', podIP: '10.0.0.0' } });
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.1');
+    await cluster.settle();
+    await cluster.collect();
+    expect(told('AddressLost')).toEqual([]);
+  });
+
+  it('is told nothing while the other is on its way out', async () => {
+    rob();
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.collect();
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(told('AddressLost')).toEqual([]);
   });
 });
 

@@ -226,6 +226,14 @@ export class ModelCluster {
     this.records.put({ ...record, status: { ...record.status, released: { owner: { uid: record.spec.owner.uid } } } });
   }
 
+  /** What the agent says once the owner's wire is there. */
+  sayAttached(address: string): void {
+    const record = this.records.live.get(address);
+    if (record === undefined) throw new Error(`the model has no record ${address}`);
+    const attached = { owner: { uid: record.spec.owner.uid }, containerID: 'c', interface: 'i' };
+    this.records.put({ ...record, status: { ...record.status, attached } });
+  }
+
   /** What the agent reports: wires that no record explains. */
   sayOrphans(node: string, orphans: Array<{ address: string; ownerUID: string }>): void {
     const endpoint = this.endpoints.live.get(node);
