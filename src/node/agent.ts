@@ -8,8 +8,6 @@ import { connect, type KubeClient } from '../kube/client.ts';
 import { HealthServer } from '../kube/health.ts';
 import type { Log } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
-import { errorCode } from '../protocol/error-codes.ts';
-import type { AgentRequest, AgentResponse } from '../protocol/messages.ts';
 import type { ConditionFact } from '../wiring/endpoint-status.ts';
 import { installCni } from './cni-install.ts';
 import { EndpointReport } from './endpoint-report.ts';
@@ -18,6 +16,8 @@ import { type AgentInformers, agentInformers } from './informers.ts';
 import type { AgentOptions } from './options.ts';
 import { RecordReports } from './record-reports.ts';
 import { Records } from './records.ts';
+import { Requests } from './requests.ts';
+import { slowSteps } from './slow-steps.ts';
 import { SocketServer } from './socket-server.ts';
 import { buildWiring, type Wiring } from './wiring-parts.ts';
 
@@ -114,6 +114,7 @@ export class Agent {
       onRun: () => {
         this.#say();
       },
+      observer: slowSteps(this.#log),
       log: this.#log,
     });
     this.#wiring = wiring;
@@ -130,18 +131,15 @@ export class Agent {
   }
 
   async #serve(wiring: Wiring): Promise<void> {
-    const { attachments } = wiring;
-    const handlers: Record<AgentRequest['command'], (request: AgentRequest) => Promise<AgentResponse>> = {
-      ADD: (request) => attachments.add(request),
-      DEL: (request) => attachments.del(request),
-      CHECK: (request) => attachments.check(request),
-      STATUS: () => Promise.resolve(this.#status()),
-      // Wires are kept by records and cut by them, so there is no garbage that the runtime must name.
-      GC: () => Promise.resolve({ ok: true }),
-    };
+    const requests = new Requests({
+      attachments: wiring.attachments,
+      unavailable: () => wiring.unavailable(),
+      log: this.#log,
+    });
     this.#socket = new SocketServer({
       path: this.#o.socket,
-      handle: (request) => handlers[request.command](request),
+      handle: (request, gone) => requests.handle(request, gone),
+      undelivered: (request, response) => requests.undelivered(request, response),
       log: this.#log,
     });
     await this.#socket.start();
@@ -154,12 +152,6 @@ export class Agent {
   #installCni(): number {
     const { cniSource, cniBinDir, cniConfDir, socket } = this.#o;
     return installCni({ source: cniSource, binFolder: cniBinDir, confFolder: cniConfDir, socket });
-  }
-
-  #status(): AgentResponse {
-    const problem = this.#datapathProblem();
-    if (problem === undefined) return { ok: true };
-    return { ok: false, code: errorCode.notAvailable, msg: `the node's datapath is not as it should be: ${problem}` };
   }
 
   #own(): NodeEndpoint | undefined {

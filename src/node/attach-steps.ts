@@ -14,24 +14,26 @@ import {
   replaceRoute,
   RouteSocket,
   setLink,
+  SysError,
 } from 'ebpf-native';
 import type { IpAllocationSpec } from '../api/generated/ip-allocation.ts';
 import { formatAlias, podMacOf, type Wire, type WireLabel } from '../wiring/wire.ts';
 import { hostVethMac, mainTable, routeProtocol } from './constants.ts';
 import { ensureSysctl, type Host, readSysctl } from './host.ts';
-import { dropLocalPod, putLocalPod } from './maps.ts';
+import { putLocalPod } from './maps.ts';
 import { attachFromPod, type Datapath } from './programs.ts';
 import type { Step } from './steps.ts';
 
 export interface WireSpec extends WireLabel {
   readonly interface: string;
-  /** The name inside the pod. */
-  readonly podInterface: string;
   readonly record: IpAllocationSpec;
   readonly mtu: number;
   /** Source of what the host itself sends to the pod. */
   readonly nodeAddress: string;
 }
+
+/** The pod has an interface of the wanted name. */
+export class InterfaceExistsError extends Error {}
 
 /** RTPROT_KERNEL: the route that the kernel adds with an address whose prefix is shorter than 32. */
 const kernelProtocol = 2;
@@ -66,8 +68,8 @@ export function configureHostVeth(host: Host, name: string): void {
   }
 }
 
-/** The stack's route and neighbour for a pod, put or mended. */
-export function routeToPod(host: Host, wire: Pick<Wire, 'address' | 'ifindex'>, nodeAddress: string): void {
+/** The stack's route to a pod, put or mended. */
+function routeToPod(host: Host, wire: Pick<Wire, 'address' | 'ifindex'>, nodeAddress: string): void {
   replaceRoute(host.socket, {
     destination: wire.address,
     prefixLength: 32,
@@ -76,34 +78,67 @@ export function routeToPod(host: Host, wire: Pick<Wire, 'address' | 'ifindex'>, 
     source: nodeAddress,
     protocol: routeProtocol,
   });
-  replaceNeighbour(host.socket, { index: wire.ifindex, address: wire.address, mac: podMacOf(wire.address) });
 }
 
-/** The steps in order; after the last one `finished` gives the wire. The entry of the map is last of all. */
-export function attachSteps(host: Host, datapath: Datapath, pod: Netns, spec: WireSpec) {
-  const { identity, containerId, address, interface: name } = spec;
-  const wire = { identity, containerId, address, interface: name, ifindex: 0 };
+/** The stack's neighbour for a pod, put or mended. */
+function neighbourOfPod(host: Host, { address, ifindex: index }: Pick<Wire, 'address' | 'ifindex'>): void {
+  replaceNeighbour(host.socket, { index, address, mac: podMacOf(address) });
+}
+
+/** The stack's way to a pod: route and neighbour, put or mended. */
+export function wayToPod(host: Host, wire: Pick<Wire, 'address' | 'ifindex'>, nodeAddress: string): void {
+  routeToPod(host, wire, nodeAddress);
+  neighbourOfPod(host, wire);
+}
+
+/** Removes a link if it is there; who else removes it at this moment is welcome. */
+function removeLink(host: Host, name: string): void {
+  const link = findLink(host.socket, { name });
+  if (link === undefined) return;
+  try {
+    deleteLink(host.socket, link.index);
+  } catch (error) {
+    if (!(error instanceof SysError && error.code === 'ENODEV')) throw error;
+  }
+}
+
+/**
+ * The steps in order; after the last one `finished` gives the wire. The neighbour comes when all but the entry of the map
+ * is there: a wire without either is half made. `replaced` are wires that had the address until now.
+ */
+export function attachSteps(
+  host: Host,
+  datapath: Datapath,
+  pod: Netns,
+  spec: WireSpec,
+  replaced: readonly Wire[] = [],
+): { steps: Step[]; finished: () => Wire } {
+  const { identity, containerId, address, podInterface, interface: name } = spec;
+  const wire = { identity, containerId, address, podInterface, interface: name, ifindex: 0 };
   const removeVeth = (): void => {
-    const link = findLink(host.socket, { name });
-    if (link !== undefined) deleteLink(host.socket, link.index);
+    removeLink(host, name);
   };
   const steps: Step[] = [
+    // A former agent died in the middle of this very ADD, or a DEL of this sandbox is not quite through.
+    { name: `clear the name ${name}`, apply: removeVeth },
     {
-      name: `clear the name ${name}`,
-      // A former agent died in the middle of this very ADD; its half of a wire stands in the way.
-      apply: removeVeth,
-    },
-    {
-      name: `make the veth pair ${name} with ${spec.podInterface} in the pod's namespace`,
+      name: `make the veth pair ${name} with ${podInterface} in the pod's namespace`,
       apply: () => {
-        const peer = { name: spec.podInterface, mac: podMacOf(address), mtu: spec.mtu, netns: pod };
-        createVeth(host.socket, { name, mac: hostVethMac, mtu: spec.mtu, alias: formatAlias(spec), peer });
+        const peer = { name: podInterface, mac: podMacOf(address), mtu: spec.mtu, netns: pod };
+        const ends = { name, mac: hostVethMac, mtu: spec.mtu, alias: formatAlias(spec), peer };
+        try {
+          createVeth(host.socket, ends);
+        } catch (error) {
+          // The host's end was cleared away a moment ago.
+          if (!(error instanceof SysError && error.code === 'EEXIST')) throw error;
+          throw new InterfaceExistsError(`${podInterface} is in the pod's namespace already`, { cause: error });
+        }
         wire.ifindex = findLink(host.socket, { name })?.index ?? 0;
       },
       undo: removeVeth,
     },
     {
-      name: `give ${spec.podInterface} its address and routes`,
+      name: `give ${podInterface} its address and routes`,
       apply: () => {
         configurePod(pod, spec);
       },
@@ -121,14 +156,21 @@ export function attachSteps(host: Host, datapath: Datapath, pod: Netns, spec: Wi
       apply: () => {
         routeToPod(host, wire, spec.nodeAddress);
       },
+      // The route was put in the place of the former wire's, whose pod would be out of the stack's reach without it.
+      undo: () => {
+        for (const old of replaced.filter((one) => one.address === address)) routeToPod(host, old, spec.nodeAddress);
+      },
+    },
+    {
+      name: `give ${name} the neighbour ${address}`,
+      apply: () => {
+        neighbourOfPod(host, wire);
+      },
     },
     {
       name: `put ${address} into local_pod_ips`,
       apply: () => {
         putLocalPod(datapath.localPods, wire);
-      },
-      undo: () => {
-        dropLocalPod(datapath.localPods, wire);
       },
     },
   ];

@@ -48,6 +48,11 @@ export class Comparison {
     return [...this.#problems].map(([name, why]) => `${name}: ${why}`);
   }
 
+  /** What could not be made right of one part. */
+  problemOf(part: string): string | undefined {
+    return this.#problems.get(part);
+  }
+
   /** Something changed: compare soon. */
   request(): void {
     if (this.#isStopped || this.#isRequested) return;

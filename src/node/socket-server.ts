@@ -7,24 +7,37 @@ import { dirname } from 'node:path';
 import type { Log } from '../kube/log.ts';
 import { errorCode } from '../protocol/error-codes.ts';
 import { type AgentRequest, type AgentResponse, maxMessageBytes } from '../protocol/messages.ts';
-import { formatResponse, parseRequest } from '../protocol/request.ts';
+import { formatResponse, parseRequest, stillAtWork } from '../protocol/request.ts';
 
-export type Handler = (request: AgentRequest) => Promise<AgentResponse>;
+/** `gone` aborts when the caller has hung up before it was answered. */
+export type Handler = (request: AgentRequest, gone: AbortSignal) => Promise<AgentResponse>;
+
+export interface SocketServerOptions {
+  readonly path: string;
+  readonly handle: Handler;
+  /** Told of an answer that nobody took. */
+  readonly undelivered: (request: AgentRequest, response: AgentResponse) => Promise<void>;
+  readonly log: Log;
+}
 
 /** More than a kubelet starts pods at once. */
 const maxConnections = 512;
 /** A request is written at once; who takes longer than this holds a connection for nothing. */
 const readLimitMs = 10_000;
+/** How much of a request that is too long is still read, so that its sender gets to read why it is refused. */
+const patienceBytes = 4 * maxMessageBytes;
+/** A caller that died is noticed by the first write that it does not take. */
+const stillAtWorkEveryMs = 500;
 
 export class SocketServer {
   readonly #path: string;
-  readonly #handle: Handler;
+  readonly #o: SocketServerOptions;
   readonly #log: Log;
   readonly #server: Server;
 
-  constructor(options: { path: string; handle: Handler; log: Log }) {
+  constructor(options: SocketServerOptions) {
     this.#path = options.path;
-    this.#handle = options.handle;
+    this.#o = options;
     this.#log = options.log;
     // fast-cni closes its half when its request is written, and still reads.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -63,48 +76,79 @@ export class SocketServer {
   #serve(socket: Socket): void {
     const chunks: Buffer[] = [];
     let bytes = 0;
+    const gone = new AbortController();
     const timer = setTimeout(() => socket.destroy(), readLimitMs);
     socket.on('error', (error) => {
       this.#log.debug({ err: error }, 'a connection broke off');
     });
     socket.on('close', () => {
       clearTimeout(timer);
+      gone.abort();
     });
     socket.on('data', (chunk) => {
+      // What is beyond the limit is only counted.
+      if (bytes <= maxMessageBytes) chunks.push(chunk);
       bytes += chunk.length;
-      if (bytes > maxMessageBytes) socket.destroy();
-      else chunks.push(chunk);
+      if (bytes > patienceBytes) socket.destroy();
     });
     socket.on('end', () => {
       clearTimeout(timer);
-      this.#answer(Buffer.concat(chunks).toString('utf8'))
-        .then((response) => socket.end(formatResponse(response)))
-        .catch((error: unknown) => {
-          this.#log.error({ err: error }, 'an answer could not be sent');
-          socket.destroy();
-        });
+      this.#answer(socket, Buffer.concat(chunks).toString('utf8'), gone.signal).catch((error: unknown) => {
+        this.#log.error({ err: error }, 'an answer could not be sent');
+        socket.destroy();
+      });
     });
   }
 
-  async #answer(text: string): Promise<AgentResponse> {
+  async #answer(socket: Socket, text: string, gone: AbortSignal): Promise<void> {
     const parsed = parseRequest(text);
-    if ('error' in parsed) return parsed.error;
+    if ('error' in parsed) {
+      this.#log.warn({ code: parsed.error.code, msg: parsed.error.msg }, 'refused a request');
+      socket.end(formatResponse(parsed.error));
+      return;
+    }
+    const { request } = parsed;
+    const beat = setInterval(() => socket.write(stillAtWork), stillAtWorkEveryMs);
+    const response = await this.#timed(request, gone).finally(() => {
+      clearInterval(beat);
+    });
+    if (!(await send(socket, formatResponse(response)))) await this.#o.undelivered(request, response);
+  }
+
+  async #timed(request: AgentRequest, gone: AbortSignal): Promise<AgentResponse> {
     const startMs = performance.now();
-    const { command, containerId, pod } = parsed.request;
-    const response = await this.#try(parsed.request);
+    const { command, containerId, pod } = request;
+    const response = await this.#try(request, gone);
     const fields = { command, containerId, pod, ms: Math.round((performance.now() - startMs) * 10) / 10 };
     if (response.ok) this.#log.debug(fields, 'answered');
     else this.#log.warn({ ...fields, code: response.code, msg: response.msg }, 'answered with an error');
     return response;
   }
 
-  async #try(request: AgentRequest): Promise<AgentResponse> {
+  async #try(request: AgentRequest, gone: AbortSignal): Promise<AgentResponse> {
     try {
-      return await this.#handle(request);
+      return await this.#o.handle(request, gone);
     } catch (error) {
       this.#log.error({ err: error, request }, 'a request failed');
       const msg = `${request.command} failed in the agent: ${error instanceof Error ? error.message : String(error)}`;
       return { ok: false, code: errorCode.internal, msg };
     }
   }
+}
+
+/** Whether the other side's kernel took it all. */
+function send(socket: Socket, text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (socket.destroyed) {
+      resolve(false);
+      return;
+    }
+    socket.once('finish', () => {
+      resolve(true);
+    });
+    socket.once('close', () => {
+      resolve(false);
+    });
+    socket.end(text);
+  });
 }

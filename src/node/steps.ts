@@ -4,8 +4,15 @@
 export interface Step {
   /** What it does, as a person reads it in an error: "create the veth pair". */
   readonly name: string;
+  /** Does all of it or, where it throws, nothing. */
   readonly apply: () => void;
   readonly undo?: () => void;
+}
+
+/** Sees each step of ADD and DEL begin and end: how long the kernel takes for each is what makes a pod's start slow. */
+export interface StepObserver {
+  readonly begins: (step: string) => void;
+  readonly ended: (step: string) => void;
 }
 
 /** A step that failed, after everything before it was undone. */
@@ -23,11 +30,13 @@ export class StepError extends Error {
 }
 
 /** Applies all steps in order or none. A failed step undoes itself: its own undo does not run. @throws StepError */
-export function applySteps(steps: readonly Step[]): void {
+export function applySteps(steps: readonly Step[], observer?: StepObserver): void {
   const done: Step[] = [];
   for (const step of steps) {
     try {
+      observer?.begins(step.name);
       step.apply();
+      observer?.ended(step.name);
       done.push(step);
     } catch (error) {
       throw new StepError(step.name, error, undo(done));
@@ -45,4 +54,15 @@ function undo(done: readonly Step[]): string[] {
     }
   }
   return problems;
+}
+
+/** One step that has no undo and whose failure is the caller's to judge. */
+export async function observed(
+  observer: StepObserver | undefined,
+  name: string,
+  work: () => Promise<void> | void,
+): Promise<void> {
+  observer?.begins(name);
+  await work();
+  observer?.ended(name);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes wires away. The entry goes at once, which is what an answer waits for; the veth costs a grace period of the
+// Takes wires away. Entry and label go at once, which is what an answer waits for; the veth costs a grace period of the
 // kernel and goes behind the answer, and then what conntrack remembers of the address.
-import { deleteLinkAsync, findLink, SysError } from 'ebpf-native';
+import { deleteLinkAsync, findLink, setLink, SysError } from 'ebpf-native';
 import type { Log } from '../kube/log.ts';
 import type { Wire } from '../wiring/wire.ts';
 import { type Host, runProgram } from './host.ts';
 import { dropLocalPod } from './maps.ts';
 import type { Datapath } from './programs.ts';
+import { observed, type StepObserver } from './steps.ts';
 import type { WireBook } from './wire-book.ts';
 
 export interface WireRemoverOptions {
@@ -16,6 +17,11 @@ export interface WireRemoverOptions {
   readonly log: Log;
   /** Told when nothing of the wire is left. */
   readonly onGone: (wire: Wire) => void;
+  readonly observer?: StepObserver | undefined;
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof SysError && error.code === 'ENODEV';
 }
 
 export class WireRemover {
@@ -26,10 +32,15 @@ export class WireRemover {
     this.#o = options;
   }
 
-  /** The fast path no longer knows the wire when this returns; the rest follows by itself. */
+  /**
+   * When this returns the fast path does not know the wire any more and no agent will take it for one, this one dead
+   * or alive: a veth of ours without a label is what a start clears away. The rest follows by itself.
+   */
   remove(wire: Wire): void {
-    dropLocalPod(this.#o.datapath.localPods, wire);
-    this.#o.book.leave(wire);
+    const { datapath, book } = this.#o;
+    this.#step(`take ${wire.address} out of local_pod_ips`, () => dropLocalPod(datapath.localPods, wire));
+    this.#step(`take the label off ${wire.interface}`, () => this.#unlabel(wire));
+    book.leave(wire);
     if (this.#running.has(wire.ifindex)) return;
     const running = this.#finish(wire).finally(() => {
       this.#running.delete(wire.ifindex);
@@ -47,21 +58,42 @@ export class WireRemover {
     await Promise.all(this.#running.values());
   }
 
-  async #finish(wire: Wire): Promise<void> {
-    const { host, book, log, onGone } = this.#o;
+  #step(name: string, work: () => void): void {
+    this.#o.observer?.begins(name);
+    work();
+    this.#o.observer?.ended(name);
+  }
+
+  #unlabel(wire: Wire): void {
+    const { host, log } = this.#o;
     try {
       // Indexes are not used twice within a namespace, but a name tells surely.
-      if (findLink(host.socket, { index: wire.ifindex })?.name === wire.interface) {
-        await deleteLinkAsync(host.socket, wire.ifindex);
-      }
+      if (this.#isThere(wire)) setLink(host.socket, wire.ifindex, { alias: '' });
     } catch (error) {
-      if (!(error instanceof SysError && error.code === 'ENODEV')) {
+      if (!isGone(error)) log.warn({ err: error, wire }, 'a wire keeps its label until it is deleted');
+    }
+  }
+
+  #isThere(wire: Wire): boolean {
+    return findLink(this.#o.host.socket, { index: wire.ifindex })?.name === wire.interface;
+  }
+
+  async #finish(wire: Wire): Promise<void> {
+    const { host, book, log, onGone, observer } = this.#o;
+    try {
+      await observed(observer, `delete ${wire.interface}`, async () => {
+        if (this.#isThere(wire)) await deleteLinkAsync(host.socket, wire.ifindex);
+      });
+    } catch (error) {
+      if (!isGone(error)) {
         log.error({ err: error, wire }, 'a wire could not be removed; the next comparison tries again');
         return;
       }
     }
     const isTakenOver = book.list().some((other) => other.address === wire.address);
-    if (!isTakenOver) await this.#flushConntrack(wire.address);
+    if (!isTakenOver) {
+      await observed(observer, `flush conntrack of ${wire.address}`, () => this.#flushConntrack(wire.address));
+    }
     book.forget(wire.ifindex);
     onGone(wire);
   }

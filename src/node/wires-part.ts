@@ -5,7 +5,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Log } from '../kube/log.ts';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
 import { decideWires } from '../wiring/wire-fate.ts';
-import { configureHostVeth, routeToPod } from './attach-steps.ts';
+import { configureHostVeth, wayToPod } from './attach-steps.ts';
 import type { Attachments } from './attachments.ts';
 import { routeProtocol } from './constants.ts';
 import type { Host } from './host.ts';
@@ -113,7 +113,7 @@ export class WiresPart {
     );
     if (!hasRoute || !hasNeighbour) {
       setLink(host.socket, index, { up: true });
-      routeToPod(host, wire, nodeAddress);
+      wayToPod(host, wire, nodeAddress);
       changes += 1;
     }
     configureHostVeth(host, wire.interface);

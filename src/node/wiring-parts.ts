@@ -15,6 +15,8 @@ import { IdentityQueue } from './identity-queue.ts';
 import { NodeParts } from './node-parts.ts';
 import { loadDatapath, OverlayPrograms } from './programs.ts';
 import type { Records } from './records.ts';
+import type { Unavailable } from './requests.ts';
+import type { StepObserver } from './steps.ts';
 import { WireBook } from './wire-book.ts';
 import { WireRemover } from './wire-remover.ts';
 import { WiresPart } from './wires-part.ts';
@@ -25,6 +27,7 @@ export interface Wiring {
   readonly book: WireBook;
   readonly remover: WireRemover;
   readonly overlayAddress: () => string;
+  readonly unavailable: () => Unavailable | undefined;
   readonly report: (fastPath: ConditionFact) => NodeReport;
 }
 
@@ -42,6 +45,8 @@ export interface WiringOptions {
   readonly everyMs: number;
   readonly onChange: (address: string) => void;
   readonly onRun: () => void;
+  /** Sees the steps of ADD and DEL. */
+  readonly observer?: StepObserver | undefined;
   readonly log: Log;
 }
 
@@ -63,7 +68,8 @@ export function buildWiring(o: WiringOptions): Wiring {
   });
   const facts = () => nodeParts.facts();
   const book = new WireBook();
-  const remover = new WireRemover({ host, datapath, book, log, onGone: (wire) => onChange(wire.address) });
+  const { observer } = o;
+  const remover = new WireRemover({ host, datapath, book, log, observer, onGone: (wire) => onChange(wire.address) });
   const attachments = new Attachments({
     host,
     datapath,
@@ -75,6 +81,7 @@ export function buildWiring(o: WiringOptions): Wiring {
     reasonOf: (pod) => waitingReason(own(), pod),
     onChange,
     log,
+    observer,
   });
   const wires = new WiresPart({
     host,
@@ -100,7 +107,31 @@ export function buildWiring(o: WiringOptions): Wiring {
     orphans: wires.orphans(),
     conditions: { DatapathReady: datapathFact(comparison.problems()), FastPath: fastPath },
   });
-  return { attachments, comparison, book, remover, overlayAddress: () => nodeParts.overlayAddress(), report };
+  return {
+    attachments,
+    comparison,
+    book,
+    remover,
+    overlayAddress: () => nodeParts.overlayAddress(),
+    unavailable: () => unavailable(comparison, book),
+    report,
+  };
+}
+
+/**
+ * What stands in the way of every ADD. A part that only some traffic needs, such as the masquerading rules, is told in
+ * the NodeEndpoint's conditions and is no reason to keep all pods away; and no pool is, however empty.
+ */
+function unavailable(comparison: Comparison, book: WireBook): Unavailable | undefined {
+  const device = comparison.problemOf('device');
+  if (device !== undefined)
+    return { because: `the tunnel's device is not as it should be: ${device}`, isLimited: true };
+  const wires = comparison.problemOf('wires');
+  if (wires !== undefined) return { because: `wires cannot be compared: ${wires}`, isLimited: false };
+  const { name, maxEntries } = maps.localPodIps;
+  const entries = book.list().length;
+  if (entries < maxEntries) return undefined;
+  return { because: `the map ${name} is full, ${entries} of ${maxEntries}`, isLimited: false };
 }
 
 function datapathFact(problems: readonly string[]): ConditionFact {

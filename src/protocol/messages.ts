@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fast-cni and the agent say to each other. One connection carries one exchange over a unix socket: the client
-// writes a request as JSON (UTF-8) and closes its half, the server answers with a response as JSON and closes.
-// Within one protocol version fields are only ever added; both sides ignore those that they do not know.
+// writes a request as JSON (UTF-8) and closes its half, the server answers with a response as JSON and closes. While it
+// works the server may write blanks, by which it learns that the client is gone.
+// Within one protocol version fields are only ever added, none of them needed; both sides ignore those that they do not
+// know. So a fast-cni and an agent of different releases understand each other while their number is the same, and a
+// new number comes with an agent that still serves the one before.
 
 export const protocolVersion = 1;
 

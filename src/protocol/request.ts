@@ -46,6 +46,12 @@ export function parseRequest(text: string): ParsedRequest {
   return { request: value as AgentRequest };
 }
 
+/**
+ * What the agent writes now and then while it works: blanks before a JSON text mean nothing (RFC 8259, section 2), and a
+ * caller that is gone does not take them.
+ */
+export const stillAtWork = ' ';
+
 /** The bytes to write before closing. */
 export function formatResponse(response: AgentResponse): string {
   return `${JSON.stringify(response)}\n`;

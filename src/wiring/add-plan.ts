@@ -4,14 +4,20 @@ import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { parseAddress } from '../ip/address.ts';
 import type { Wire } from './wire.ts';
 
+/** What CNI 1.1.0, section 3, calls an attachment. */
+export interface AttachmentKey {
+  readonly containerId: string;
+  readonly podInterface: string;
+}
+
 export interface AddRequest {
   readonly identity: string;
   readonly containerId: string;
 }
 
 export type AddPlan =
-  /** The same sandbox asks again: the same answer, and nothing is touched. */
-  | { readonly plan: 'answer'; readonly record: IpAllocation; readonly wire: Wire }
+  /** This sandbox has its wire, under the name that is asked for or another: an error of whoever asks twice. */
+  | { readonly plan: 'exists'; readonly wire: Wire }
   /** A new wire. `replaced` loses its entry to it now and is removed behind the answer. */
   | { readonly plan: 'attach'; readonly record: IpAllocation; readonly replaced: readonly Wire[] }
   /** No record yet: the next event of this identity may bring it. */
@@ -48,16 +54,17 @@ export function planAdd(request: AddRequest, records: readonly IpAllocation[], w
     return { plan: 'refuse', because };
   }
   const held = wires.filter((wire) => wire.address === record.spec.address || wire.identity === request.identity);
-  const same = held.find(
-    (wire) =>
-      wire.identity === request.identity &&
-      wire.containerId === request.containerId &&
-      wire.address === record.spec.address,
-  );
-  return same === undefined ? { plan: 'attach', record, replaced: held } : { plan: 'answer', record, wire: same };
+  const same = held.find((wire) => wire.identity === request.identity && wire.containerId === request.containerId);
+  return same === undefined ? { plan: 'attach', record, replaced: held } : { plan: 'exists', wire: same };
 }
 
-/** The wires that a DEL is for: those of its sandbox, whatever became of the pod's identity meanwhile. */
-export function planDel(request: { readonly containerId: string }, wires: readonly Wire[]): Wire[] {
-  return wires.filter((wire) => wire.containerId === request.containerId);
+/** The wires of an attachment, whatever became of the pod's identity meanwhile: what a DEL is for. */
+export function wiresOf(key: AttachmentKey, wires: readonly Wire[]): Wire[] {
+  return wires.filter((wire) => wire.containerId === key.containerId && wire.podInterface === key.podInterface);
+}
+
+/** The wires that a GC is for: all but those of attachments that the runtime still holds. */
+export function garbageOf(valid: readonly AttachmentKey[], wires: readonly Wire[]): Wire[] {
+  const held = new Set(valid.map((one) => `${one.containerId}/${one.podInterface}`));
+  return wires.filter((wire) => !held.has(`${wire.containerId}/${wire.podInterface}`));
 }

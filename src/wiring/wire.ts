@@ -9,44 +9,53 @@ export interface Wire {
   readonly identity: string;
   readonly containerId: string;
   readonly address: string;
+  /** The name inside the pod. With the container id it is what CNI knows an attachment by. */
+  readonly podInterface: string;
   /** The host veth's name. */
   readonly interface: string;
   readonly ifindex: number;
 }
 
 /** What the alias tells of a wire. */
-export type WireLabel = Pick<Wire, 'identity' | 'containerId' | 'address'>;
+export type WireLabel = Pick<Wire, 'identity' | 'containerId' | 'address' | 'podInterface'>;
 
 const prefix = 'fast';
 /** The kernel's IFALIASZ less the closing zero, in bytes. */
 const maxAliasLength = 255;
 const hostVeth = /^fast[0-9a-f]{10}$/;
 const plain = /^[\w.-]+$/;
+/** As environment.ts of src/cni lets it pass. */
+const podInterfaceName = /^[^\s/:%]{1,15}$/;
+/** What every runtime of Kubernetes asks for. It stands in no alias, which agents of former releases read as well. */
+const usualPodInterface = 'eth0';
 
 /**
- * The host veth's alias, such as `fast:<identity>:<container id>:10.244.10.0`.
+ * The host veth's alias, such as `fast:<identity>:<container id>:10.244.10.0`, and `:<name>` for a pod's interface that is
+ * not eth0.
  * @throws RangeError naming the part that an alias cannot hold
  */
-export function formatAlias({ identity, containerId, address }: WireLabel): string {
+export function formatAlias({ identity, containerId, address, podInterface }: WireLabel): string {
   for (const [name, value] of Object.entries({ identity, containerId, address })) {
     if (!plain.test(value)) {
       throw new RangeError(`the ${name} "${value}" cannot stand in a link's alias: letters, digits, ".", "_", "-" can`);
     }
   }
-  const alias = `${prefix}:${identity}:${containerId}:${address}`;
-  if (alias.length > maxAliasLength) {
-    throw new RangeError(`the alias "${alias}" has ${alias.length} bytes, the kernel takes ${maxAliasLength}`);
+  const parts = [prefix, identity, containerId, address, ...(podInterface === usualPodInterface ? [] : [podInterface])];
+  const alias = parts.join(':');
+  const bytes = new TextEncoder().encode(alias).length;
+  if (bytes > maxAliasLength) {
+    throw new RangeError(`the alias "${alias}" has ${bytes} bytes, the kernel takes ${maxAliasLength}`);
   }
   return alias;
 }
 
 /** What an alias of ours says; undefined for anything else, an empty alias too. */
 export function parseAlias(alias: string): WireLabel | undefined {
-  const [word, identity = '', containerId = '', address = '', ...more] = alias.split(':');
-  if (word !== prefix || more.length > 0 || !plain.test(identity) || !plain.test(containerId) || !isAddress(address)) {
-    return undefined;
-  }
-  return { identity, containerId, address };
+  const [word, identity = '', containerId = '', address = '', podInterface = usualPodInterface, ...more] =
+    alias.split(':');
+  if (word !== prefix || more.length > 0 || !plain.test(identity) || !plain.test(containerId)) return undefined;
+  if (!isAddress(address) || !podInterfaceName.test(podInterface)) return undefined;
+  return { identity, containerId, address, podInterface };
 }
 
 /** The host veth's name, within the kernel's 15 characters. `digest` gives at least ten hexadecimal digits. */

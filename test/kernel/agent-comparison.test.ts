@@ -60,6 +60,7 @@ describe('a restart', () => {
     await ended;
     expect(text).toContain('200 packets transmitted, 200 packets received, 0% packet loss');
     expect(node.wiring.book.list().toSorted((a, b) => a.ifindex - b.ifindex)).toEqual(before);
+    await node.del('p1', 'p1');
     expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
   });
 

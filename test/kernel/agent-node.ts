@@ -14,6 +14,7 @@ import { silentLog } from '../../src/kube/log.ts';
 import { openHost } from '../../src/node/host.ts';
 import { RecordReports } from '../../src/node/record-reports.ts';
 import { Records } from '../../src/node/records.ts';
+import type { StepObserver } from '../../src/node/steps.ts';
 import { buildWiring, type Wiring } from '../../src/node/wiring-parts.ts';
 import type { AgentRequest, Attachment } from '../../src/protocol/messages.ts';
 import { MemoryRecords } from './memory-records.ts';
@@ -130,6 +131,7 @@ export class AgentNode {
   readonly #place: Place;
   readonly #bpffs: string;
   readonly #pods = new Set<string>();
+  readonly #observers = new Set<StepObserver>();
   #reports: RecordReports | undefined;
   wiring!: Wiring;
 
@@ -157,6 +159,11 @@ export class AgentNode {
     return node;
   }
 
+  /** Where the maps of this node are pinned. */
+  get pinFolder(): string {
+    return join(this.#bpffs, 'fast');
+  }
+
   /** Starts the agent's parts, the first time or again over what a former one left. */
   async start(): Promise<void> {
     const netns = Netns.open(netnsPath(this.#place.name));
@@ -164,7 +171,7 @@ export class AgentNode {
     this.wiring = buildWiring({
       host: openHost(netns),
       bpfObject: join(buildFolder, 'fast.bpf.o'),
-      pinFolder: join(this.#bpffs, 'fast'),
+      pinFolder: this.pinFolder,
       uplink: 'auto',
       node: this.#place.name,
       records,
@@ -174,6 +181,14 @@ export class AgentNode {
       everyMs: 3_600_000,
       onChange: (address) => this.#reports?.look(address),
       onRun: () => undefined,
+      observer: {
+        begins: (step) => {
+          for (const one of this.#observers) one.begins(step);
+        },
+        ended: (step) => {
+          for (const one of this.#observers) one.ended(step);
+        },
+      },
       log: silentLog,
     });
     this.#reports = new RecordReports({
@@ -193,6 +208,22 @@ export class AgentNode {
     await this.wiring.comparison.stop();
     await this.#reports?.stop();
     await this.wiring.remover.settled();
+  }
+
+  /** Has an observer see the steps of ADD and DEL until it is called. What it throws is the step's failure. */
+  observe(observer: Partial<StepObserver>): () => void {
+    const whole = { begins: () => undefined, ended: () => undefined, ...observer };
+    this.#observers.add(whole);
+    return () => this.#observers.delete(whole);
+  }
+
+  /** Has a step fail, from now until it is called. */
+  failing(step: string): () => void {
+    return this.observe({
+      begins: (name) => {
+        if (name === step) throw new Error('the kernel refuses');
+      },
+    });
   }
 
   async compare(): Promise<void> {

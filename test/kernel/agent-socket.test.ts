@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the runtime meets on a node: the socket, the installed fast-cni, and the way from one to the other.
-import { spawn } from 'node:child_process';
+// What the runtime meets on a node: the socket and the installed fast-cni.
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { buildCni } from '../../scripts/build-cni.ts';
-import { buildFolder } from '../../scripts/steps.ts';
 import { silentLog } from '../../src/kube/log.ts';
 import { installCni } from '../../src/node/cni-install.ts';
 import { type Handler, SocketServer } from '../../src/node/socket-server.ts';
-import { AgentNode, endpointOf, netnsPath, one, outsideDown, outsideUp, record } from './agent-node.ts';
+import { eventually } from './agent-node.ts';
 
 let folder: string;
 let server: SocketServer | undefined;
+let undelivered: string[] = [];
 const path = (): string => join(folder, 'run/agent.sock');
 
 beforeEach(() => {
@@ -25,11 +23,20 @@ beforeEach(() => {
 afterEach(async () => {
   await server?.stop(1000);
   server = undefined;
+  undelivered = [];
   rmSync(folder, { recursive: true });
 });
 
 async function serve(handle: Handler): Promise<void> {
-  server = new SocketServer({ path: path(), handle, log: silentLog });
+  server = new SocketServer({
+    path: path(),
+    handle,
+    undelivered: (request) => {
+      undelivered.push(request.command);
+      return Promise.resolve();
+    },
+    log: silentLog,
+  });
   await server.start();
 }
 
@@ -76,10 +83,60 @@ describe('the socket', () => {
     expect(await ask('{"protocol":2}')).toMatchObject({ ok: false, code: 100 });
   });
 
+  it('refuses a request that is too long in words that reach its sender', async () => {
+    await serve(() => Promise.resolve({ ok: true }));
+    const long = JSON.stringify({ ...JSON.parse(status), more: 'x'.repeat(1024 * 1024) });
+    expect(await ask(long)).toMatchObject({ code: 100, msg: expect.stringContaining('more than 1048576') });
+  });
+
   it('answers a fault of the agent as an error and serves on', async () => {
     await serve(() => Promise.reject(new Error('a fault')));
     expect(await ask(status)).toEqual({ ok: false, code: 101, msg: 'STATUS failed in the agent: a fault' });
     expect(await ask(status)).toMatchObject({ code: 101 });
+  });
+});
+
+describe('a caller that gives up', () => {
+  /** A request that is answered when the test says so; the caller hangs up before. */
+  async function hangUp(): Promise<{ gone: AbortSignal; answer: () => void }> {
+    let seen: AbortSignal | undefined;
+    let answer = (): void => undefined;
+    await serve((_request, gone) => {
+      seen = gone;
+      return new Promise((resolve) => {
+        answer = () => resolve({ ok: true });
+      });
+    });
+    const socket = createConnection(path());
+    socket.end(status);
+    const gone = await eventually(() => seen);
+    socket.destroy();
+    return { gone, answer: () => answer() };
+  }
+
+  it('is noticed while the request is at work', async () => {
+    const { gone } = await hangUp();
+    await eventually(() => (gone.aborted ? true : undefined));
+  });
+
+  it('is noticed by the answer that it does not take, which is told', async () => {
+    const { answer } = await hangUp();
+    answer();
+    expect(await eventually(() => undelivered[0])).toBe('STATUS');
+  });
+
+  it('is not seen in one that waits', async () => {
+    let isAborted: boolean | undefined;
+    await serve(async (_request, gone) => {
+      // Longer than the agent takes to notice.
+      await new Promise((resolve) => {
+        setTimeout(resolve, 1200);
+      });
+      isAborted = gone.aborted;
+      return { ok: true };
+    });
+    expect(await ask(status)).toEqual({ ok: true });
+    expect([isAborted, undelivered]).toEqual([false, []]);
   });
 });
 
@@ -114,52 +171,3 @@ describe('the installation', () => {
     expect(install()).toBe(2);
   });
 });
-
-describe('fast-cni', () => {
-  it('wires a pod by the agent, checks it and unwires it', async () => {
-    await buildCni();
-    await outsideUp();
-    const node = await AgentNode.up(one, [endpointOf(one)]);
-    try {
-      const { attachments } = node.wiring;
-      await serve((request) =>
-        request.command === 'ADD'
-          ? attachments.add(request)
-          : request.command === 'DEL'
-            ? attachments.del(request)
-            : attachments.check(request),
-      );
-      node.sandbox('p1');
-      node.records.put(record('10.244.10.0', 'p1'));
-      const added = await cni('ADD');
-      expect(added).toMatchObject({ ips: [{ address: '10.244.10.0/32', gateway: '10.244.0.1' }] });
-      expect(await cni('CHECK', { prevResult: added })).toBe('');
-      expect(await cni('DEL')).toBe('');
-      expect(node.wiring.book.list()).toEqual([]);
-    } finally {
-      await node.down();
-      outsideDown();
-    }
-  });
-});
-
-/** Runs the built fast-cni as a runtime does; answers its JSON, or '' for silence. */
-async function cni(command: string, more: object = {}): Promise<unknown> {
-  const child = spawn(join(buildFolder, 'fast-cni'), {
-    env: {
-      CNI_COMMAND: command,
-      CNI_CONTAINERID: 'container-p1',
-      CNI_NETNS: netnsPath('p1'),
-      CNI_IFNAME: 'eth0',
-      CNI_PATH: buildFolder,
-      CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1;K8S_POD_UID=p1',
-    },
-  });
-  let text = '';
-  child.stdout.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-  });
-  child.stdin.end(JSON.stringify({ cniVersion: '1.0.0', name: 'fast', type: 'fast-cni', socket: path(), ...more }));
-  await once(child, 'close');
-  return text === '' ? '' : JSON.parse(text);
-}

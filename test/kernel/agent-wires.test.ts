@@ -82,8 +82,6 @@ describe('pods of one node', () => {
       containerID: 'container-p1',
       interface: attachment.hostInterface,
     });
-    const check = node.request('CHECK', 'p1', 'p1', { netns: `/var${netnsPath('p1')}` });
-    expect(await node.wiring.attachments.check(check)).toEqual({ ok: true });
   });
 
   it('reach all of a subnet by the gateway where the prefix is short', async () => {
@@ -161,13 +159,32 @@ describe('an ADD', () => {
     expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
   });
 
-  it('of the same sandbox again changes nothing and answers the same', async () => {
+  it('of the same sandbox again is an error and changes nothing, whatever name is asked for', async () => {
     node.sandbox('p1');
     node.records.put(record('10.244.10.0', 'p1'));
     const first = await node.add('p1', 'p1');
-    const index = inside('one', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`);
-    expect(await node.add('p1', 'p1')).toEqual(first);
-    expect(inside('one', 'cat', `/sys/class/net/${first.hostInterface}/ifindex`)).toBe(index);
+    const before = [inside('one', 'ip', '-o', 'link'), inside('p1', 'ip', '-o', 'link')];
+    for (const ifName of ['eth0', 'net1']) {
+      const again = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1', { ifName }));
+      expect(again).toMatchObject({ ok: false, code: 104, msg: expect.stringContaining(ifName) });
+    }
+    expect([inside('one', 'ip', '-o', 'link'), inside('p1', 'ip', '-o', 'link')]).toEqual(before);
+    await node.wiring.attachments.del(node.request('DEL', 'p1', 'p1', { ifName: 'net1' }));
+    expect(node.veths()).toEqual([first.hostInterface]);
+    expect(ping('one', '10.244.10.0').received).toBe(5);
+  });
+
+  it('may name the interface as it likes, and a restarted agent knows it by that name', async () => {
+    node.sandbox('p1');
+    node.records.put(record('10.244.10.0', 'p1'));
+    const request = node.request('ADD', 'p1', 'p1', { ifName: 'net1@x' });
+    expect(await node.wiring.attachments.add(request)).toMatchObject({ ok: true });
+    await node.stop();
+    await node.start();
+    expect(node.wiring.book.list()).toMatchObject([{ podInterface: 'net1@x', containerId: 'container-p1' }]);
+    await node.wiring.attachments.del({ ...request, command: 'DEL' });
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
   });
 
   it('of a new sandbox keeps the address, and the late DEL of the old one harms nothing', async () => {
@@ -199,26 +216,70 @@ describe('an ADD', () => {
     [
       'the first step',
       'the name is taken in the pod',
+      104,
       {},
       () => inside('p1', 'ip', 'link', 'add', 'eth0', 'type', 'bridge'),
     ],
-    ['a later step', 'the gateway is impossible', { gateway: '10.244.0.999' }, (): string => ''],
-  ])('that fails in %s (%s) leaves nothing', async (_step, _why, change, prepare) => {
+    ['a later step', 'the gateway is impossible', 102, { gateway: '10.244.0.999' }, (): string => ''],
+  ])('that fails in %s (%s) leaves nothing', async (_step, _why, code, change, prepare) => {
     node.sandbox('p1');
     prepare();
     const routes = inside('one', 'ip', 'route');
     node.records.put(record('10.244.10.0', 'p1', change));
     const response = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1'));
-    expect(response).toMatchObject({ ok: false, code: 102 });
+    expect(response).toMatchObject({ ok: false, code });
     expect(node.veths()).toEqual([]);
     expect(inside('one', 'ip', 'route')).toBe(routes);
     expect(node.wiring.book.list()).toEqual([]);
   });
 
-  it('names a namespace that cannot be opened', async () => {
-    node.records.put(record('10.244.10.0', 'gone'));
-    const response = await node.wiring.attachments.add(node.request('ADD', 'gone', 'gone'));
-    expect(response).toMatchObject({ ok: false, code: 4, msg: expect.stringContaining(netnsPath('gone')) });
+  it('that fails leaves the former sandbox with its way to the stack', async () => {
+    for (const sandbox of ['p1', 'p1-again']) node.sandbox(sandbox);
+    node.records.put(record('10.244.10.0', 'p1'));
+    await node.add('p1', 'p1');
+    const routes = inside('one', 'ip', 'route');
+    const mend = node.failing('put 10.244.10.0 into local_pod_ips');
+    const response = await node.wiring.attachments.add(node.request('ADD', 'p1-again', 'p1'));
+    mend();
+    expect(response).toMatchObject({ ok: false, code: 102, msg: expect.stringContaining('the kernel refuses') });
+    expect(node.veths()).toHaveLength(1);
+    expect(inside('one', 'ip', 'route')).toBe(routes);
+    expect(ping('one', '10.244.10.0').received).toBe(5);
+  });
+
+  it.each([
+    ['is not there', () => netnsPath('gone'), 'ENOENT'],
+    ['is no namespace', () => '/etc/hostname', 'EINVAL'],
+    ["is the node's own", () => netnsPath('one'), "is the node's own network namespace"],
+  ])('names a CNI_NETNS that %s', async (_what, path, because) => {
+    node.records.put(record('10.244.10.0', 'p1'));
+    const response = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1', { netns: path() }));
+    expect(response).toMatchObject({ ok: false, code: 4, msg: expect.stringContaining(path()) });
+    expect(response).toMatchObject({ msg: expect.stringContaining(because) });
+  });
+
+  it('whose runtime gives up while it waits wires nothing', async () => {
+    node.sandbox('p1');
+    const gone = new AbortController();
+    const adding = node.wiring.attachments.add(node.request('ADD', 'p1', 'p1'), gone.signal);
+    setTimeout(() => gone.abort(), 20);
+    expect(await adding).toMatchObject({ ok: false, code: 11, msg: 'the runtime gave up waiting' });
+    node.records.put(record('10.244.10.0', 'p1'));
+    expect(node.veths()).toEqual([]);
+    expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
+  });
+
+  it('behind another of its pod that waits says so at its own deadline, and wires nothing afterwards', async () => {
+    for (const sandbox of ['p1', 'p1-again']) node.sandbox(sandbox);
+    const first = node.wiring.attachments.add(node.request('ADD', 'p1', 'p1', { deadlineMs: 400 }));
+    const second = node.wiring.attachments.add(node.request('ADD', 'p1-again', 'p1', { deadlineMs: 50 }));
+    expect(await second).toMatchObject({ ok: false, code: 11, msg: expect.stringContaining('earlier request') });
+    node.records.put(record('10.244.10.0', 'p1'));
+    expect(await first).toMatchObject({ ok: true });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
+    expect(node.wiring.book.list().map((wire) => wire.containerId)).toEqual(['container-p1']);
   });
 });
 

@@ -124,7 +124,14 @@ describe('the status of a node', () => {
   });
 
   it('names a wire without a record', () => {
-    const orphan = { identity: 'a', containerId: 'c', address: '10.1.0.1', interface: 'fast0', ifindex: 7 };
+    const orphan = {
+      identity: 'a',
+      containerId: 'c',
+      podInterface: 'eth0',
+      address: '10.1.0.1',
+      interface: 'fast0',
+      ifindex: 7,
+    };
     expect(endpointStatus(said, { ...report, orphans: [orphan] }, late)?.orphans).toEqual([
       { address: '10.1.0.1', ownerUID: 'a', interface: 'fast0' },
     ]);

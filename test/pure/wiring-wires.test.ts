@@ -2,7 +2,7 @@
 // How a wire is named and what becomes of it, as stories of one node.
 import { describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
-import { planAdd, planDel } from '../../src/wiring/add-plan.ts';
+import { garbageOf, planAdd, wiresOf } from '../../src/wiring/add-plan.ts';
 import { decideRecord, type RecordWorld } from '../../src/wiring/record-report.ts';
 import { formatAlias, hostVethName, isHostVethName, parseAlias, podMacOf, type Wire } from '../../src/wiring/wire.ts';
 import { decideWires, type WireWorld } from '../../src/wiring/wire-fate.ts';
@@ -24,28 +24,45 @@ function record(address: string, uid: string, change: Partial<IpAllocation['spec
   return { metadata: { name: address, uid: `record-${address}`, resourceVersion: '1' }, spec };
 }
 
-function wire(address: string, identity: string, containerId = 'c1', ifindex = 7): Wire {
-  return { identity, containerId, address, interface: `fast${containerId}`, ifindex };
+function wire(address: string, identity: string, containerId = 'c1', ifindex = 7, podInterface = 'eth0'): Wire {
+  return { identity, containerId, podInterface, address, interface: `fast${containerId}`, ifindex };
 }
 
 describe('the label of a wire', () => {
   it('is read back from the alias as it was written', () => {
-    const label = { identity: 'b0c1-uid', containerId: 'f00d', address: '10.244.10.0' };
+    const label = { identity: 'b0c1-uid', containerId: 'f00d', podInterface: 'net1@é', address: '10.244.10.0' };
+    expect(formatAlias(label)).toBe('fast:b0c1-uid:f00d:10.244.10.0:net1@é');
+    expect(parseAlias(formatAlias(label))).toEqual(label);
+  });
+
+  it('is for eth0 as agents of former releases wrote and read it, so that neither cuts the wires of the other', () => {
+    const label = { identity: 'b0c1-uid', containerId: 'f00d', podInterface: 'eth0', address: '10.244.10.0' };
     expect(formatAlias(label)).toBe('fast:b0c1-uid:f00d:10.244.10.0');
     expect(parseAlias('fast:b0c1-uid:f00d:10.244.10.0')).toEqual(label);
   });
 
-  it.each(['', 'somebody else', 'fast:a:b', 'fast:a:b:10.0.0.1:more', 'fast:a:b:10.0.0.01', 'fast::b:10.0.0.1'])(
-    'is not seen in the alias %j',
-    (alias) => {
-      expect(parseAlias(alias)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    'somebody else',
+    'fast:a:b',
+    'fast:a:b:10.0.0.1:net1:more',
+    'fast:a:b:10.0.0.1:',
+    'fast:a:b:10.0.0.1:a/b',
+    'fast:a:b:10.0.0.01',
+    'fast::b:10.0.0.1',
+  ])('is not seen in the alias %j', (alias) => {
+    expect(parseAlias(alias)).toBeUndefined();
+  });
 
   it('refuses what an alias cannot hold, with the part and its value', () => {
-    expect(() => formatAlias({ identity: 'a:b', containerId: 'c', address: '10.0.0.1' })).toThrow(/identity "a:b"/);
-    const long = 'c'.repeat(250);
-    expect(() => formatAlias({ identity: 'a', containerId: long, address: '10.0.0.1' })).toThrow(/takes 255/);
+    const label = { identity: 'a', containerId: 'c', podInterface: 'eth0', address: '10.0.0.1' };
+    expect(() => formatAlias({ ...label, identity: 'a:b' })).toThrow(/identity "a:b"/);
+    expect(() => formatAlias({ ...label, containerId: 'c'.repeat(250) })).toThrow(/takes 255/);
+  });
+
+  it('fits the kernel for the longest names that fast-cni lets pass', () => {
+    const label = { identity: 'i'.repeat(64), containerId: 'c'.repeat(128), podInterface: 'n'.repeat(15) };
+    expect(parseAlias(formatAlias({ ...label, address: '255.255.255.255' }))).toMatchObject(label);
   });
 
   it('gives a veth name that the kernel takes and that is known again', () => {
@@ -73,10 +90,12 @@ describe('an ADD', () => {
     expect(planAdd(request, [own], [])).toEqual({ plan: 'attach', record: own, replaced: [] });
   });
 
-  it('gives the same sandbox the same answer', () => {
+  it('is an error of whoever asks twice, whatever name the interface is to have', () => {
     const own = record('10.0.0.1', 'a');
     const there = wire('10.0.0.1', 'a');
-    expect(planAdd(request, [own], [there])).toEqual({ plan: 'answer', record: own, wire: there });
+    expect(planAdd(request, [own], [there])).toEqual({ plan: 'exists', wire: there });
+    const named = wire('10.0.0.1', 'a', 'c1', 7, 'net1');
+    expect(planAdd(request, [own], [named])).toEqual({ plan: 'exists', wire: named });
   });
 
   it('replaces the wire of the former sandbox, and one that somebody left on the address', () => {
@@ -110,10 +129,25 @@ describe('an ADD', () => {
     expect(planAdd(request, [high, low], [wire('10.0.0.10', 'a', 'c0')])).toMatchObject({ record: high });
   });
 
-  it('is undone by the DEL of its sandbox alone', () => {
+  it('is undone by the DEL of its attachment alone: a sandbox and an interface', () => {
     const mine = wire('10.0.0.1', 'a', 'c1');
-    expect(planDel({ containerId: 'c1' }, [mine, wire('10.0.0.1', 'a', 'c2', 8)])).toEqual([mine]);
-    expect(planDel({ containerId: 'c3' }, [mine])).toEqual([]);
+    const wires = [mine, wire('10.0.0.1', 'a', 'c2', 8), wire('10.0.0.2', 'b', 'c1', 9, 'net1')];
+    expect(wiresOf({ containerId: 'c1', podInterface: 'eth0' }, wires)).toEqual([mine]);
+    expect(wiresOf({ containerId: 'c3', podInterface: 'eth0' }, wires)).toEqual([]);
+  });
+
+  it('is garbage once the runtime does not hold its attachment any more', () => {
+    const [held, stale, other] = [
+      wire('10.0.0.1', 'a', 'c1', 7),
+      wire('10.0.0.2', 'b', 'c2', 8),
+      wire('10.0.0.3', 'c', 'c1', 9, 'net1'),
+    ];
+    const valid = [
+      { containerId: 'c1', podInterface: 'eth0' },
+      { containerId: 'c9', podInterface: 'eth0' },
+    ];
+    expect(garbageOf(valid, [held, stale, other])).toEqual([stale, other]);
+    expect(garbageOf([], [held])).toEqual([held]);
   });
 });
 
