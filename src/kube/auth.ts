@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who we are and where the API server is. Kubeconfig files, client certificates, tokens and exec plugins are client-node's
-// KubeConfig, which does them soundly. Its connections are not used: it opens one, with its handshake, for each request.
-// The deep import leaves the generated models of every API out of a bundle.
+// Who we are and where the API server is. What a kubeconfig means is client-node's knowledge; its connections are not used:
+// it opens one, with its handshake, for each request.
 
-import { existsSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
 import { createHash } from 'node:crypto';
-import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import type { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { type Clock, realClock } from './clock.ts';
 import { type Log, silentLog } from './log.ts';
 
@@ -32,34 +30,10 @@ export interface Access {
 
 /** Bound tokens rotate on disk well before they expire; client-go reads them again every minute too. */
 const REREAD_AFTER_MS = 60_000;
-
-const TOKEN_PATH = '/var/run/secrets/kubernetes.io/serviceaccount/token';
-
-/**
- * Finds the configuration: the given file, else $KUBECONFIG, else the pod's service account, else ~/.kube/config.
- * @throws Error that names what was looked for.
- */
-export function loadKubeConfig(options: { kubeconfig?: string; context?: string }): KubeConfig {
-  const config = new KubeConfig();
-  const env = process.env;
-  if (options.kubeconfig !== undefined) {
-    config.loadFromFile(options.kubeconfig);
-  } else if ((env['KUBECONFIG'] ?? '') === '' && env['KUBERNETES_SERVICE_HOST'] && existsSync(TOKEN_PATH)) {
-    config.loadFromCluster();
-  } else {
-    config.loadFromDefault();
-  }
-  if (options.context !== undefined) {
-    config.setCurrentContext(options.context);
-  }
-  const server = config.getCurrentCluster()?.server;
-  const invented = options.kubeconfig === undefined && !env['KUBECONFIG'] && server === 'http://localhost:8080';
-  if (server === undefined || invented) {
-    const where = options.kubeconfig ?? env['KUBECONFIG'] ?? 'a service account or ~/.kube/config';
-    throw new Error(`no cluster found in ${where}: set KUBECONFIG to a file whose current context names a cluster`);
-  }
-  return config;
-}
+/** After a refusal; sooner there is nothing new to read, and every call of a client without rights would read all files. */
+const REREAD_REFUSED_AFTER_MS = 1000;
+/** A plugin may ask a cloud, but no call waits for ever. */
+const READ_LIMIT_MS = 15_000;
 
 /** Keeps the credentials fresh: read again every minute, and at once after the server has refused them. */
 export class Credentials {
@@ -70,6 +44,7 @@ export class Credentials {
   #access: Promise<Access> | undefined;
   #last: Access | undefined;
   #readAtMs = 0;
+  #isRefused = false;
 
   /** Loads at once, so that a wrong path is an error of the start and not of the first request. */
   constructor(load: () => KubeConfig, clock: Clock = realClock, log: Log = silentLog) {
@@ -79,28 +54,32 @@ export class Credentials {
     this.#config = load();
   }
 
+  /** The same object for as long as nothing was read again. @throws Error where they never could be read */
   access(): Promise<Access> {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#access === undefined || nowMs - this.#readAtMs > REREAD_AFTER_MS) {
-      const first = this.#access === undefined && this.#last === undefined;
+    const rereadAfterMs = this.#isRefused ? REREAD_REFUSED_AFTER_MS : REREAD_AFTER_MS;
+    if (this.#access === undefined || nowMs - this.#readAtMs > rereadAfterMs) {
       this.#readAtMs = nowMs;
-      this.#access = this.#read(!first);
+      this.#access = this.#read();
     }
     return this.#access;
   }
 
   /** The server said 401: whatever is cached is not to be trusted. */
   distrust(): void {
-    this.#access = undefined;
+    this.#isRefused = true;
   }
 
-  async #read(reload: boolean): Promise<Access> {
+  async #read(): Promise<Access> {
+    const isRefused = this.#isRefused;
+    this.#isRefused = false;
     try {
-      // An exec plugin caches its own token with its expiry; loading anew would run the plugin every minute.
-      if (reload && this.#config.getCurrentUser()?.exec == null) {
+      // An exec plugin's answer is kept until it expires, and with its config: loading anew runs the plugin, which is right
+      // only where the server refused what it gave.
+      if (this.#last !== undefined && (isRefused || !usesPlugin(this.#config))) {
         this.#config = this.#load();
       }
-      this.#last = await accessOf(this.#config);
+      this.#last = await this.#inTime(accessOf(this.#config));
       return this.#last;
     } catch (error) {
       if (this.#last === undefined) {
@@ -111,6 +90,25 @@ export class Credentials {
       return this.#last;
     }
   }
+
+  async #inTime(access: Promise<Access>): Promise<Access> {
+    const inTime = new AbortController();
+    const late = this.#clock.sleep(READ_LIMIT_MS, inTime.signal).then(() => undefined);
+    try {
+      const first = await Promise.race([access, late]);
+      if (first === undefined) {
+        throw new Error(`the plugin that gives the credentials has not answered within ${READ_LIMIT_MS} ms`);
+      }
+      return first;
+    } finally {
+      inTime.abort();
+    }
+  }
+}
+
+function usesPlugin(config: KubeConfig): boolean {
+  const user = config.getCurrentUser();
+  return user?.exec != null || user?.authProvider?.config?.exec != null;
 }
 
 async function accessOf(config: KubeConfig): Promise<Access> {

@@ -2,9 +2,10 @@
 // The API server as a few typed verbs. Every write names its field manager; a replacement without a resourceVersion is
 // refused here, because the API server would take it for "whatever is there now".
 
-import { Credentials, loadKubeConfig } from './auth.ts';
+import { Credentials } from './auth.ts';
 import { type Clock, realClock } from './clock.ts';
 import { type Attempt, KubeError, isReason } from './errors.ts';
+import { type ConfigSource, loadKubeConfig } from './kubeconfig.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { type KubeObject, type Resource, apiVersionOf, keyOf, resourcePath } from './object.ts';
@@ -13,12 +14,9 @@ import { type WatchEvent, type WatchOptions, watchEvents } from './watch.ts';
 
 export type { CallOptions } from './transport.ts';
 
-export interface ConnectOptions {
+export interface ConnectOptions extends ConfigSource {
   /** Names this program in managedFields. */
   readonly fieldManager: string;
-  /** A file; absent: $KUBECONFIG, the pod's service account, ~/.kube/config, in this order. */
-  readonly kubeconfig?: string;
-  readonly context?: string;
   readonly userAgent?: string;
   readonly log?: Log;
   readonly metrics?: Metrics;

@@ -84,6 +84,13 @@ export function isPassing(error: unknown): boolean {
   return isReason(error, 'throttled', 'timeout', 'serverError', 'unreachable');
 }
 
+const LOST_CODES = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+
+/** Whether a connection ended under the request: the other side may have closed it just as we wrote. */
+export function isLostConnection(error: unknown): boolean {
+  return isReason(error, 'unreachable') && LOST_CODES.has(codeOf((error as KubeError).cause) ?? '');
+}
+
 /** Status.reason, the server's own word, comes first: 409 is a conflict for one and a name that is taken for another. */
 const BY_WORD: Readonly<Record<string, KubeErrorReason>> = {
   NotFound: 'notFound',

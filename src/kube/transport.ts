@@ -2,10 +2,11 @@
 // Requests over one shared pool of connections. A new TLS connection costs twelve times a request on a kept one, so the
 // pool lives as long as the certificates do. What the server says about waiting is obeyed here, once for everybody.
 
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { Access, Credentials } from './auth.ts';
 import { type Clock, realClock } from './clock.ts';
-import { type Attempt, KubeError, errorOfAnswer, errorOfTransport } from './errors.ts';
+import { type Attempt, KubeError, errorOfAnswer, errorOfTransport, isLostConnection } from './errors.ts';
+import { type Answer, Exchange } from './exchange.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Per call: how long it may take in all, retries included, and what ends it early. */
@@ -35,21 +36,29 @@ const THROTTLED_WAIT_MS = 1000;
  * pool grows up to its limit in the end: the limit is what makes connections few.
  */
 const MAX_CONNECTIONS = 64;
+/** Below the 90 s after which the API server closes a connection itself, maybe just as we write to it. */
+const IDLE_CONNECTION_MS = 60_000;
 
-/** Watches have a pool of their own: they hold a connection for minutes, and never wait behind calls for one. */
-interface Pools {
-  readonly fingerprint: string;
+/** The way to the server for as long as the credentials stay the same. */
+interface Route {
+  readonly access: Access;
+  /** For metrics. */
+  readonly host: string;
+  /** Name, value, name, value: the form that undici takes fastest. */
+  readonly headers: readonly string[];
   readonly calls: Dispatcher;
+  /** A pool of their own: watches hold a connection for minutes, and never wait behind calls for one. */
   readonly watches: Dispatcher;
 }
 
 function makeDispatcher(access: Access): Dispatcher {
   const connect = { ...access.tls, keepAlive: true, keepAliveInitialDelay: 15_000, timeout: 10_000 };
-  if (access.proxyUrl !== undefined) {
-    return new ProxyAgent({ uri: access.proxyUrl, requestTls: access.tls, connections: MAX_CONNECTIONS });
-  }
   // HTTP/1.1: over one HTTP/2 connection a lost peer would take every watch and every write down together.
-  return new Agent({ connect, connections: MAX_CONNECTIONS, allowH2: false, keepAliveTimeout: 60_000 });
+  const limits = { connections: MAX_CONNECTIONS, allowH2: false, keepAliveTimeout: IDLE_CONNECTION_MS };
+  if (access.proxyUrl !== undefined) {
+    return new ProxyAgent({ uri: access.proxyUrl, requestTls: access.tls, ...limits });
+  }
+  return new Pool(access.origin, { connect, ...limits });
 }
 
 export class Transport {
@@ -58,7 +67,7 @@ export class Transport {
   readonly #metrics: Metrics | undefined;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  #pools: Pools | undefined;
+  #route: Route | undefined;
 
   constructor(options: {
     credentials: Credentials;
@@ -82,13 +91,13 @@ export class Transport {
     const startMs = this.#clock.monotonicMs();
     const timeoutMs = call.timeoutMs ?? this.#timeoutMs;
     for (let tries = 0; ; tries += 1) {
-      const leftMs = timeoutMs - (this.#clock.monotonicMs() - startMs);
+      const spentMs = tries === 0 ? 0 : this.#clock.monotonicMs() - startMs;
       try {
-        return await this.#once(attempt, request, Math.max(leftMs, 1), call.signal);
+        return await this.#once(attempt, request, Math.max(timeoutMs - spentMs, 1), call.signal);
       } catch (error) {
         const waitMs = this.#waitBeforeRetry(error, request, tries);
-        const spentMs = this.#clock.monotonicMs() - startMs;
-        if (waitMs === undefined || spentMs + waitMs >= timeoutMs || call.signal?.aborted) {
+        const endMs = startMs + timeoutMs;
+        if (waitMs === undefined || this.#clock.monotonicMs() + waitMs >= endMs || call.signal?.aborted) {
           throw error;
         }
         await this.#clock.sleep(waitMs, call.signal);
@@ -98,18 +107,36 @@ export class Transport {
 
   /** Opens an answer to be read as it comes. The caller reads it to its end or aborts `signal`. */
   async open(attempt: Attempt, request: Request, signal: AbortSignal): Promise<BodyStream> {
-    const answer = await this.#send(attempt, request, signal, 'watches');
-    if (answer.statusCode === 200) {
-      return answer.body;
+    const startMs = this.#clock.monotonicMs();
+    const route = await this.#routeFor(attempt);
+    let code = '<error>';
+    try {
+      // A watch is timed by its silence, through `signal`.
+      const options = { ...optionsOf(route, request), signal, headersTimeout: this.#timeoutMs };
+      const { statusCode, headers, body } = await route.watches.request(options);
+      code = String(statusCode);
+      if (statusCode === 200) {
+        return body;
+      }
+      const retryAfter = headers['retry-after'];
+      const text = await body.text();
+      throw this.#refusal(attempt, {
+        status: statusCode,
+        retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+        text,
+      });
+    } catch (error) {
+      throw errorOfTransport(attempt, error);
+    } finally {
+      this.#count(request, route.host, code, startMs);
     }
-    throw await this.#refusal(attempt, answer);
   }
 
   /** Ends the connections; requests under way are cut. */
   async close(): Promise<void> {
-    const pools = this.#pools;
-    this.#pools = undefined;
-    await Promise.all([pools?.calls.destroy(), pools?.watches.destroy()]);
+    const route = this.#route;
+    this.#route = undefined;
+    await Promise.all([route?.calls.destroy(), route?.watches.destroy()]);
   }
 
   #waitBeforeRetry(error: unknown, request: Request, tries: number): number | undefined {
@@ -122,103 +149,110 @@ export class Transport {
     if (error.reason === 'throttled' || (error.status >= 500 && error.retryAfterMs !== undefined)) {
       return error.retryAfterMs ?? THROTTLED_WAIT_MS;
     }
-    // A kept connection may have been closed by the other side just as we wrote to it. Reading again is harmless; whether
-    // a write was done only its author can find out.
-    return error.reason === 'unreachable' && request.method === 'GET' && tries === 0 ? 0 : undefined;
+    // Reading again is harmless; whether a write was done only its author can find out.
+    return isLostConnection(error) && request.method === 'GET' && tries === 0 ? 0 : undefined;
   }
 
   async #once(attempt: Attempt, request: Request, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
-    const own = new AbortController();
-    const onAbort = (): void => own.abort(signal?.reason);
+    const exchange = new Exchange();
+    const onAbort = (): void =>
+      exchange.abort(new KubeError('aborted', attempt, 'the caller gave up', { cause: signal?.reason }));
     const cancel = this.#clock.after(timeoutMs, () =>
-      own.abort(new KubeError('timeout', attempt, `no answer within ${Math.round(timeoutMs)} ms`)),
+      exchange.abort(new KubeError('timeout', attempt, `no answer within ${Math.round(timeoutMs)} ms`)),
     );
-    if (signal?.aborted) {
-      onAbort();
-    }
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      const answer = await this.#send(attempt, request, own.signal, 'calls');
-      if (answer.statusCode < 200 || answer.statusCode > 299) {
-        throw await this.#refusal(attempt, answer);
+      if (signal?.aborted) {
+        onAbort();
       }
-      const text = await answer.body.text();
-      return request.textAllowed === true ? parseOrText(text) : parse(attempt, text);
+      const answer = await this.#exchange(attempt, request, exchange);
+      if (answer.status < 200 || answer.status > 299) {
+        throw this.#refusal(attempt, answer);
+      }
+      return request.textAllowed === true ? parseOrText(answer.text) : parse(attempt, answer.text);
     } catch (error) {
-      throw signal?.aborted
-        ? new KubeError('aborted', attempt, 'the caller gave up', { cause: error })
-        : errorOfTransport(attempt, error);
+      throw errorOfTransport(attempt, error);
     } finally {
       cancel();
       signal?.removeEventListener('abort', onAbort);
     }
   }
 
-  async #send(
-    attempt: Attempt,
-    request: Request,
-    signal: AbortSignal,
-    use: 'calls' | 'watches',
-  ): Promise<Dispatcher.ResponseData> {
+  /** The way to the server is part of what the exchange's time is for: a plugin that gives tokens may take long. */
+  async #exchange(attempt: Attempt, request: Request, exchange: Exchange): Promise<Answer> {
     const startMs = this.#clock.monotonicMs();
-    const access = await this.#credentials.access();
-    const host = new URL(access.origin).host;
-    const headers: Record<string, string> = {
-      accept: 'application/json',
-      'user-agent': this.#userAgent,
-      ...access.headers,
+    let host: string | undefined;
+    let code = '<error>';
+    const send = (route: Route): void => {
+      if (!exchange.isAborted) {
+        host = route.host;
+        route.calls.dispatch(optionsOf(route, request), exchange);
+      }
     };
-    if (request.body !== undefined) {
-      headers['content-type'] = request.contentType ?? 'application/json';
-    }
+    this.#routeFor(attempt)
+      .then(send)
+      .catch((error: Error) => exchange.abort(error));
     try {
-      const answer = await this.#pool(access, use).request({
-        origin: access.origin,
-        path: access.prefix + request.path,
-        method: request.method,
-        headers,
-        body: request.body === undefined ? null : JSON.stringify(request.body),
-        signal,
-        // Calls are timed as a whole and watches by their silence, both by `signal`.
-        headersTimeout: use === 'watches' ? this.#timeoutMs : 0,
-        bodyTimeout: 0,
-      });
-      this.#metrics?.client.requests.inc({ code: String(answer.statusCode), method: request.method, host });
+      const answer = await exchange.answer;
+      code = String(answer.status);
       return answer;
-    } catch (error) {
-      this.#metrics?.client.requests.inc({ code: '<error>', method: request.method, host });
-      throw errorOfTransport(attempt, error);
     } finally {
-      this.#metrics?.client.seconds.observe({ verb: attempt.verb, host }, (this.#clock.monotonicMs() - startMs) / 1000);
+      if (host !== undefined) {
+        this.#count(request, host, code, startMs);
+      }
     }
   }
 
-  async #refusal(attempt: Attempt, answer: Dispatcher.ResponseData): Promise<KubeError> {
-    const text = await answer.body.text();
-    const retryAfter = answer.headers['retry-after'];
-    const error = errorOfAnswer(
-      attempt,
-      answer.statusCode,
-      parseOrText(text),
-      typeof retryAfter === 'string' ? retryAfter : undefined,
-    );
+  #count(request: Request, host: string, code: string, startMs: number): void {
+    const { method } = request;
+    this.#metrics?.client.requests.inc({ code, method, host });
+    this.#metrics?.client.seconds.observe({ verb: method, host }, (this.#clock.monotonicMs() - startMs) / 1000);
+  }
+
+  #refusal(attempt: Attempt, answer: Answer): KubeError {
+    const error = errorOfAnswer(attempt, answer.status, parseOrText(answer.text), answer.retryAfter);
     if (error.reason === 'unauthorized') {
       this.#credentials.distrust();
     }
     return error;
   }
 
-  /** A new token needs no new connection, it travels with each request; a new CA or client certificate does. */
-  #pool(access: Access, use: 'calls' | 'watches'): Dispatcher {
-    if (this.#pools?.fingerprint !== access.fingerprint) {
-      // What is under way on the former ones, watches above all, ends by itself.
-      this.#pools?.calls.close().catch(() => undefined);
-      this.#pools?.watches.close().catch(() => undefined);
-      const { fingerprint } = access;
-      this.#pools = { fingerprint, calls: makeDispatcher(access), watches: makeDispatcher(access) };
+  async #routeFor(attempt: Attempt): Promise<Route> {
+    const access = await this.#credentials.access().catch((cause: unknown) => {
+      const said = cause instanceof Error ? cause.message : String(cause);
+      throw new KubeError('unreachable', attempt, `the credentials cannot be read (${said})`, { cause });
+    });
+    const former = this.#route;
+    if (former?.access === access) {
+      return former;
     }
-    return this.#pools[use];
+    const named = Object.entries({ accept: 'application/json', 'user-agent': this.#userAgent, ...access.headers });
+    const own = { access, host: new URL(access.origin).host, headers: named.flat() };
+    // A new token needs no new connection, it travels with each request; a new CA or client certificate does.
+    if (former?.access.fingerprint === access.fingerprint) {
+      this.#route = { ...former, ...own };
+    } else {
+      // What is under way on the former ones, watches above all, ends by itself.
+      former?.calls.close().catch(() => undefined);
+      former?.watches.close().catch(() => undefined);
+      this.#route = { ...own, calls: makeDispatcher(access), watches: makeDispatcher(access) };
+    }
+    return this.#route;
   }
+}
+
+function optionsOf({ access, headers }: Route, request: Request): Dispatcher.DispatchOptions {
+  const { method, body, contentType = 'application/json' } = request;
+  return {
+    origin: access.origin,
+    path: access.prefix + request.path,
+    method,
+    headers: body === undefined ? [...headers] : [...headers, 'content-type', contentType],
+    body: body === undefined ? null : JSON.stringify(body),
+    // Calls are timed as a whole, by their own timer.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  };
 }
 
 function parse(attempt: Attempt, text: string): unknown {
