@@ -16,6 +16,8 @@ type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStar
 
 /** Hand it to `dispatch` and await `answer`, which rejects with the error of the connection or the reason of abort(). */
 export class Exchange implements Dispatcher.DispatchHandler {
+  /** Runs when the connection has nothing more to do with it. */
+  onEnd: () => void = () => undefined;
   readonly #end = Promise.withResolvers<Answer>();
   readonly #chunks: Buffer[] = [];
   #controller: Dispatcher.DispatchController | undefined;
@@ -61,11 +63,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const [first] = this.#chunks;
     const bytes = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
+    this.onEnd();
     this.#end.resolve({ status: this.#status, retryAfter: this.#retryAfter, text: bytes.toString('utf8') });
   }
 
   /** Without a controller where the request never started. */
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     this.#end.reject(error);
+    // Undici tells it in the middle of putting the connection away, no time to give it the next request.
+    queueMicrotask(this.onEnd);
   }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests over one shared pool of connections. A new TLS connection costs twelve times a request on a kept one, so the
-// pool lives as long as the certificates do. What the server says about waiting is obeyed here, once for everybody.
+// Requests over connections that all callers share. A new TLS connection costs twelve times a request on a kept one, so they
+// live as long as the certificates do. What the server says about waiting is obeyed here, once for everybody.
 
-import { type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { type Dispatcher, Client, Pool, ProxyAgent } from 'undici';
 import type { Access, Credentials } from './auth.ts';
 import { type Clock, realClock } from './clock.ts';
 import { type Attempt, KubeError, errorOfAnswer, errorOfTransport, isLostConnection } from './errors.ts';
 import { type Answer, Exchange } from './exchange.ts';
+import { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Per call: how long it may take in all, retries included, and what ends it early. */
@@ -31,11 +32,9 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_RETRIES = 5;
 /** The wait after a 429 that names none. */
 const THROTTLED_WAIT_MS = 1000;
-/**
- * Calls beyond it queue inside the pool. Undici opens a new connection where an old one's answer has just arrived, so a
- * pool grows up to its limit in the end: the limit is what makes connections few.
- */
-const MAX_CONNECTIONS = 64;
+/** At once; more wait, or are watches of a program that has lost count of them. */
+const MAX_CALLS = 64;
+const MAX_WATCHES = 256;
 /** Below the 90 s after which the API server closes a connection itself, maybe just as we write to it. */
 const IDLE_CONNECTION_MS = 60_000;
 
@@ -46,19 +45,21 @@ interface Route {
   readonly host: string;
   /** Name, value, name, value: the form that undici takes fastest. */
   readonly headers: readonly string[];
-  readonly calls: Dispatcher;
-  /** A pool of their own: watches hold a connection for minutes, and never wait behind calls for one. */
+  readonly calls: Lanes;
+  /** Connections of their own: watches hold one for minutes, and never wait behind calls for it. */
   readonly watches: Dispatcher;
 }
 
-function makeDispatcher(access: Access): Dispatcher {
+/** HTTP/1.1: over one HTTP/2 connection a lost peer would take every watch and every write down together. */
+function dispatcherOf(access: Access, connections: number): Dispatcher {
   const connect = { ...access.tls, keepAlive: true, keepAliveInitialDelay: 15_000, timeout: 10_000 };
-  // HTTP/1.1: over one HTTP/2 connection a lost peer would take every watch and every write down together.
-  const limits = { connections: MAX_CONNECTIONS, allowH2: false, keepAliveTimeout: IDLE_CONNECTION_MS };
+  const options = { allowH2: false, keepAliveTimeout: IDLE_CONNECTION_MS };
   if (access.proxyUrl !== undefined) {
-    return new ProxyAgent({ uri: access.proxyUrl, requestTls: access.tls, ...limits });
+    return new ProxyAgent({ uri: access.proxyUrl, requestTls: access.tls, connections, ...options });
   }
-  return new Pool(access.origin, { connect, ...limits });
+  return connections === 1
+    ? new Client(access.origin, { connect, ...options })
+    : new Pool(access.origin, { connect, connections, ...options });
 }
 
 export class Transport {
@@ -186,7 +187,9 @@ export class Transport {
     const send = (route: Route): void => {
       if (!exchange.isAborted) {
         host = route.host;
-        route.calls.dispatch(optionsOf(route, request), exchange);
+        if (route.calls.send(optionsOf(route, request), exchange) === 'refused') {
+          exchange.abort(new KubeError('throttled', attempt, 'too many calls wait for a connection already'));
+        }
       }
     };
     this.#routeFor(attempt)
@@ -233,9 +236,10 @@ export class Transport {
       this.#route = { ...former, ...own };
     } else {
       // What is under way on the former ones, watches above all, ends by itself.
-      former?.calls.close().catch(() => undefined);
+      former?.calls.retire();
       former?.watches.close().catch(() => undefined);
-      this.#route = { ...own, calls: makeDispatcher(access), watches: makeDispatcher(access) };
+      const calls = new Lanes(() => dispatcherOf(access, 1), MAX_CALLS);
+      this.#route = { ...own, calls, watches: dispatcherOf(access, MAX_WATCHES) };
     }
     return this.#route;
   }

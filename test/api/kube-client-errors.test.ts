@@ -64,7 +64,8 @@ describe('errors of a real API server', () => {
     ['unauthorized', 401, () => stranger.list(nodes)],
     ['invalid', 422, () => client.create(configMaps, { metadata: metadata('Not A Name') })],
     ['badRequest', 400, () => client.list(nodes, { fieldSelector: 'spec.noSuchField=x' })],
-    ['timeout', 504, () => client.raw('POST', '/api/v1/namespaces/default/configmaps?timeout=1us', {})],
+    // A revision out of the future: the server waits three seconds for it, and then asks for a second more.
+    ['timeout', 504, () => client.list(nodes, { resourceVersion: '999999999' }, { timeoutMs: 4000 })],
     ['serverError', 503, () => client.raw('GET', '/apis/absent.example.com/v1')],
   ];
 

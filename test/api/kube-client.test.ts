@@ -145,6 +145,31 @@ describe('the client', () => {
       expect(proxy.connections).toBe(before);
     });
 
+    it('opens as many connections as it has calls at once, and none between two calls', async () => {
+      const fresh = connect({ kubeconfig: proxy.kubeconfig, fieldManager: 'fresh' });
+      const inARow = async (calls: number): Promise<void> => {
+        for (let call = 0; call < calls; call += 1) await fresh.raw('GET', '/version');
+      };
+      let before = proxy.connections;
+      await inARow(50);
+      expect(proxy.connections - before).toBe(1);
+      before = proxy.connections;
+      await Promise.all(Array.from({ length: 8 }, () => inARow(50)));
+      expect(proxy.connections - before).toBe(7);
+      await fresh.close();
+    });
+
+    it('refuses what no server could catch up with, and lets the rest wait their turn', async () => {
+      for (let held = 0; held < 64; held += 1) proxy.answerOnce(/version/, () => undefined);
+      const call = (timeoutMs: number) => errorOf(troubled.raw('GET', '/version', undefined, { timeoutMs }));
+      const waiting = Array.from({ length: 64 + 10_000 }, () => call(600));
+      // Until the credentials are read, nothing is on its way.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(await call(500)).toMatchObject({ reason: 'throttled', status: 0 });
+      expect((await Promise.all(waiting)).every(({ reason }) => reason === 'timeout')).toBe(true);
+      expect(await troubled.list(nodes)).toMatchObject({ items: [] });
+    });
+
     it('waits as long as a 429 asks and then succeeds', async () => {
       proxy.answerOnce(/^GET .*nodes/, status(429, 'TooManyRequests', { 'retry-after': '1' }));
       const startMs = performance.now();
