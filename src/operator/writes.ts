@@ -38,6 +38,7 @@ export function writesOn(client: KubeClient, signal: AbortSignal): Writes {
   const remove = <T extends KubeObject>(kind: Resource<T>) => {
     return (object: T) => written(() => client.delete(kind, object.metadata.name ?? '', fence(object), call), signal);
   };
+  const replaceEndpoint = replace(endpointKind);
   return {
     records: {
       create: create(recordKind),
@@ -47,13 +48,26 @@ export function writesOn(client: KubeClient, signal: AbortSignal): Writes {
       delete: remove(recordKind),
     },
     poolWrites: { replace: replace(poolKind), replaceStatus: replaceStatus(poolKind) },
-    endpoints: { create: create(endpointKind), replace: replace(endpointKind), delete: remove(endpointKind) },
+    endpoints: {
+      create: create(endpointKind),
+      replace: (endpoint) => replaceEndpoint(unmanaged(endpoint)),
+      delete: remove(endpointKind),
+    },
     liveOwners: {
       pod: (namespace, name) => client.find(podKind, name, namespace, call),
       node: (name) => client.find(nodeKind, name, undefined, call),
       statefulSet: (namespace, name) => client.find(statefulSetKind, name, namespace, call),
     },
   };
+}
+
+/**
+ * Makes the API server forget who wrote which field, from then on too (managedfields.NewFieldManager of apimachinery
+ * takes [{}] for a reset and tracks nothing in what has no entry). Every agent hears of each change of every endpoint,
+ * and those entries were 43 % of its bytes; nobody applies an endpoint, so nobody needs them.
+ */
+function unmanaged<T extends KubeObject>(object: T): T {
+  return { ...object, metadata: { ...object.metadata, managedFields: [{}] } };
 }
 
 /** Deleted only if it is still this very object in this very version. */

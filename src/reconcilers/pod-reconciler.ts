@@ -78,7 +78,6 @@ export class PodReconciler {
     // Another worker took the last address between the choice and the promise: choose again, and say so properly.
     if (result.outcome === 'exhausted') return retryAfter(1, 'the last address was just taken');
     this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
-    this.#world.queues.pool(choice.pool.name, ENDPOINT_COALESCE_MS);
     return this.#settled(key);
   }
 

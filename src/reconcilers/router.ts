@@ -22,8 +22,8 @@ export type Change<T extends KubeObject> =
   | { type: 'added' | 'updated'; object: T; old?: T }
   | { type: 'deleted'; object: T };
 
-/** Counts are for people; they may lag by this much. */
-export const POOL_COALESCE_MS = 500;
+/** Counts are for people; they may lag by this much. Every agent watches the pools, so that each count is told to all. */
+export const POOL_COALESCE_MS = 1_000;
 
 export interface RouterWorld {
   readonly views: Views;
