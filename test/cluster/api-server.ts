@@ -23,6 +23,8 @@ export interface ApiServer {
   url: string;
   /** Folder with ca.crt, admin.crt and admin.key, PEM. */
   pki: string;
+  /** The process id of kube-apiserver; another one after a restart. */
+  readonly pid: number;
   kubectl(args: readonly string[], stdin?: string): Promise<RunResult>;
   /** Kills both processes without warning and starts them on the same data and ports; comes back when ready. */
   restart(): Promise<void>;
@@ -124,6 +126,9 @@ export async function startApiServer(say: Say = () => undefined): Promise<ApiSer
     kubeconfig,
     url,
     pki,
+    get pid() {
+      return running[1]?.pid ?? 0;
+    },
     kubectl: (args, stdin) =>
       run([programPath('kubectl'), ...args], {
         env: { KUBECONFIG: kubeconfig },
