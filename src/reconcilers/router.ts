@@ -72,7 +72,8 @@ export class Router {
     const { queues, book } = this.#world;
     const { name } = change.object.metadata;
     if (change.type === 'updated' && isStatusOnly(change.old, change.object)) {
-      queues.pool(name);
+      // Mostly our own write: at once, the counts that moved meanwhile would chase it without end.
+      queues.pool(name, POOL_COALESCE_MS);
       return;
     }
     const parsed = parsePool(change.object);
