@@ -79,11 +79,14 @@ export class KubeClient {
   readonly fieldManager: string;
   readonly #transport: Transport;
   readonly #clock: Clock;
+  /** The query of every write. */
+  readonly #manager: string;
 
   constructor(transport: Transport, fieldManager: string, clock: Clock = realClock) {
     this.#transport = transport;
     this.fieldManager = fieldManager;
     this.#clock = clock;
+    this.#manager = `${new URLSearchParams({ fieldManager })}`;
   }
 
   async get<T extends KubeObject>(r: Resource<T>, name: string, namespace?: string, call?: CallOptions): Promise<T> {
@@ -109,7 +112,7 @@ export class KubeClient {
     }
   }
 
-  /** A whole list, page by page. `gone` when a continuation expired on the way: the caller begins anew. */
+  /** A whole list, page by page; `call` is about each page. `gone` when a continuation expired on the way: the caller begins anew. */
   async list<T extends KubeObject>(
     r: Resource<T>,
     options: ListOptions = {},
@@ -155,7 +158,7 @@ export class KubeClient {
   async create<T extends KubeObject>(r: Resource<T>, object: T, call?: CallOptions): Promise<T> {
     const { name, generateName, namespace } = object.metadata;
     const attempt = attemptOf('create', r, name ?? `${generateName ?? ''}*`, namespace);
-    const path = `${pathOf(attempt, r, { namespace })}?${this.#manager()}`;
+    const path = `${pathOf(attempt, r, { namespace })}?${this.#manager}`;
     return (await this.#transport.call(attempt, { method: 'POST', path, body: typed(r, object) }, call)) as T;
   }
 
@@ -179,10 +182,7 @@ export class KubeClient {
   ): Promise<T> {
     const { namespace, subresource } = options;
     const attempt = attemptOf(subresource === undefined ? 'patch' : `patch ${subresource} of`, r, name, namespace);
-    const query = this.#manager();
-    if (options.type === 'apply' && options.force === true) {
-      query.set('force', 'true');
-    }
+    const query = options.type === 'apply' && options.force === true ? `${this.#manager}&force=true` : this.#manager;
     const request: Request = {
       method: 'PATCH',
       path: `${pathOf(attempt, r, { namespace, name, ...(subresource === undefined ? {} : { subresource }) })}?${query}`,
@@ -240,12 +240,8 @@ export class KubeClient {
       );
     }
     const at = { namespace, name, ...(subresource === undefined ? {} : { subresource }) };
-    const path = `${pathOf(attempt, r, at)}?${this.#manager()}`;
+    const path = `${pathOf(attempt, r, at)}?${this.#manager}`;
     return (await this.#transport.call(attempt, { method: 'PUT', path, body: typed(r, object) }, call)) as T;
-  }
-
-  #manager(): URLSearchParams {
-    return new URLSearchParams({ fieldManager: this.fieldManager });
   }
 }
 

@@ -63,6 +63,18 @@ describe('the client', () => {
     expect(managers.map(({ manager }) => manager)).toEqual(['kube-test']);
   });
 
+  it("takes another manager's fields over by force alone", async () => {
+    const other = connect({ kubeconfig: server.kubeconfig, fieldManager: 'other/program' });
+    const apply = (from: KubeClient, a: string, force: boolean) =>
+      from.patch(configMaps, 'shared', { data: { a } }, { type: 'apply', namespace: 'default', force });
+    await apply(client, '1', false);
+    expect(await errorOf(apply(other, '2', false))).toMatchObject({ reason: 'conflict', status: 409 });
+    const taken = await apply(other, '2', true);
+    expect(taken.data).toEqual({ a: '2' });
+    expect(JSON.stringify(taken.metadata)).toContain('"manager":"other/program"');
+    await other.close();
+  });
+
   it('tells a name that is taken from a stale write: alreadyExists, conflict', async () => {
     const first = await make('taken');
     const taken = await errorOf(make('taken'));
