@@ -112,7 +112,10 @@ export class KubeClient {
     }
   }
 
-  /** A whole list, page by page; `call` is about each page. `gone` when a continuation expired on the way: the caller begins anew. */
+  /**
+   * A whole list, page by page; `call` is about each page. `gone` when a continuation expired on the way: the caller begins
+   * anew.
+   */
   async list<T extends KubeObject>(
     r: Resource<T>,
     options: ListOptions = {},
