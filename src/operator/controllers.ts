@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The work queues of a leader. Until there are any, wakes go nowhere: a new leader looks at everything anyway.
+import type { Clock } from '../kube/clock.ts';
 import { Controller, type Outcome } from '../kube/controller.ts';
 import type { Log } from '../kube/log.ts';
 import type { Metrics } from '../kube/metrics.ts';
+import type { KubeObject, Resource } from '../kube/object.ts';
 import type { Core } from '../reconcilers/core.ts';
 import type { Queues } from '../reconcilers/ports.ts';
 import type { InstallReconciler } from './install.ts';
+import { nodeKind, podKind, poolKind, recordKind } from './kinds.ts';
 
 /** Nothing waits longer than this for another try: what is broken may be mended by a person at any moment. */
 const MAX_BACKOFF_MS = 30_000;
@@ -21,11 +24,16 @@ const EVERYTHING = 'everything';
 
 export interface ControllerParts {
   readonly core: Core;
-  readonly install: InstallReconciler;
+  readonly install: Pick<InstallReconciler, 'reconcile'>;
   readonly log: Log;
-  readonly metrics: Metrics;
+  readonly metrics?: Metrics | undefined;
+  readonly clock?: Clock | undefined;
   /** Aborted when this process leads no more. */
   readonly signal: AbortSignal;
+}
+
+interface Reconciler {
+  reconcile(key: string): Promise<Outcome>;
 }
 
 /** Queues that can be handed out before there is anybody to work on them. */
@@ -66,15 +74,16 @@ export class Controllers {
   /** Asks for itself again after each of its steps. */
   readonly collector: Controller;
 
-  constructor({ core, install, log, metrics, signal }: ControllerParts) {
-    const make = (name: string, workers: number, reconcile: (key: string) => Promise<Outcome>): Controller =>
-      new Controller({ name, workers, reconcile, maxBackoffMs: MAX_BACKOFF_MS, log, metrics });
-    this.pods = make('pod', POD_WORKERS, (key) => core.pods.reconcile(key));
-    this.records = make('record', RECORD_WORKERS, (key) => core.records.reconcile(key));
-    this.nodes = make('node', NODE_WORKERS, (key) => core.nodes.reconcile(key));
-    this.pools = make('pool', POOL_WORKERS, (key) => core.pools.reconcile(key));
-    this.install = make('install', 1, () => install.reconcile(signal));
-    this.collector = make('collector', 1, () => core.collector.reconcile());
+  constructor({ core, install, log, metrics, clock, signal }: ControllerParts) {
+    const shared = { maxBackoffMs: MAX_BACKOFF_MS, log, metrics, clock };
+    const make = (name: string, kind: Resource<KubeObject>, workers: number, of: Reconciler): Controller =>
+      new Controller({ ...shared, name, kind, workers, reconcile: (key) => of.reconcile(key) });
+    this.pods = make('pod', podKind, POD_WORKERS, core.pods);
+    this.records = make('record', recordKind, RECORD_WORKERS, core.records);
+    this.nodes = make('node', nodeKind, NODE_WORKERS, core.nodes);
+    this.pools = make('pool', poolKind, POOL_WORKERS, core.pools);
+    this.install = new Controller({ ...shared, name: 'install', reconcile: () => install.reconcile(signal) });
+    this.collector = new Controller({ ...shared, name: 'collector', reconcile: () => core.collector.reconcile() });
   }
 
   start(): void {

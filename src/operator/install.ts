@@ -5,7 +5,6 @@ import { loadYaml } from '@kubernetes/client-node';
 import type { Ips } from '../api/generated/ips.ts';
 import { apiVersion, controllerName, nodePool } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
-import type { KubeClient } from '../kube/client.ts';
 import { isReason } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
 import { type ConfigMap, daemonSets, deployments } from '../kube/resources.ts';
@@ -14,6 +13,7 @@ import { done, retryAfter } from '../reconcilers/ports.ts';
 import { agentDaemonSet } from './agent-daemonset.ts';
 import { poolKind } from './kinds.ts';
 import { missingPolicies } from './policies.ts';
+import type { LeaderVerbs } from './tenure.ts';
 
 /** The ConfigMap of knobs. */
 export const configMapName = 'fast-config';
@@ -22,7 +22,7 @@ export const configMapName = 'fast-config';
 const POLICY_RECHECK_MS = 300_000;
 
 export interface InstallWorld {
-  readonly client: KubeClient;
+  readonly client: LeaderVerbs;
   readonly namespace: string;
   readonly agentImage?: string;
   /** The ConfigMap as the watch shows it. */

@@ -17,7 +17,12 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-await operator.start();
+try {
+  await operator.start();
+} catch (error) {
+  log.error({ err: error }, 'cannot start');
+  process.exit(1);
+}
 const ending = await operator.ended;
 if (ending === 'leadershipLost') {
   // What this process knows may be behind what the next leader writes; a fresh start is the safe way back.

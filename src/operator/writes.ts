@@ -23,8 +23,11 @@ export interface Writes {
   readonly liveOwners: OwnerReader;
 }
 
+/** The verbs that the ports stand on. */
+export type WriteVerbs = Pick<KubeClient, 'create' | 'find' | 'replace' | 'replaceStatus' | 'delete'>;
+
 /** The ports, for as long as `signal` is not aborted. */
-export function writesOn(client: KubeClient, signal: AbortSignal): Writes {
+export function writesOn(client: WriteVerbs, signal: AbortSignal): Writes {
   const call = { signal };
   const replace = <T extends KubeObject>(kind: Resource<T>) => {
     return (object: T) => written(() => client.replace(kind, object, call), signal);

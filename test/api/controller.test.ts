@@ -1,48 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// fast-controller-manager against a real API server: names that lock, fences, CEL, finalizers, and two replicas.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+// fast-controller-manager against a real API server: names that lock, fences, CEL, finalizers; and what it shows of itself.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { configMaps, daemonSets, events, leases } from '../../src/kube/resources.ts';
+import { configMaps, daemonSets, events } from '../../src/kube/resources.ts';
 import { recordKind } from '../../src/operator/kinds.ts';
 import { eventually, HollowCluster } from './hollow-cluster.ts';
-
-const main = fileURLToPath(new URL('../../src/operator/main.ts', import.meta.url));
-
-/** A replica of the controller as a process of its own, so that it can be killed. */
-function startReplica(cluster: HollowCluster, identity: string): ChildProcess {
-  const flags = ['--kubeconfig', cluster.server.kubeconfig, '--health-port', '0', '--identity', identity];
-  const env = {
-    ...process.env,
-    FAST_AGENT_IMAGE: 'sample.fast.io/fast-agent:test',
-    KUBECONFIG: cluster.server.kubeconfig,
-  };
-  const child = spawn(process.execPath, [main, ...flags, '--log-level', 'warn'], {
-    env,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  return child;
-}
-
-async function ended(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-  return await new Promise((resolve) => child.once('exit', (code) => resolve(code)));
-}
-
-async function leaderOf(cluster: HollowCluster): Promise<string> {
-  return await eventually(
-    'a leader',
-    async () => {
-      const lease = await cluster.client.find(leases, 'fast-controller-manager', 'fast-system');
-      return lease?.spec?.holderIdentity || undefined;
-    },
-    30_000,
-  );
-}
+import { OperatorProcess } from './operator-process.ts';
 
 describe('the controller', () => {
   let cluster: HollowCluster;
-  let replica: ChildProcess | undefined;
+  let operator: OperatorProcess | undefined;
 
   beforeAll(async () => {
     cluster = await HollowCluster.start();
@@ -50,12 +16,12 @@ describe('the controller', () => {
       metadata: { name: 'fast-config', namespace: 'fast-system' },
       data: { 'fast-nodes': 'subnet: 10.244.0.1/32\nips: [10.244.224.0-10.244.255.255]\nusage: Node\n' },
     });
-    replica = startReplica(cluster, 'replica-0');
+    operator = new OperatorProcess(cluster.server.kubeconfig, 'replica-0', 'debug');
     await cluster.addNode('node-a', '10.29.15.49');
     await cluster.addNode('node-b', '10.29.15.50');
   }, 180_000);
   afterAll(async () => {
-    replica?.kill('SIGKILL');
+    operator?.kill('SIGKILL');
     await cluster?.stop();
   });
 
@@ -187,29 +153,32 @@ describe('the controller', () => {
     }
   });
 
-  it('gives one address to each of 120 pods though its leader is killed half-way', async () => {
-    const second = startReplica(cluster, 'replica-1');
-    try {
-      await cluster.addPool('crowd', ['10.248.0.0/24']);
-      const names = Array.from({ length: 120 }, (_, index) => `crowd-${index}`);
-      expect(await leaderOf(cluster)).toBe('replica-0');
-      for (const [index, name] of names.entries()) {
-        await cluster.addPod(name, index % 2 === 0 ? 'node-a' : 'node-b', 'crowd');
-        if (index === 60) replica?.kill('SIGKILL');
-      }
-      await eventually(
-        'all records',
-        async () => (await cluster.records()).filter(({ spec }) => spec.ips === 'crowd').length >= names.length,
-        40_000,
-      );
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
-      const crowd = (await cluster.records()).filter(({ spec }) => spec.ips === 'crowd');
-      expect(crowd).toHaveLength(120);
-      expect(new Set(crowd.map(({ spec }) => spec.owner.uid)).size).toBe(120);
-      expect(await leaderOf(cluster)).toBe('replica-1');
-    } finally {
-      second.kill('SIGTERM');
-      expect(await ended(second)).toBe(0);
-    }
-  }, 120_000);
+  it('logs nothing but JSON: each line of a reconcile with its controller, its object and its id', () => {
+    expect(operator?.unreadable).toEqual([]);
+    const lines = operator?.lines ?? [];
+    expect(lines.filter(({ level, time, logger, msg }) => !(level && time && logger && msg))).toEqual([]);
+    const reconciles = lines.filter((line) => 'reconcileID' in line);
+    const fields = { controllerGroup: expect.any(String), reconcileID: expect.stringMatching(/^[0-9a-f-]{36}$/) };
+    expect(reconciles.find(({ controller, name }) => controller === 'pod' && name === 'plain')).toMatchObject({
+      ...fields,
+      controllerKind: 'Pod',
+      namespace: 'default',
+    });
+    expect(reconciles.find(({ controller, name }) => controller === 'pool' && name === 'tiny')).toMatchObject({
+      ...fields,
+      controllerKind: 'Ips',
+    });
+    expect(new Set(reconciles.map(({ reconcileID }) => reconcileID)).size).toBe(reconciles.length);
+  });
+
+  it("shows its health by name, and its work under controller-runtime's metrics", async () => {
+    if (operator === undefined) throw new Error('no operator');
+    expect(await operator.ask('/healthz')).toEqual([200, 'ok']);
+    expect(await operator.ask('/readyz?verbose')).toEqual([200, '[+]crds ok\n[+]informers ok\nreadyz check passed\n']);
+    const [, text] = await operator.ask('/metrics');
+    expect(text).toContain('leader_election_master_status{name="fast-controller-manager"} 1\n');
+    expect(text).toMatch(/^controller_runtime_reconcile_total\{controller="pod",result="success"\} [1-9]/m);
+    expect(text).toMatch(/^workqueue_adds_total\{name="pool",controller="pool"\} [1-9]/m);
+    expect(text).toMatch(/^rest_client_requests_total\{code="201",method="POST",host="127.0.0.1:\d+"\} [1-9]/m);
+  });
 });
