@@ -110,6 +110,10 @@ export class Transport {
   async open(attempt: Attempt, request: Request, signal: AbortSignal): Promise<BodyStream> {
     const startMs = this.#clock.monotonicMs();
     const route = await this.#routeFor(attempt);
+    if (signal.aborted) {
+      // Undici would make a connection to abort the request on.
+      throw errorOfTransport(attempt, signal.reason);
+    }
     let code = '<error>';
     try {
       // A watch is timed by its silence, through `signal`.

@@ -208,6 +208,18 @@ describe('errors of a real API server', () => {
       }
     });
 
+    it('does not connect for a watch that was given up before it began', async () => {
+      const fresh = connect({ kubeconfig: proxy.kubeconfig, fieldManager: 'fresh' });
+      const before = proxy.connections;
+      const options = { resourceVersion: '1', timeoutSeconds: 60, silenceMs: 60_000, signal: AbortSignal.abort() };
+      expect(await errorOf(fresh.watch(nodes, options).next())).toMatchObject({ reason: 'aborted' });
+      expect(await errorOf(fresh.list(nodes, {}, { signal: AbortSignal.abort() }))).toMatchObject({
+        reason: 'aborted',
+      });
+      expect(proxy.connections).toBe(before);
+      await fresh.close();
+    });
+
     it('does not ask again after an answer that makes no sense: only a lost connection is worth another try', async () => {
       proxy.seen.length = 0;
       proxy.answerOnce(/^GET .*nodes/, (_request, response) => response.end('no JSON'));
