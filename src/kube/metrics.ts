@@ -192,6 +192,7 @@ export class Metrics {
   readonly controller = controllerMetrics(this.registry);
   readonly client = clientMetrics(this.registry);
   readonly informer = informerMetrics(this.registry);
+  readonly eventsDropped = counter(this.registry, 'fast_events_dropped_total', 'Events never written', ['because']);
   readonly leader = gauge(this.registry, 'leader_election_master_status', '1 while this process leads', ['name']);
 
   /** Adds what the process itself says: memory, CPU, event loop lag. Once per process. */

@@ -84,7 +84,7 @@ export class FastOperator extends operatorBase.default {
       isLeading: () => this.#elector.isLeader,
     });
     this.#informers = new Informers({ client, namespace, log, metrics });
-    this.#events = new EventRecorder({ client, component: controllerName, instance: identity, log });
+    this.#events = new EventRecorder({ client, component: controllerName, instance: identity, log, metrics });
     this.#core = new Core({
       ...writesOn(this.#leading, this.#tenure.signal),
       views: this.#informers.views,
