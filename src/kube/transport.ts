@@ -257,6 +257,8 @@ function optionsOf({ access, headers }: Route, request: Request): Dispatcher.Dis
     method,
     headers: body === undefined ? [...headers] : [...headers, 'content-type', contentType],
     body: body === undefined ? null : JSON.stringify(body),
+    // Undici would give up the connection after each DELETE with a body, which is how preconditions travel.
+    reset: false,
     // Calls are timed as a whole, by their own timer.
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -171,6 +171,18 @@ describe('the client', () => {
       await fresh.close();
     });
 
+    it('keeps the connection over deletes, whose preconditions travel in a body', async () => {
+      const fresh = connect({ kubeconfig: proxy.kubeconfig, fieldManager: 'fresh' });
+      const before = proxy.connections;
+      for (let round = 0; round < 10; round += 1) {
+        const metadata = { name: 'short-lived', namespace: 'default' };
+        const made = await fresh.create(configMaps, { metadata });
+        await fresh.delete(configMaps, 'short-lived', { namespace: 'default', uid: made.metadata.uid ?? '' });
+      }
+      expect(proxy.connections - before).toBe(1);
+      await fresh.close();
+    });
+
     it('refuses what no server could catch up with, and lets the rest wait their turn', async () => {
       for (let held = 0; held < 64; held += 1) proxy.answerOnce(/version/, () => undefined);
       const call = (timeoutMs: number) => errorOf(troubled.raw('GET', '/version', undefined, { timeoutMs }));
