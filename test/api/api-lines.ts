@@ -9,8 +9,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ApiServer } from '../cluster/api-server.ts';
 
-/** `deaf`: requests arrive at once, answers wait as long as the line is so. */
-export type LineMode = 'open' | 'cut' | 'held' | 'deaf';
+/**
+ * `deaf`: requests arrive at once, answers wait as long as the line is so. `leaseless`: like `held`, for what is asked of
+ * Leases alone, so that a leader can write and not renew.
+ */
+export type LineMode = 'open' | 'cut' | 'held' | 'deaf' | 'leaseless';
 
 export interface Exchange {
   readonly method: string;
@@ -119,6 +122,7 @@ export class ApiLines {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     await line.whileIn('held');
+    if (rest.includes('/leases')) await line.whileIn('leaseless');
     if (line.mode === 'cut') return;
     const exchange: Exchange = {
       method: request.method ?? '',

@@ -62,7 +62,9 @@ export class LeaderPair {
       namespace: 'default',
       stages: this.stages.map(({ name, lines }) => ({ name, kubeconfig: lines[side].kubeconfig })),
     };
-    const child = spawn(process.execPath, [workerProgram, JSON.stringify(config)], { stdio: 'inherit' });
+    // The kernel ends it with us, however we end.
+    const argv = ['--pdeathsig=KILL', '--', process.execPath, workerProgram, JSON.stringify(config)];
+    const child = spawn('setpriv', argv, { stdio: 'inherit' });
     this.#workers.set(side, child);
   }
 
@@ -95,6 +97,9 @@ export class LeaderPair {
   }
 
   async stop(): Promise<void> {
+    for (const { lines } of this.stages) {
+      for (const side of sides) lines[side].mode = 'open';
+    }
     for (const side of sides) {
       this.signal(side, 'SIGCONT');
       this.signal(side, 'SIGTERM');
