@@ -181,4 +181,20 @@ describe('the controller', () => {
     expect(text).toMatch(/^workqueue_adds_total\{name="pool",controller="pool"\} [1-9]/m);
     expect(text).toMatch(/^rest_client_requests_total\{code="201",method="POST",host="127.0.0.1:\d+"\} [1-9]/m);
   });
+
+  it('waits for a CRD that is missing, says which and what to do, and goes on by itself once it is there', async () => {
+    operator?.kill('SIGKILL');
+    await cluster.kubectl(['delete', 'crd', 'nodeendpoints.sample.fast.io', '--wait=true']);
+    const next = new OperatorProcess(cluster.server.kubeconfig, 'replica-1');
+    operator = next;
+    const problem = 'CRD nodeendpoints.sample.fast.io is missing; kubectl apply -k crds';
+    expect(await next.heard(problem)).toMatchObject({ level: 'warn', crd: 'nodeendpoints.sample.fast.io' });
+    expect(await next.ask('/readyz/crds')).toEqual([500, `internal server error: ${problem}\n`]);
+    expect(await next.ask('/healthz')).toEqual([200, 'ok']);
+    await cluster.kubectl(['apply', '-k', 'crds']);
+    await next.heard('standing for election');
+    expect(await next.ask('/readyz/crds')).toEqual([200, 'ok']);
+    next.kill('SIGTERM');
+    expect(await next.ended()).toBe(0);
+  });
 });
