@@ -2,17 +2,20 @@
 // What the install's one ConfigMap and the controller's environment ask for besides addresses: the agents' DaemonSet,
 // and the pool of the nodes' own overlay addresses where there is none.
 import { loadYaml } from '@kubernetes/client-node';
+import { Gauge } from 'prom-client';
 import type { Ips } from '../api/generated/ips.ts';
 import { apiVersion, controllerName, nodePool } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import { isReason } from '../kube/errors.ts';
+import type { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../kube/log.ts';
+import type { Metrics } from '../kube/metrics.ts';
 import { type ConfigMap, daemonSets, deployments } from '../kube/resources.ts';
 import type { Outcome } from '../reconcilers/ports.ts';
 import { done, retryAfter } from '../reconcilers/ports.ts';
 import { agentDaemonSet } from './agent-daemonset.ts';
 import { poolKind } from './kinds.ts';
-import { missingPolicies } from './policies.ts';
+import { policyProblems } from './policies.ts';
 import type { LeaderVerbs } from './tenure.ts';
 
 /** The ConfigMap of knobs. */
@@ -28,31 +31,50 @@ export interface InstallWorld {
   /** The ConfigMap as the watch shows it. */
   readonly knobs: () => ConfigMap | undefined;
   readonly pool: (name: string) => Ips | undefined;
+  readonly events: Pick<EventRecorder, 'record'>;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
 export class InstallReconciler {
   readonly #world: InstallWorld;
-  /** What was said to be missing last. */
-  #saidMissing = '';
+  readonly #policyProblems: Gauge;
+  /** What was said of the policies last. */
+  #said = '';
 
   constructor(world: InstallWorld) {
     this.#world = world;
+    this.#policyProblems = new Gauge({
+      name: 'fast_admission_policy_problems',
+      help: 'Admission policies and bindings that are missing or do not bite; above 0 an agent can write for other nodes',
+      registers: [world.metrics.registry],
+    });
   }
 
   async reconcile(signal: AbortSignal): Promise<Outcome> {
     await this.#agents(signal);
     const outcome = await this.#nodePool(signal);
-    await this.#sayMissingPolicies(signal);
+    await this.#lookAtPolicies(signal);
     return outcome.outcome === 'done' ? retryAfter(POLICY_RECHECK_MS, 'a policy may be removed') : outcome;
   }
 
-  async #sayMissingPolicies(signal: AbortSignal): Promise<void> {
-    const missing = (await missingPolicies(this.#world.client, signal)).join(', ');
-    if (missing === this.#saidMissing) return;
-    this.#saidMissing = missing;
-    if (missing === '') this.#world.log.info({}, 'the admission policies are there again');
-    else this.#world.log.warn({ missing }, 'an agent can write for other nodes; kubectl apply -k config/policy');
+  /** A log line and an event when it changes, and a metric, which is what an alert is made of. */
+  async #lookAtPolicies(signal: AbortSignal): Promise<void> {
+    const { client, namespace, log, events } = this.#world;
+    const problems = await policyProblems(client, namespace, signal);
+    this.#policyProblems.set(problems.length);
+    const text = problems.join('; ');
+    if (text === this.#said) return;
+    this.#said = text;
+    if (text === '') {
+      log.info({}, 'the admission policies are as they should be again');
+      return;
+    }
+    log.warn({ problems }, 'an agent can write for other nodes; kubectl apply -k config/policy');
+    const owner = await this.#owner(signal);
+    const note = `An agent can write for other nodes: ${text}. kubectl apply -k config/policy`;
+    const regarding = owner === undefined ? { kind: 'Namespace', name: namespace } : { ...owner, namespace };
+    events.record({ regarding, type: 'Warning', reason: 'AdmissionPolicyProblem', note, action: 'CheckPolicies' });
   }
 
   /** Server-side apply: fields that others own, such as a status, are left to them. */

@@ -196,6 +196,8 @@ export class FastOperator extends operatorBase.default {
       namespace: this.#config.namespace,
       knobs: () => this.#informers.knobs(),
       pool: (name) => this.#informers.views.pools.get(name),
+      events: this.#events,
+      metrics,
       log,
       ...(this.#config.agentImage === undefined ? {} : { agentImage: this.#config.agentImage }),
     });
