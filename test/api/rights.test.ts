@@ -136,7 +136,7 @@ describe('with the rights of config/rbac alone', () => {
     const metadata = { ...own.metadata, labels: { a: 'b' }, finalizers: ['a.b/c'] };
     const spec = { ...own.spec, owner: { ...own.spec.owner, uid: 'mine' } };
     // The API server takes the status alone, and judges the rest by what is there.
-    await agent.replaceStatus(recordKind, { ...own, metadata, spec } as IpAllocation);
+    await agent.replaceStatus(recordKind, { ...own, metadata, spec });
     const { metadata: after, spec: specAfter } = await recordOf('node-a');
     expect([after.labels, after.finalizers, specAfter]).toEqual([undefined, undefined, own.spec]);
   });
