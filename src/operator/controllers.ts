@@ -15,7 +15,8 @@ const MAX_BACKOFF_MS = 30_000;
 /** Writes at once: enough to keep one API server busy, few enough to leave it to others as well. */
 const POD_WORKERS = 32;
 const RECORD_WORKERS = 16;
-const NODE_WORKERS = 4;
+/** Views come after records: the fewer are written at once in a burst, the more changes each of them carries. */
+const NODE_WORKERS = 2;
 const POOL_WORKERS = 2;
 /** The one key of the install's queue. */
 const INSTALL = 'install';
