@@ -25,7 +25,7 @@ interface Page {
 export class Bare {
   readonly #pool: Pool;
 
-  constructor(server: ApiServer, connections: number) {
+  constructor(server: Pick<ApiServer, 'url' | 'pki'>, connections: number) {
     const read = (name: string): Buffer => readFileSync(join(server.pki, name));
     const connect = { ca: read('ca.crt'), cert: read('admin.crt'), key: read('admin.key') };
     const noLimits = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 60_000 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the API server itself counted: its requests out of /metrics, its CPU out of the kernel's books.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { KubeClient } from '../../src/kube/client.ts';
 
 /** `verb resource/subresource` (`PUT ipallocations/status`) → requests that were answered with success, or refused. */
@@ -37,13 +37,20 @@ export function requestsBetween(
   return sum;
 }
 
-/** USER_HZ of every Linux that Node runs on (`getconf CLK_TCK`). */
-const ticksPerSecond = 100;
-
-/** CPU seconds of all threads of a process, user and system (proc_pid_stat(5), fields 14 and 15). */
+/**
+ * CPU seconds of all threads of a process, by the scheduler's own nanoseconds (Documentation/scheduler/sched-stats.rst):
+ * the ticks of /proc/PID/stat are as long as some of what is measured here.
+ */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name in parentheses may hold blanks.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.reduce((sum, thread) => sum + threadNs(`/proc/${pid}/task/${thread}/schedstat`), 0) / 1e9;
+}
+
+function threadNs(path: string): number {
+  try {
+    return Number(readFileSync(path, 'utf8').split(' ')[0]);
+  } catch {
+    // It ended between the listing and here.
+    return 0;
+  }
 }

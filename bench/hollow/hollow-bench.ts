@@ -9,7 +9,7 @@ import { formatAddress, parseAddress } from '../../src/ip/address.ts';
 import { Child } from './child.ts';
 import { ControllerProcess } from './controller.ts';
 import type { FleetMethods } from './fleet.ts';
-import { pooled } from './pooled.ts';
+import { atOnce } from '../api/at-once.ts';
 
 /** Calls at once where the benchmark itself prepares things. */
 export const width = 64;
@@ -58,8 +58,12 @@ export class HollowBench {
       for (const { name, ips, ...more } of order.pools) await cluster.addPool(name, [...ips], more);
       say(`making ${nodes.length} nodes`);
       const first = parseAddress('10.29.0.1');
-      await pooled(nodes, width, (name, at) => cluster.addNode(name, formatAddress(first + at)));
-      bench.controller = await ControllerProcess.start(server.kubeconfig, client);
+      await atOnce(nodes, width, (name, at) => cluster.addNode(name, formatAddress(first + at)));
+      bench.controller = await ControllerProcess.start(
+        server.kubeconfig,
+        client,
+        (process.env['G_PROF'] ?? '').split(' ').filter(Boolean),
+      );
       await fleet.ask('start', server.kubeconfig);
       await eventually('an endpoint for every node', () => bench.#areEndpointsReady(), 120_000);
       return bench;
@@ -82,22 +86,11 @@ export class HollowBench {
 
   /** Makes pods; those for which `nodeOf` names a node are bound at birth. */
   async makePods(names: readonly string[], pool: string, nodeOf?: (at: number) => string): Promise<void> {
-    await pooled(names, width, (name, at) => this.cluster.addPod(name, nodeOf?.(at), pool));
-  }
-
-  /** Binds a pod as the scheduler does. */
-  async bind(pod: string, node: string): Promise<void> {
-    const body = {
-      apiVersion: 'v1',
-      kind: 'Binding',
-      metadata: { name: pod, namespace: 'default' },
-      target: { apiVersion: 'v1', kind: 'Node', name: node },
-    };
-    await this.client.raw('POST', `/api/v1/namespaces/default/pods/${pod}/binding`, body);
+    await atOnce(names, width, (name, at) => this.cluster.addPod(name, nodeOf?.(at), pool));
   }
 
   /** Gone at once, as when the kubelet has confirmed. */
   async removePods(names: readonly string[]): Promise<void> {
-    await pooled(names, width, (name) => this.cluster.removePod(name));
+    await atOnce(names, width, (name) => this.cluster.removePod(name));
   }
 }
