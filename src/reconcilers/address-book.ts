@@ -7,6 +7,7 @@ import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
 import { FreeAddresses } from '../ip/free-addresses.ts';
 import { RangeSet } from '../ip/range-set.ts';
 import type { Pool } from './pool.ts';
+import { Published } from './published.ts';
 import { RecordIndex } from './record-index.ts';
 import { type Wearer, WornAddresses } from './worn-addresses.ts';
 
@@ -34,6 +35,8 @@ interface Ahead {
 }
 
 export class AddressBook {
+  /** What the NodeEndpoints list. The addresses that it answers with go to `recheck`. */
+  readonly published = new Published();
   readonly #pools = new Map<string, PoolEntry>();
   /** The newest known record of each address. */
   readonly #records = new RecordIndex();
@@ -227,6 +230,11 @@ export class AddressBook {
     return { total: entry?.free.total ?? 0, free: entry?.free.count ?? 0, ...counts };
   }
 
+  /** Who lists the addresses has changed. Answers with the pools that gained a free address. */
+  recheck(addresses: readonly Address[]): string[] {
+    return this.#refreshAll(addresses);
+  }
+
   #drop(name: string): string[] {
     this.#records.delete(name);
     return this.#refresh(parseAddress(name));
@@ -234,6 +242,7 @@ export class AddressBook {
 
   #isTaken(address: Address): boolean {
     if (this.#promisedAddresses.has(address) || this.#worn.has(address) || this.#orphans.has(address)) return true;
+    if (this.published.isListed(address)) return true;
     return this.#records.get(formatAddress(address)) !== undefined;
   }
 
@@ -263,7 +272,7 @@ export class AddressBook {
     const free = new FreeAddresses(usable);
     for (const address of this.#records.addresses()) free.take(parseAddress(address));
     const worn = [...this.#worn.addresses(), ...this.#orphans.addresses()];
-    for (const address of [...this.#promisedAddresses, ...worn]) free.take(address);
+    for (const address of [...this.#promisedAddresses, ...worn, ...this.published.addresses()]) free.take(address);
     return { pool, usable, free };
   }
 

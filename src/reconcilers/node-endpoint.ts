@@ -33,11 +33,12 @@ const MAX_POD_ADDRESSES = 4_096;
 export function decideEndpoint(facts: EndpointFacts): EndpointAction {
   const { node, existing, name } = facts;
   if (node === undefined) return decideWithoutNode(facts);
-  const tunnelAddress = tunnelAddressOf(node);
-  if (tunnelAddress === undefined) {
-    const because = `node ${name} has no InternalIP of family IPv4 in status.addresses; set the kubelet's --node-ip`;
-    return { action: 'blocked', because };
-  }
+  const because = `node ${name} has no InternalIP of family IPv4 in status.addresses; set the kubelet's --node-ip`;
+  const blocked: EndpointAction = { action: 'blocked', because };
+  const own = tunnelAddressOf(node);
+  // A node that lost its address keeps its former end: what it lists must still become less.
+  const tunnelAddress = own ?? existing?.spec.tunnelAddress;
+  if (tunnelAddress === undefined) return blocked;
   const nodeUID = node.metadata.uid ?? '';
   const overlay = overlayOf(facts, nodeUID);
   const spec: NodeEndpointSpec = {
@@ -50,21 +51,26 @@ export function decideEndpoint(facts: EndpointFacts): EndpointAction {
   if (existing === undefined) {
     return { action: 'create', endpoint: { apiVersion, kind: 'NodeEndpoint', metadata: { name }, spec } };
   }
+  if (!sameSpec(existing.spec, spec)) return { action: 'replace', endpoint: { ...existing, spec } };
+  return own === undefined ? blocked : { action: 'none' };
+}
+
+/** The endpoint of a node that is gone stays until its addresses are released: others may still have packets for them. */
+function decideWithoutNode({ existing, records }: EndpointFacts): EndpointAction {
+  if (existing === undefined) return { action: 'none' };
+  const held = records.filter(isHeld);
+  if (held.length === 0) return { action: 'delete', endpoint: existing };
+  const { overlayAddress, ...rest } = existing.spec;
+  // Once its record is released another node may get it.
+  const keepsOverlay = overlayAddress !== undefined && held.some(({ spec }) => spec.address === overlayAddress);
+  const overlay = keepsOverlay ? { overlayAddress } : {};
+  const spec = { ...rest, ...overlay, podAddresses: podAddresses(held), waiting: [] };
   return sameSpec(existing.spec, spec) ? { action: 'none' } : { action: 'replace', endpoint: { ...existing, spec } };
 }
 
-/** The endpoint of a node that is gone stays until its addresses are free: others may still have packets for them. */
-function decideWithoutNode({ existing, records }: EndpointFacts): EndpointAction {
-  if (existing === undefined) return { action: 'none' };
-  if (records.length > 0) {
-    const { overlayAddress, ...rest } = existing.spec;
-    // Once its record is released another node may get it.
-    const isHeld = records.some((record) => record.spec.address === overlayAddress && !isReleased(record));
-    const overlay = isHeld && overlayAddress !== undefined ? { overlayAddress } : {};
-    const spec = { ...rest, ...overlay, podAddresses: podAddresses(records), waiting: [] };
-    return sameSpec(existing.spec, spec) ? { action: 'none' } : { action: 'replace', endpoint: { ...existing, spec } };
-  }
-  return { action: 'delete', endpoint: existing };
+/** Whether the node has not let go of the address yet. */
+function isHeld(record: IpAllocation): boolean {
+  return (record.spec.state === 'Bound' || record.spec.state === 'Releasing') && !isReleased(record);
 }
 
 /** The node's own address. Of two leaders' two it is the one that the endpoint shows already. */
@@ -80,8 +86,7 @@ function overlayOf({ records, existing }: EndpointFacts, nodeUID: string): strin
 /** Held by pods and not yet let go of by the node, ascending. */
 function podAddresses(records: readonly IpAllocation[]): string[] {
   return records
-    .filter(({ spec }) => spec.owner.kind === 'Pod' && (spec.state === 'Bound' || spec.state === 'Releasing'))
-    .filter((record) => !isReleased(record))
+    .filter((record) => record.spec.owner.kind === 'Pod' && isHeld(record))
     .map((record) => record.spec.address)
     .sort((a, b) => parseAddress(a) - parseAddress(b))
     .slice(0, MAX_POD_ADDRESSES);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps a node's overlay address and its NodeEndpoint.
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Node } from '../api/workloads.ts';
 import { nodePool } from '../api/names.ts';
 import { allocate } from './allocation.ts';
@@ -9,6 +10,7 @@ import { choosePool, type Refusal } from './pool-choice.ts';
 import type { EndpointPort, Outcome } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
 import { Unclear } from './unclear.ts';
+import { wakeUnlisted } from './waiting-room.ts';
 
 export interface NodeWorld extends PodWorld {
   readonly endpoints: EndpointPort;
@@ -81,41 +83,45 @@ export class NodeReconciler {
   }
 
   async #endpoint(name: string, node: Node | undefined): Promise<Outcome> {
-    const { book, views, waiting, endpoints, events } = this.#world;
-    const action = decideEndpoint({
-      name,
-      node,
-      existing: views.endpoints.get(name),
-      records: book.byNode(name),
-      waiting: waiting.onNode(name),
-    });
+    const { book, views, waiting, events } = this.#world;
+    const existing = views.endpoints.get(name);
+    const facts = { name, node, existing, records: book.byNode(name), waiting: waiting.onNode(name) };
+    const action = decideEndpoint(facts);
     switch (action.action) {
       case 'none':
-        return done;
+        return await this.#askAgain(name);
       case 'blocked':
         if (node !== undefined) {
-          events.record({
-            kind: 'Node',
-            object: node,
-            type: 'Warning',
-            reason: 'NoTunnelAddress',
-            note: action.because,
-          });
+          const reason = 'NoTunnelAddress';
+          events.record({ kind: 'Node', object: node, type: 'Warning', reason, note: action.because });
         }
+        await this.#askAgain(name);
         return retryAfter(BLOCKED_RECHECK_MS, action.because);
-      case 'create': {
-        const created = await endpoints.create(action.endpoint);
-        if (created.outcome === 'refused') return { outcome: 'giveUp', because: created.because };
-        return created.outcome === 'created' ? done : retryAfter(STALE_RETRY_MS, 'it exists and the watch lags');
-      }
-      case 'replace': {
-        const written = await endpoints.replace(action.endpoint);
-        return written === 'written' ? done : retryAfter(STALE_RETRY_MS, 'it changed under the decision');
-      }
+      case 'create':
+      case 'replace':
+        return await this.#publish(action.endpoint, existing?.metadata.resourceVersion ?? '');
       case 'delete': {
-        const written = await endpoints.delete(action.endpoint);
+        const written = await this.#world.endpoints.delete(action.endpoint);
         return written === 'stale' ? retryAfter(STALE_RETRY_MS, 'it changed under the decision') : done;
       }
     }
+  }
+
+  /** A write that got no answer may still take effect: it is sent once more, or what it lists would never be free. */
+  async #askAgain(name: string): Promise<Outcome> {
+    const publication = this.#world.book.published.unanswered(name);
+    return publication === undefined ? done : await this.#publish(publication.endpoint, publication.base);
+  }
+
+  async #publish(endpoint: NodeEndpoint, base: string): Promise<Outcome> {
+    const { book, endpoints } = this.#world;
+    const publication = book.published.begin(endpoint, base);
+    const outcome = base === '' ? (await endpoints.create(endpoint)).outcome : await endpoints.replace(endpoint);
+    publication.isAnswered = true;
+    if (outcome === 'created' || outcome === 'written') return done;
+    wakeUnlisted(book.published.fail(publication), this.#world);
+    if (outcome === 'refused')
+      return { outcome: 'giveUp', because: `the API server refuses the endpoint of ${endpoint.metadata.name}` };
+    return retryAfter(STALE_RETRY_MS, 'it changed under the decision, or the watch lags');
   }
 }

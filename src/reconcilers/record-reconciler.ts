@@ -3,6 +3,7 @@
 // the watch brings the change, and the decision is made anew.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Node } from '../api/workloads.ts';
+import { parseAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
 import { identityOf, isFinished, isOutOfService, isStaticIdentity } from './pod.ts';
 import type { Clock, Outcome, OwnerReader, RecordPort, Views, Written } from './ports.ts';
@@ -54,6 +55,7 @@ export class RecordReconciler {
       mirrorlessMs: owner === 'mirrorless' ? this.#mirrorless.age(record.spec.owner.uid, nowMs) : 0,
       isSpare: this.#isSpare(record),
       node,
+      isListed: this.#world.book.published.isListed(parseAddress(record.metadata.name)),
       nodeStateMs: node === 'present' ? 0 : this.#nodesAway.age(record.spec.nodeUID, nowMs),
       nowMs: clock.now(),
     });

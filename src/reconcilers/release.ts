@@ -20,6 +20,8 @@ export interface ReleaseFacts {
   /** Whether another record of the same owner is the one in use. */
   readonly isSpare: boolean;
   readonly node: NodeState;
+  /** Whether a NodeEndpoint still lists the address, so that other nodes send there. */
+  readonly isListed: boolean;
   /** How long this process has seen the node in that state, in milliseconds. */
   readonly nodeStateMs: number;
   /** The wall clock. */
@@ -67,7 +69,8 @@ export function decideRelease(record: IpAllocation, facts: ReleaseFacts): Releas
 }
 
 function decideReleasing(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
-  if (isReleased(record)) return afterRelease(record);
+  // The endpoint follows the record, and its change wakes this decision: nobody gets the address before.
+  if (isReleased(record)) return facts.isListed ? { action: 'keep' } : afterRelease(record);
   if (facts.node === 'present') return { action: 'keep' };
   if (facts.nodeStateMs < FENCE_MS) {
     const because = `node ${record.spec.nodeName} is ${facts.node}; its addresses are freed after the fence`;

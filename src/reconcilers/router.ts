@@ -15,7 +15,7 @@ import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
 import { hasGate } from './pool-choice.ts';
 import { parsePool } from './pool.ts';
 import type { Queues, Views } from './ports.ts';
-import { type WaitingRoom, wake } from './waiting-room.ts';
+import { type WaitingRoom, wake, wakeUnlisted } from './waiting-room.ts';
 import type { Wearer } from './worn-addresses.ts';
 
 export type Change<T extends KubeObject> =
@@ -107,6 +107,7 @@ export class Router {
   onEndpoint({ type, object }: Change<NodeEndpoint>): void {
     const { name } = object.metadata;
     this.#world.queues.node(name, ENDPOINT_COALESCE_MS);
+    wakeUnlisted(this.#world.book.published.show(name, type === 'deleted' ? undefined : object), this.#world);
     this.wakePools(this.#world.book.setOrphans(name, type === 'deleted' ? [] : orphansOf(object)));
     this.#wakeTwins(object.spec.nodeUID);
   }

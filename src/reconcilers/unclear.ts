@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Creates that ended without a clear answer. The book keeps the address promised to their owner until a next try finds
 // out; here stands which owner that is, so that a promise never outlives the object that it was made to.
-import type { AddressBook } from './address-book.ts';
-import type { Queues } from './ports.ts';
-import { type WaitingRoom, wake } from './waiting-room.ts';
-
-export interface UnclearWorld {
-  readonly book: AddressBook;
-  readonly waiting: WaitingRoom;
-  readonly queues: Queues;
-}
+import { wake, type Waking } from './waiting-room.ts';
 
 export class Unclear {
-  readonly #world: UnclearWorld;
+  readonly #world: Waking;
   /** Work queue key → the owner's uid. A key is worked on by one worker at a time. */
   readonly #owners = new Map<string, string>();
 
-  constructor(world: UnclearWorld) {
+  constructor(world: Waking) {
     this.#world = world;
   }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods and nodes that have no address yet, known by the pools that they wait for, so that a freed address or an edit
 // wakes them at once and nobody is starved by a back-off.
-
+import { type Address, formatAddress } from '../ip/address.ts';
+import type { AddressBook } from './address-book.ts';
 import type { Queues } from './ports.ts';
 
 export interface Waiter {
@@ -94,6 +95,18 @@ export function wake(waiters: readonly Waiter[], queues: Queues): void {
     if (waiter.kind === 'Pod') queues.pod(waiter.key);
     else queues.node(waiter.key);
   }
+}
+
+export interface Waking {
+  readonly book: AddressBook;
+  readonly waiting: WaitingRoom;
+  readonly queues: Queues;
+}
+
+/** No endpoint lists the addresses any more: their records may go on, and an address without a record is free. */
+export function wakeUnlisted(addresses: readonly Address[], { book, waiting, queues }: Waking): void {
+  for (const address of addresses) queues.record(formatAddress(address));
+  for (const pool of book.recheck(addresses)) wake(waiting.forPool(pool), queues);
 }
 
 function idOf(waiter: { kind: string; key: string }): string {

@@ -12,6 +12,7 @@ import { COLLECT_MS } from '../../src/reconcilers/collector.ts';
 import { Core } from '../../src/reconcilers/core.ts';
 import type { Created, EventNote, Outcome, Queues, Repair, View, Written } from '../../src/reconcilers/ports.ts';
 import type { Change } from '../../src/reconcilers/router.ts';
+import { ModelEndpoints } from './model-endpoints.ts';
 
 const startMs = Date.UTC(2026, 0, 1);
 /** More steps than any story needs: a queue that never empties is a failure, not a wait. */
@@ -143,6 +144,7 @@ export class ModelCluster {
   readonly pools = new Shelf<Ips>('Ips', (change) => this.core.router.onPool(change));
   readonly records = new Shelf<IpAllocation>('IpAllocation', (change) => this.core.router.onRecord(change));
   readonly endpoints = new Shelf<NodeEndpoint>('NodeEndpoint', (change) => this.core.router.onEndpoint(change));
+  readonly endpointWrites = new ModelEndpoints(this.endpoints);
   readonly statefulSets = new Map<string, KubeObject>();
   /** Thrown by the next create of a record, after it took effect: an answer that never came. */
   nextCreateError: Error | undefined;
@@ -173,11 +175,7 @@ export class ModelCluster {
         replace: async (pool) => this.#replacePool(pool),
         replaceStatus: async (pool) => pools.replace(pool, (live) => ({ ...live, ...statusOf(pool) })),
       },
-      endpoints: {
-        create: async (endpoint) => endpoints.create(endpoint),
-        replace: async (endpoint) => endpoints.replace(endpoint, (live) => ({ ...live, spec: endpoint.spec })),
-        delete: async (endpoint) => endpoints.delete(endpoint),
-      },
+      endpoints: this.endpointWrites,
       liveOwners: {
         pod: async (namespace, name) => pods.live.get(`${namespace}/${name}`),
         node: async (name) => nodes.live.get(name),
@@ -258,6 +256,7 @@ export class ModelCluster {
   async settle(): Promise<void> {
     for (let step = 0; step < MAX_STEPS; step += 1) {
       const [id] = this.#waiting;
+      if (this.endpointWrites.doubled.length > 0) throw new Error(this.endpointWrites.doubled.join(', '));
       if (id === undefined) return;
       this.#waiting.delete(id);
       const outcome = await this.#reconcile(id).catch(

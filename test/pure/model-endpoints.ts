@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The writes of NodeEndpoints on a model, with answers that never come, and the look at all of them after each one: at
+// no moment do two list one address.
+import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import type { Created, EndpointPort, Written } from '../../src/reconcilers/ports.ts';
+
+interface Writes {
+  readonly live: ReadonlyMap<string, NodeEndpoint>;
+  create(endpoint: NodeEndpoint): Created<NodeEndpoint>;
+  replace(endpoint: NodeEndpoint, change: (live: NodeEndpoint) => NodeEndpoint): Written;
+  delete(endpoint: NodeEndpoint): Written;
+}
+
+/** What becomes of a write whose answer does not come: it took effect, it never arrived, or it is still on its way. */
+export type Unanswered = 'done' | 'lost' | 'late';
+
+export class ModelEndpoints implements EndpointPort {
+  /** `10.0.0.1 of node-a and node-b`, as soon as it was so. */
+  readonly doubled: string[] = [];
+  /** The fates of the next writes. */
+  readonly fates: Unanswered[] = [];
+  /** The fate of all writes behind these; undefined: they are answered. */
+  fate: Unanswered | undefined;
+  readonly #late: Array<() => void> = [];
+  readonly #writes: Writes;
+
+  constructor(writes: Writes) {
+    this.#writes = writes;
+  }
+
+  async create(endpoint: NodeEndpoint): Promise<Created<NodeEndpoint>> {
+    return this.#write(() => this.#writes.create(endpoint));
+  }
+
+  async replace(endpoint: NodeEndpoint): Promise<Written> {
+    return this.#write(() => this.#writes.replace(endpoint, (live) => ({ ...live, spec: endpoint.spec })));
+  }
+
+  async delete(endpoint: NodeEndpoint): Promise<Written> {
+    return this.#write(() => this.#writes.delete(endpoint));
+  }
+
+  /** What was on its way arrives. */
+  arrive(): void {
+    for (const write of this.#late.splice(0)) this.#look(write);
+  }
+
+  #write<T>(write: () => T): T {
+    const fate = this.fates.shift() ?? this.fate;
+    if (fate === undefined) return this.#look(write);
+    if (fate === 'done') this.#look(write);
+    if (fate === 'late') this.#late.push(write);
+    throw new Error('the connection broke');
+  }
+
+  #look<T>(write: () => T): T {
+    const result = write();
+    const holders = new Map<string, string>();
+    for (const { metadata, spec } of this.#writes.live.values()) {
+      for (const address of [spec.overlayAddress ?? '', ...(spec.podAddresses ?? [])].filter((each) => each !== '')) {
+        const other = holders.get(address);
+        if (other !== undefined) this.doubled.push(`${address} of ${other} and ${metadata.name}`);
+        holders.set(address, metadata.name);
+      }
+    }
+    return result;
+  }
+}
