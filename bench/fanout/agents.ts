@@ -4,6 +4,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { connect, type KubeClient } from '../../src/kube/client.ts';
+import { KubeError } from '../../src/kube/errors.ts';
 import { Informer } from '../../src/kube/informer.ts';
 import { silentLog } from '../../src/kube/log.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
@@ -21,7 +22,7 @@ export interface Heard {
   readonly bytes: number;
 }
 
-type Reads = Pick<KubeClient, 'list' | 'watch'>;
+type Reads = Pick<KubeClient, 'pages' | 'watch'>;
 type AnyInformer = Pick<Informer<KubeObject>, 'start' | 'stop' | 'synced' | 'size'>;
 
 const syncTimeoutMs = 120_000;
@@ -46,7 +47,7 @@ function receivedBytes(): number {
 /** The client with every event of a watch counted. Bookmarks are the watch's own and no change of anything. */
 function counted(client: KubeClient): Reads {
   return {
-    list: (...words) => client.list(...words),
+    pages: (...words) => client.pages(...words),
     async *watch(...words) {
       for await (const event of client.watch(...words)) {
         if (event.type !== 'BOOKMARK') events += 1;
@@ -58,7 +59,17 @@ function counted(client: KubeClient): Reads {
 
 /** For events alone: a list of 30,000 records per agent would tell nothing more of them. */
 function withoutList(reads: Reads, resourceVersion: string): Reads {
-  return { ...reads, list: async () => ({ items: [], resourceVersion }) };
+  return {
+    async *pages() {
+      yield { items: [], resourceVersion };
+    },
+    async *watch(r, options) {
+      if (options.resourceVersion === undefined) {
+        throw new KubeError('invalid', { verb: 'list', target: r.plural }, 'no list is streamed here');
+      }
+      yield* reads.watch(r, options);
+    },
+  };
 }
 
 /** An agent that watches every record. What it would watch besides is left out, in its favour. */

@@ -14,9 +14,17 @@ export type InformerEvent<T extends KubeObject> =
 /** Runs in the order of the events and holds up the next one: note the key and return. */
 export type InformerHandler<T extends KubeObject> = (event: InformerEvent<T>) => void;
 
+/** Who listens. The same function may do so twice. */
+interface Listener<T extends KubeObject> {
+  readonly handle: InformerHandler<T>;
+  isListening: boolean;
+}
+
 export class Listeners<T extends KubeObject> {
-  readonly #handlers = new Set<{ readonly handle: InformerHandler<T> }>();
+  /** Never changed in place: who is added while we tell has been shown that object already. */
+  #listeners: readonly Listener<T>[] = [];
   readonly #log: Log;
+  #hasEnded = false;
 
   constructor(log: Log) {
     this.#log = log;
@@ -24,30 +32,38 @@ export class Listeners<T extends KubeObject> {
 
   /** Tells `handle` of what is `present`, then of everything new. The answer ends it. */
   add(handle: InformerHandler<T>, present: readonly T[]): () => void {
-    // A wrapper, so that the same function may listen twice.
-    const entry = { handle };
+    const listener = { handle, isListening: true };
     for (const object of present) {
-      this.#tell(handle, { type: 'added', object });
+      this.#tell(listener, { type: 'added', object });
     }
-    this.#handlers.add(entry);
-    return () => this.#handlers.delete(entry);
+    this.#listeners = [...this.#listeners, listener];
+    return () => {
+      listener.isListening = false;
+      this.#listeners = this.#listeners.filter((other) => other !== listener);
+    };
+  }
+
+  /** Nobody hears anything from now on, not even the rest of what is being told. */
+  end(): void {
+    this.#hasEnded = true;
   }
 
   emit(event: InformerEvent<T>): void {
-    // A copy: who is added while we tell has been shown this object already.
-    const listening = Array.from(this.#handlers);
-    for (const { handle } of listening) {
-      this.#tell(handle, event);
+    for (const listener of this.#listeners) {
+      this.#tell(listener, event);
     }
   }
 
-  #tell(handle: InformerHandler<T>, event: InformerEvent<T>): void {
+  #tell(listener: Listener<T>, event: InformerEvent<T>): void {
+    if (this.#hasEnded || !listener.isListening) {
+      return;
+    }
     const onError = (error: unknown): void => {
       this.#log.error({ err: error, event: event.type, key: objectKey(event.object) }, 'a handler failed');
     };
     try {
       // An async function passes for a handler in TypeScript; its rejection would end the process.
-      const answer: unknown = handle(event);
+      const answer: unknown = listener.handle(event);
       if (answer instanceof Promise) {
         answer.catch(onError);
       }

@@ -4,28 +4,32 @@
 // It never gives up and never spins.
 
 import { Backoff } from './backoff.ts';
-import type { KubeClient, ObjectList } from './client.ts';
+import type { KubeClient, ListOptions } from './client.ts';
 import type { Clock } from './clock.ts';
 import { KubeError, isReason } from './errors.ts';
+import { type Intake, ListWay, type Listed, readInitialEvents, readPages } from './listing.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { KubeObject, Resource } from './object.ts';
 import type { WatchEvent } from './watch.ts';
 
-/** Where the loop puts what it hears. Both run at once and do not throw. */
+/** Where the loop puts what it hears, one after the other: no event before a list is told. Nothing here throws. */
 export interface Sink<T extends KubeObject> {
-  /** Everything there is. */
-  replaced(list: ObjectList<T>): void;
+  begin(): Intake<T>;
   happened(event: WatchEvent<T>): void;
 }
 
 export interface ReflectorOptions<T extends KubeObject> {
-  readonly client: Pick<KubeClient, 'list' | 'watch'>;
+  readonly client: Pick<KubeClient, 'pages' | 'watch'>;
   readonly resource: Resource<T>;
   readonly namespace: string | undefined;
   readonly fieldSelector: string | undefined;
   readonly labelSelector: string | undefined;
   readonly sink: Sink<T>;
+  /** Objects per page; undefined leaves it to the client. */
+  readonly pageSize: number | undefined;
+  /** How long one page may take, or a streamed list in all. */
+  readonly listTimeoutMs: number;
   readonly relistEveryMs: number;
   readonly silenceMs: number;
   readonly backoff: { readonly baseMs: number; readonly maxMs: number };
@@ -47,26 +51,33 @@ interface Waiter {
 /** A watch that ends sooner has failed, however politely: without a wait, a broken proxy would make us spin. */
 const HEALTHY_WATCH_MS = 5000;
 /** client-go's range: the server ends a watch after 5 to 10 minutes, so that connections spread over replicas again. */
-const WATCH_SECONDS = 300;
-const LIST_TIMEOUT_MS = 60_000;
+const WATCH_MS = 300_000;
+/** A list that is due so soon after a watch has ended is made at once. */
+const EARLY_MS = 10_000;
 
 export class Reflector<T extends KubeObject> {
   readonly #o: ReflectorOptions<T>;
   readonly #backoff: Backoff;
+  readonly #way: ListWay;
   readonly #life = new AbortController();
   /** Set while a list has to come before the next watch. */
   #doubt: Doubt | undefined = 'start';
   /** Calls of relist() for which no list has begun. */
   #waiters: Waiter[] = [];
-  #watch: AbortController | undefined;
+  /** Ends the request under way. */
+  #request = new AbortController();
+  /** Whether that request is for a list, or its list is being told. */
+  #isListing = false;
   #running: Promise<void> | undefined;
   #cancelPeriodic: (() => void) | undefined;
+  #listDueMs = 0;
   #resourceVersion = '';
   #heardAtMs: number | undefined;
 
   constructor(options: ReflectorOptions<T>) {
     this.#o = options;
     this.#backoff = new Backoff({ ...options.backoff, random: options.random });
+    this.#way = new ListWay(options.clock);
   }
 
   /** The newest revision heard of. */
@@ -74,7 +85,7 @@ export class Reflector<T extends KubeObject> {
     return this.#resourceVersion;
   }
 
-  /** How long ago the server was last heard, in milliseconds; Infinity before the first list. */
+  /** How long ago the server said something that the sink knows, in milliseconds; Infinity before the first list. */
   get staleMs(): number {
     return this.#heardAtMs === undefined ? Number.POSITIVE_INFINITY : this.#o.clock.monotonicMs() - this.#heardAtMs;
   }
@@ -85,13 +96,13 @@ export class Reflector<T extends KubeObject> {
 
   async stop(): Promise<void> {
     this.#life.abort();
-    this.#watch?.abort();
+    this.#request.abort();
     this.#cancelPeriodic?.();
     await this.#running;
     this.#turnAway();
   }
 
-  /** Resolves when a list that began after this call has reached the sink. @throws KubeError `aborted` by stop() */
+  /** Resolves when a list that began after this call has been told. @throws KubeError `aborted` by stop() */
   relist(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
@@ -103,16 +114,22 @@ export class Reflector<T extends KubeObject> {
     });
   }
 
+  /** Ends the watch, but no list: where doubts come fast, none would ever come whole. */
   #distrust(doubt: Doubt): void {
     this.#doubt ??= doubt;
-    this.#watch?.abort();
+    if (!this.#isListing) {
+      this.#request.abort();
+    }
   }
 
   #turnAway(): void {
-    const attempt = { verb: 'list', target: this.#o.resource.plural };
     for (const { reject } of this.#waiters.splice(0)) {
-      reject(new KubeError('aborted', attempt, 'the informer has stopped'));
+      reject(this.#error('aborted', 'the informer has stopped'));
     }
+  }
+
+  #error(reason: 'aborted' | 'timeout', said: string): KubeError {
+    return new KubeError(reason, { verb: 'list', target: this.#o.resource.plural }, said);
   }
 
   async #run(): Promise<void> {
@@ -124,31 +141,33 @@ export class Reflector<T extends KubeObject> {
     }
   }
 
-  /** One list or one watch. Answers how long to wait before the next. */
+  /** A list if one has to be, and a watch from there. Answers how long to wait before the next. */
   async #step(): Promise<number> {
     const { clock } = this.#o;
-    const startMs = clock.monotonicMs();
+    const request = new AbortController();
+    this.#request = request;
+    const doubt = this.#doubt;
+    let startMs = clock.monotonicMs();
+    let events = doubt === undefined || this.#way.streams ? this.#open(doubt) : undefined;
     try {
-      if (this.#doubt !== undefined) {
-        await this.#listOnce(this.#doubt);
+      if (doubt !== undefined) {
+        await this.#list(doubt, events);
+        startMs = clock.monotonicMs();
+      }
+      events ??= this.#open(undefined);
+      await this.#follow(events, request.signal);
+      if (request.signal.aborted) {
         return 0;
       }
-      await this.#watchOnce();
+      if (this.#listDueMs - clock.monotonicMs() < EARLY_MS) {
+        this.#doubt ??= 'periodic';
+      }
       return clock.monotonicMs() - startMs < HEALTHY_WATCH_MS ? this.#backoff.next() : this.#rested();
     } catch (error) {
-      if (this.#life.signal.aborted || (this.#doubt !== undefined && isReason(error, 'aborted'))) {
-        return 0;
-      }
-      if (clock.monotonicMs() - startMs >= HEALTHY_WATCH_MS) {
-        this.#rested();
-      }
-      this.#doubt ??= doubtOf(error);
-      const waitMs = this.#backoff.next(error instanceof KubeError ? error.retryAfterMs : 0);
-      this.#o.log.warn(
-        { err: error, waitMs: Math.round(waitMs), next: this.#doubt ?? 'watch' },
-        'a watch or list ended',
-      );
-      return waitMs;
+      return this.#failed(error, clock.monotonicMs() - startMs);
+    } finally {
+      this.#isListing = false;
+      await events?.return(undefined);
     }
   }
 
@@ -157,77 +176,133 @@ export class Reflector<T extends KubeObject> {
     return 0;
   }
 
-  async #listOnce(doubt: Doubt): Promise<void> {
-    const { resource, sink, clock, metrics, relistEveryMs, random } = this.#o;
+  #failed(error: unknown, lastedMs: number): number {
+    const isOurs = !this.#isListing && this.#request.signal.aborted;
+    if (this.#life.signal.aborted || isOurs) {
+      return 0;
+    }
+    const { log } = this.#o;
+    if (this.#isListing && this.#way.failed(error) === 'refused') {
+      log.info({ err: error }, 'the server does not stream lists; it is asked for pages');
+      return 0;
+    }
+    if (lastedMs >= HEALTHY_WATCH_MS) {
+      this.#rested();
+    }
+    this.#doubt ??= doubtOf(error);
+    const waitMs = this.#backoff.next(error instanceof KubeError ? error.retryAfterMs : 0);
+    log.warn({ err: error, waitMs: Math.round(waitMs), next: this.#doubt ?? 'watch' }, 'a watch or list ended');
+    return waitMs;
+  }
+
+  /** A watch from here, or one that begins with a list. */
+  #open(doubt: Doubt | undefined): AsyncGenerator<WatchEvent<T>> {
+    const { client, resource, namespace, fieldSelector, labelSelector, silenceMs, clock } = this.#o;
+    const from = doubt === undefined ? { resourceVersion: this.#resourceVersion } : {};
+    return client.watch(resource, {
+      namespace,
+      fieldSelector,
+      labelSelector,
+      ...from,
+      timeoutSeconds: this.#watchSeconds(doubt),
+      silenceMs,
+      signal: this.#request.signal,
+      onOpen: () => {
+        // A watch that is open shows all up to its revision; one that begins with a list shows nothing yet.
+        if (!this.#isListing) this.#heard(this.#resourceVersion, clock.monotonicMs());
+      },
+    });
+  }
+
+  /**
+   * A watch that would leave little time before the next list lasts until then. So an idle informer comes back once per
+   * list and never twice within five minutes, and mostly over the connection that it has.
+   */
+  #watchSeconds(doubt: Doubt | undefined): number {
+    const { clock, relistEveryMs, random } = this.#o;
+    const leftMs = doubt === undefined ? this.#listDueMs - clock.monotonicMs() : relistEveryMs;
+    const usualMs = WATCH_MS * (1 + random());
+    const ms = leftMs < usualMs + WATCH_MS ? leftMs - EARLY_MS / 2 : usualMs;
+    return Math.max(1, Math.floor(ms / 1000));
+  }
+
+  async #follow(events: AsyncGenerator<WatchEvent<T>>, signal: AbortSignal): Promise<void> {
+    const { sink, metrics, resource, clock } = this.#o;
+    for await (const event of events) {
+      if (signal.aborted) {
+        return;
+      }
+      this.#heard(event.object.metadata.resourceVersion ?? this.#resourceVersion, clock.monotonicMs());
+      metrics?.informer.events.inc({ resource: resource.plural, type: event.type });
+      sink.happened(event);
+    }
+  }
+
+  async #list(doubt: Doubt, events: AsyncGenerator<WatchEvent<T>> | undefined): Promise<void> {
+    const { resource, metrics, clock, relistEveryMs, random } = this.#o;
+    this.#isListing = true;
     const served = this.#waiters.splice(0);
     try {
-      const list = await this.#fetch();
+      const { intake, listed } = events === undefined ? await this.#pages() : await this.#initial(events);
       // Between the answer and here a stop may have come; a stopped informer tells nothing.
-      if (this.#life.signal.aborted) {
-        throw new KubeError('aborted', { verb: 'list', target: resource.plural }, 'the informer has stopped');
-      }
-      this.#heard(list.resourceVersion);
-      this.#doubt = this.#waiters.length > 0 ? 'asked' : undefined;
-      metrics?.informer.lists.inc({ resource: resource.plural, reason: doubt });
-      sink.replaced(list);
+      this.#life.signal.throwIfAborted();
+      this.#heard(listed.resourceVersion, listed.heardAtMs);
+      await intake.tell();
+      this.#life.signal.throwIfAborted();
     } catch (error) {
       this.#waiters.unshift(...served);
       throw error;
     }
+    this.#isListing = false;
+    this.#doubt = this.#waiters.length > 0 ? 'asked' : undefined;
+    this.#way.succeeded();
+    metrics?.informer.lists.inc({ resource: resource.plural, reason: doubt });
     this.#cancelPeriodic?.();
-    this.#cancelPeriodic = clock.after(relistEveryMs * (0.9 + random() / 5), () => this.#distrust('periodic'));
+    const everyMs = relistEveryMs * (0.9 + random() / 5);
+    this.#cancelPeriodic = clock.after(everyMs, () => this.#distrust('periodic'));
+    this.#listDueMs = clock.monotonicMs() + everyMs;
     for (const { resolve } of served) {
       resolve();
     }
   }
 
-  async #fetch(): Promise<ObjectList<T>> {
-    const { client, resource, namespace, fieldSelector, labelSelector } = this.#o;
-    const call = { timeoutMs: LIST_TIMEOUT_MS, signal: this.#life.signal };
-    const options = { namespace, fieldSelector, labelSelector };
+  async #initial(events: AsyncGenerator<WatchEvent<T>>): Promise<{ intake: Intake<T>; listed: Listed }> {
+    const { sink, clock, listTimeoutMs, resource } = this.#o;
+    const request = this.#request;
+    const late = this.#error('timeout', `the stream has not shown everything within ${listTimeoutMs} ms`);
+    const cancel = clock.after(listTimeoutMs, () => request.abort(late));
+    const intake = sink.begin();
     try {
-      return await client.list(resource, options, call);
+      return { intake, listed: await readInitialEvents(resource, events, intake, clock) };
+    } finally {
+      cancel();
+    }
+  }
+
+  async #pages(): Promise<{ intake: Intake<T>; listed: Listed }> {
+    const { pageSize } = this.#o;
+    try {
+      return await this.#read(pageSize === undefined ? {} : { limit: pageSize });
     } catch (error) {
       if (!isReason(error, 'gone')) {
         throw error;
       }
       // A compaction between two pages: one whole answer cannot be overtaken by the next.
-      return await client.list(resource, { ...options, limit: 0 }, call);
+      return await this.#read({ limit: 0 });
     }
   }
 
-  async #watchOnce(): Promise<void> {
-    const { client, resource, namespace, fieldSelector, labelSelector, sink, silenceMs, metrics, random } = this.#o;
-    this.#watch = new AbortController();
-    try {
-      const events = client.watch(resource, {
-        namespace,
-        fieldSelector,
-        labelSelector,
-        resourceVersion: this.#resourceVersion,
-        timeoutSeconds: Math.round(WATCH_SECONDS * (1 + random())),
-        silenceMs,
-        signal: this.#watch.signal,
-        onOpen: () => this.#heard(this.#resourceVersion),
-      });
-      for await (const event of events) {
-        if (this.#watch.signal.aborted) {
-          return;
-        }
-        this.#heard(event.object.metadata.resourceVersion ?? this.#resourceVersion);
-        metrics?.informer.events.inc({ resource: resource.plural, type: event.type });
-        if (event.type !== 'BOOKMARK') {
-          sink.happened(event);
-        }
-      }
-    } finally {
-      this.#watch = undefined;
-    }
+  async #read(page: Pick<ListOptions, 'limit'>): Promise<{ intake: Intake<T>; listed: Listed }> {
+    const { client, resource, namespace, fieldSelector, labelSelector, clock, listTimeoutMs, sink } = this.#o;
+    const options = { namespace, fieldSelector, labelSelector, ...page };
+    const intake = sink.begin();
+    const list = { client, resource, options, timeoutMs: listTimeoutMs, signal: this.#request.signal, clock };
+    return { intake, listed: await readPages(list, intake) };
   }
 
-  #heard(resourceVersion: string): void {
+  #heard(resourceVersion: string, atMs: number): void {
     this.#resourceVersion = resourceVersion;
-    this.#heardAtMs = this.#o.clock.monotonicMs();
+    this.#heardAtMs = atMs;
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A watch as a stream of events, and the ways in which it can end made plain: the server's own end returns, everything
-// else throws a KubeError whose reason says what it means.
+// else throws a KubeError whose reason says what it means. A watch may begin with a whole list (KEP-3157).
 
 import { type Clock, realClock } from './clock.ts';
 import { type Attempt, KubeError, errorOfAnswer, errorOfTransport } from './errors.ts';
@@ -18,8 +18,12 @@ export interface WatchOptions {
   readonly namespace?: string | undefined;
   readonly fieldSelector?: string | undefined;
   readonly labelSelector?: string | undefined;
-  /** Events after this one. */
-  readonly resourceVersion: string;
+  /**
+   * Events after this one. Absent: first everything there is, as ADDED, in no order and with later changes among it, up to
+   * the bookmark that `endsInitialEvents`; no older than the moment when the server took the request. A server that
+   * cannot do it refuses with `invalid`.
+   */
+  readonly resourceVersion?: string;
   /** When the server ends the watch, in seconds. */
   readonly timeoutSeconds: number;
   /** Bookmarks come about once a minute; a peer silent for longer than this is taken for dead. */
@@ -45,7 +49,10 @@ export async function* watchEvents<T extends KubeObject>(
 ): AsyncGenerator<WatchEvent<T>> {
   const attempt = { verb: 'watch', target: r.plural };
   const own = new AbortController();
-  const onAbort = (): void => own.abort(new KubeError('aborted', attempt, 'the caller gave up'));
+  const onAbort = (): void => {
+    const reason: unknown = options.signal?.reason;
+    own.abort(reason instanceof KubeError ? reason : new KubeError('aborted', attempt, 'the caller gave up'));
+  };
   if (options.signal?.aborted) {
     onAbort();
   }
@@ -59,7 +66,9 @@ export async function* watchEvents<T extends KubeObject>(
     const body = await transport.open(attempt, { method: 'GET', path }, own.signal);
     options.onOpen?.();
     for await (const line of lines(attempt, body, () => silence.broken())) {
+      silence.isHeard = true;
       yield decode<T>(attempt, line);
+      silence.isHeard = false;
     }
   } catch (error) {
     throw own.signal.aborted ? own.signal.reason : errorOfTransport(attempt, error);
@@ -71,13 +80,23 @@ export async function* watchEvents<T extends KubeObject>(
   }
 }
 
+/** Whether this bookmark says that everything there is has been sent. Others may come before it. */
+export function endsInitialEvents<T extends KubeObject>({ type, object }: WatchEvent<T>): boolean {
+  return type === 'BOOKMARK' && object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true';
+}
+
 function queryOf(options: WatchOptions): string {
   const query = new URLSearchParams({
     watch: '1',
     allowWatchBookmarks: 'true',
-    resourceVersion: options.resourceVersion,
     timeoutSeconds: String(options.timeoutSeconds),
   });
+  if (options.resourceVersion === undefined) {
+    query.set('sendInitialEvents', 'true');
+    query.set('resourceVersionMatch', 'NotOlderThan');
+  } else {
+    query.set('resourceVersion', options.resourceVersion);
+  }
   if (options.fieldSelector !== undefined) {
     query.set('fieldSelector', options.fieldSelector);
   }
@@ -93,6 +112,8 @@ class Silence {
   readonly #limitMs: number;
   readonly #onSilence: () => void;
   #cancel: (() => void) | undefined;
+  /** While a reader works on what was heard it is he who is silent, not the server. */
+  isHeard = false;
 
   constructor(clock: Clock, limitMs: number, onSilence: () => void) {
     this.#clock = clock;
@@ -102,7 +123,7 @@ class Silence {
 
   broken(): void {
     this.#cancel?.();
-    this.#cancel = this.#clock.after(this.#limitMs, this.#onSilence);
+    this.#cancel = this.#clock.after(this.#limitMs, () => (this.isHeard ? this.broken() : this.#onSilence()));
   }
 
   end(): void {
@@ -150,6 +171,10 @@ function decode<T extends KubeObject>(attempt: Attempt, line: string): WatchEven
   }
   if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED' && type !== 'BOOKMARK') {
     throw new KubeError('unknown', attempt, `an event has the unknown type ${JSON.stringify(type)}`);
+  }
+  const { name, resourceVersion } = (object as Partial<KubeObject> | undefined)?.metadata ?? {};
+  if (resourceVersion === undefined || (name === undefined && type !== 'BOOKMARK')) {
+    throw new KubeError('unknown', attempt, `an event is about no object: ${line.slice(0, 80)}`);
   }
   return { type, object: object as T };
 }

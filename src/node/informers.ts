@@ -26,7 +26,7 @@ export interface Played {
 }
 
 export function agentInformers(
-  client: Pick<KubeClient, 'list' | 'watch'>,
+  client: Pick<KubeClient, 'pages' | 'watch'>,
   nodeName: string,
   log: Log,
   played?: Played,

@@ -24,7 +24,7 @@ import {
 } from './kinds.ts';
 
 export interface InformerParts {
-  readonly client: Pick<KubeClient, 'list' | 'watch'>;
+  readonly client: Pick<KubeClient, 'pages' | 'watch'>;
   readonly namespace: string;
   readonly log: Log;
   readonly metrics?: Metrics;

@@ -2,77 +2,17 @@
 // The informer's rules that need a played clock or a server that lies: what the API tier cannot show in a second.
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../src/kube/clock.ts';
-import { KubeError } from '../../src/kube/errors.ts';
 import { Informer } from '../../src/kube/informer.ts';
 import { type Log, silentLog } from '../../src/kube/log.ts';
-import type { KubeObject, Resource } from '../../src/kube/object.ts';
 import { type ConfigMap, configMaps } from '../../src/kube/resources.ts';
-import type { WatchEvent, WatchOptions } from '../../src/kube/watch.ts';
+import { Script, failure, object, start } from './kube-informer-script.ts';
 
-function object(name: string, resourceVersion: string, more: { uid?: string; data?: Record<string, string> } = {}) {
-  const { uid = `uid-of-${name}`, data = {} } = more;
-  return { metadata: { name, uid, resourceVersion }, data };
-}
-
-/** A server that says what the test tells it to say. */
-class Script {
-  items: ConfigMap[] = [];
-  resourceVersion = '1';
-  lists = 0;
-  readonly watchedFrom: string[] = [];
-  listError: Error | undefined;
-  watchError: Error | undefined;
-  /** The server ends each watch at once, and calls that success. */
-  watchEnds = false;
-  #say: ((event: WatchEvent<ConfigMap>) => void) | undefined;
-
-  list = async <T extends KubeObject>(_r: Resource<T>): Promise<{ items: T[]; resourceVersion: string }> => {
-    this.lists += 1;
-    if (this.listError !== undefined) throw this.listError;
-    return { items: [...this.items] as unknown as T[], resourceVersion: this.resourceVersion };
-  };
-
-  watch = <T extends KubeObject>(_r: Resource<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> =>
-    this.#stream(options) as unknown as AsyncGenerator<WatchEvent<T>>;
-
-  say(type: WatchEvent<ConfigMap>['type'], said: ConfigMap): void {
-    this.#say?.({ type, object: said });
-  }
-
-  async *#stream({ resourceVersion, signal }: WatchOptions): AsyncGenerator<WatchEvent<ConfigMap>> {
-    this.watchedFrom.push(resourceVersion);
-    if (this.watchError !== undefined) throw this.watchError;
-    if (this.watchEnds) return;
-    const queue: WatchEvent<ConfigMap>[] = [];
-    let wake: () => void = () => undefined;
-    this.#say = (event) => {
-      queue.push(event);
-      wake();
-    };
-    signal?.addEventListener('abort', () => wake());
-    for (;;) {
-      if (signal?.aborted) throw new KubeError('aborted', { verb: 'watch', target: 'configmaps' }, 'planned');
-      const event = queue.shift();
-      if (event !== undefined) yield event;
-      else await new Promise<void>((resolve) => (wake = resolve));
-    }
-  }
-}
-
-function start(script: Script, clock: FakeClock, more: { log?: Log; transform?: (o: ConfigMap) => ConfigMap } = {}) {
-  const informer = new Informer({ client: script, resource: configMaps, clock, random: () => 0.5, ...more });
-  const told: string[] = [];
-  informer.on(({ type, object: about }) => told.push(`${type} ${about.metadata.name}`));
-  informer.start();
-  return { informer, told };
-}
-
-const failure = (reason: KubeError['reason'], retryAfterMs?: number): KubeError =>
-  new KubeError(reason, { verb: 'watch', target: 'configmaps' }, 'planned', { retryAfterMs });
-
-describe('the informer', () => {
+describe.each([
+  ['streams its lists', true],
+  ['lists in pages only', false],
+])('the informer of a server that %s', (_how, streams) => {
   it('tells nothing of a list that changed nothing', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.items = [object('a', '1')];
     const { informer, told } = start(script, clock);
     await clock.advance(1);
@@ -82,7 +22,7 @@ describe('the informer', () => {
   });
 
   it('lists afresh by itself every ten minutes, and finds what a lying watch has kept from it', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.items = [object('a', '1'), object('b', '1')];
     const { informer, told } = start(script, clock);
     await clock.advance(1);
@@ -96,7 +36,7 @@ describe('the informer', () => {
   });
 
   it('believes no revision of a server that was set back: the same number may hold other contents', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.items = [object('a', '5', { data: { colour: 'red' } })];
     script.resourceVersion = '9';
     const { informer, told } = start(script, clock);
@@ -113,7 +53,7 @@ describe('the informer', () => {
   });
 
   it('goes on from a bookmark, not from the last change', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     const { informer } = start(script, clock);
     await clock.advance(1);
     script.say('BOOKMARK', { metadata: { resourceVersion: '77' } });
@@ -124,7 +64,7 @@ describe('the informer', () => {
   });
 
   it('tells a deletion once, however often the server says it', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.items = [object('a', '1')];
     const { informer, told } = start(script, clock);
     await clock.advance(1);
@@ -139,7 +79,7 @@ describe('the informer', () => {
   });
 
   it('survives handlers that throw or reject, and says so', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.items = [object('a', '1')];
     const said: string[] = [];
     const log: Log = { ...silentLog, error: (_fields, message) => said.push(message), child: () => log };
@@ -161,7 +101,7 @@ describe('the informer', () => {
   });
 
   it('shows a late handler what is there, and a former one nothing more', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.items = [object('a', '1')];
     const { informer } = start(script, clock);
     await clock.advance(1);
@@ -177,7 +117,7 @@ describe('the informer', () => {
   });
 
   it('waits as long as the server asks', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.watchError = failure('throttled', 7000);
     const { informer } = start(script, clock);
     await clock.advance(6999);
@@ -193,7 +133,7 @@ describe('the informer', () => {
     ['lets every watch starve', 'timeout'],
     ['forbids every watch', 'forbidden'],
   ] as const)('tries at most every 15 s once the back-off is full, where the server %s', async (_how, reason) => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.watchError = failure(reason);
     const { informer } = start(script, clock);
     await clock.advance(300_000);
@@ -206,7 +146,7 @@ describe('the informer', () => {
   });
 
   it('does not spin where every watch ends at once and calls it success', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.watchEnds = true;
     const { informer } = start(script, clock);
     await clock.advance(600_000);
@@ -217,7 +157,7 @@ describe('the informer', () => {
   });
 
   it('is not synced, and says what it waits for, until the first list succeeds', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.listError = failure('forbidden');
     const { informer, told } = start(script, clock);
     const synced = informer.synced(10_000);
@@ -234,7 +174,7 @@ describe('the informer', () => {
   });
 
   it('keeps what the transform leaves, and the whole where the transform fails', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     script.items = [object('a', '1', { data: { big: 'x' } }), object('b', '1', { data: { big: 'x' } })];
     const transform = (whole: ConfigMap): ConfigMap => {
       if (whole.metadata.name === 'b') throw new Error('planned');
@@ -247,7 +187,7 @@ describe('the informer', () => {
   });
 
   it('answers a relist asked for during a list with a list that begins afterwards', async () => {
-    const [script, clock] = [new Script(), new FakeClock()];
+    const [script, clock] = [new Script(streams), new FakeClock()];
     const { informer } = start(script, clock);
     const asked = Promise.all([informer.relist(), informer.relist()]);
     script.items = [object('late', '1')];

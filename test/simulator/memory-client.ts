@@ -19,7 +19,7 @@ import type { Caller } from './rights.ts';
 /** What Fast's programs use of their client. */
 export type ApiVerbs = Pick<
   KubeClient,
-  'get' | 'find' | 'list' | 'create' | 'replace' | 'replaceStatus' | 'patch' | 'delete' | 'watch'
+  'get' | 'find' | 'list' | 'pages' | 'create' | 'replace' | 'replaceStatus' | 'patch' | 'delete' | 'watch'
 >;
 
 export interface Network {
@@ -66,6 +66,14 @@ export class MemoryClient implements ApiVerbs {
     return this.#network.call(attemptOf('list', r), () => this.#server.list(r, options), call);
   }
 
+  async *pages<T extends KubeObject>(
+    r: Resource<T>,
+    options: ListOptions = {},
+    call: CallOptions = {},
+  ): AsyncGenerator<ObjectList<T>, void, undefined> {
+    yield await this.list(r, options, call);
+  }
+
   create<T extends KubeObject>(r: Resource<T>, object: T, call: CallOptions = {}): Promise<T> {
     const { name, namespace } = object.metadata;
     return this.#network.call(
@@ -107,8 +115,14 @@ export class MemoryClient implements ApiVerbs {
   }
 
   watch<T extends KubeObject>(r: Resource<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
-    const open = (): WatchCursor => this.#server.watch(r, options, options.resourceVersion);
-    return this.#network.stream(attemptOf('watch', r), open, options) as AsyncGenerator<WatchEvent<T>>;
+    const attempt = attemptOf('watch', r);
+    const { resourceVersion } = options;
+    const open = (): WatchCursor => {
+      if (resourceVersion === undefined)
+        throw new KubeError('invalid', attempt, 'sendInitialEvents is not served here');
+      return this.#server.watch(r, options, resourceVersion);
+    };
+    return this.#network.stream(attempt, open, options) as AsyncGenerator<WatchEvent<T>>;
   }
 
   async #put<T extends KubeObject>(
