@@ -102,7 +102,8 @@ describe('the house', () => {
       .join('\n');
     const reached = new Set(imports.map(targetOf));
     const dead = written.filter((file) => {
-      if (/\.(?:test|bench)\.ts$|\/main\.ts$|\/index\.ts$|^vitest\.config\.ts$/.test(file) || reached.has(file)) return false;
+      if (/\.(?:test|bench)\.ts$|\/main\.ts$|\/index\.ts$|^vitest\.config\.ts$/.test(file) || reached.has(file))
+        return false;
       return !new RegExp(`['/]${file.split('/').at(-1)?.replaceAll('.', '\\.')}['" ]`).test(named);
     });
     expect(dead).toEqual([]);

@@ -33,10 +33,12 @@ const maxInterfaceNameBytes = 15;
 
 /** The length in UTF-8; QuickJS has no TextEncoder. */
 function utf8Length(text: string): number {
-  return [...text].reduce((sum, char) => {
+  let bytes = 0;
+  for (const char of text) {
     const point = char.codePointAt(0) ?? 0;
-    return sum + (point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4);
-  }, 0);
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
 }
 
 function isInterfaceName(value: string): boolean {
