@@ -152,6 +152,9 @@ export class Reflector<T extends KubeObject> {
     try {
       if (doubt !== undefined) {
         await this.#list(doubt, events);
+        if (this.#doubt !== undefined) {
+          return 0;
+        }
         startMs = clock.monotonicMs();
       }
       events ??= this.#open(undefined);

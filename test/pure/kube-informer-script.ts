@@ -46,6 +46,8 @@ export class Script {
   amid: Said[] = [];
   /** Leaves out the bookmark at the end of a streamed list. */
   forgetsEnd = false;
+  /** Runs when the server has taken a list's snapshot. */
+  onList: () => void = () => undefined;
   /** Runs before each page but the first. */
   betweenPages: () => void | Promise<void> = () => undefined;
   #say: ((event: Said | 'end') => void) | undefined;
@@ -57,6 +59,7 @@ export class Script {
   async *pages<T extends KubeObject>(_r: Resource<T>, { limit }: { limit?: number } = {}) {
     this.lists += 1;
     const [items, { resourceVersion }] = [this.items.map(copy), this];
+    this.onList();
     const size = limit === 0 ? Math.max(items.length, 1) : (limit ?? this.pageSize);
     for (let from = 0; from === 0 || from < items.length; from += size) {
       this.requests += 1;
@@ -88,6 +91,7 @@ export class Script {
     this.watchedFrom.push(resourceVersion ?? 'list');
     if (resourceVersion !== undefined && this.watchError !== undefined) throw this.watchError;
     const queue: (Said | 'end')[] = resourceVersion === undefined ? this.#initial() : [];
+    if (resourceVersion === undefined) this.onList();
     let wake: () => void = () => undefined;
     this.#say = (event) => {
       queue.push(event);

@@ -46,7 +46,9 @@ describe.each([
     await informer.relist();
     expect(informer.get('a')?.data).toEqual({ colour: 'blue' });
     expect(told).toEqual(['added a', 'updated a']);
-    expect(script.watchedFrom.at(-1)).toBe('9');
+    expect(informer.resourceVersion).toBe('7');
+    await clock.advance(6000);
+    script.endWatch();
     await clock.advance(1);
     expect(script.watchedFrom.at(-1)).toBe('7');
     await informer.stop();
@@ -188,13 +190,30 @@ describe.each([
 
   it('answers a relist asked for during a list with a list that begins afterwards', async () => {
     const [script, clock] = [new Script(streams), new FakeClock()];
-    const { informer } = start(script, clock);
-    const asked = Promise.all([informer.relist(), informer.relist()]);
-    script.items = [object('late', '1')];
+    const informer = new Informer({ client: script, resource: configMaps, clock });
+    const asked: Promise<void>[] = [];
+    script.onList = () => {
+      script.onList = () => undefined;
+      script.items = [object('late', '1')];
+      asked.push(informer.relist(), informer.relist());
+    };
+    informer.start();
     await clock.advance(1);
-    await asked;
+    expect(asked).toHaveLength(2);
+    await Promise.all(asked);
     expect(script.lists).toBe(2);
     expect(informer.get('late')).toBeDefined();
+    await informer.stop();
+  });
+
+  it('answers a relist asked for before the first list with that list', async () => {
+    const [script, clock] = [new Script(streams), new FakeClock()];
+    const informer = new Informer({ client: script, resource: configMaps, clock });
+    const asked = informer.relist();
+    informer.start();
+    await clock.advance(1);
+    await asked;
+    expect(script.lists).toBe(1);
     await informer.stop();
   });
 });
