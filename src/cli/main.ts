@@ -1,13 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program fast-ctl.
+import { setTimeout as wait } from 'node:timers/promises';
 import { pinnedMaps } from './pinned-maps.ts';
 import { runCommandLine } from './program.ts';
+import type { Cluster, ClusterChoice } from './surroundings.ts';
+
+/** Loaded when it is needed: most commands, and the help, ask no API server. */
+async function cluster(choice: ClusterChoice): Promise<Cluster> {
+  const [{ connect }, { execInPod }] = await Promise.all([import('../kube/client.ts'), import('../kube/exec.ts')]);
+  const client = connect({ ...choice, fieldManager: 'fast-ctl' });
+  return Object.assign(client, {
+    exec: (...[target, command, streams]: Parameters<Cluster['exec']>) => execInPod(choice, target, command, streams),
+  });
+}
 
 // `fast-ctl maps list | head` closes our stdout before all is written, which is no failure.
 process.stdout.on('error', () => process.exit(0));
 
+const stop = new AbortController();
+// The second Ctrl-C is for whoever does not want to wait for the end of the first.
+process.once('SIGINT', () => stop.abort());
+
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openMaps: pinnedMaps,
+  cluster,
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
+  isColourful: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
+  nowMs: Date.now,
+  sleep: (delayMs) => wait(delayMs, undefined, { signal: stop.signal }).catch(() => undefined),
+  stopped: stop.signal,
 });

@@ -1,43 +1,92 @@
 // SPDX-License-Identifier: Apache-2.0
-// All commands of fast-ctl, and how its failures reach the shell.
-import { Command, CommanderError } from 'commander';
+// All commands of fast-ctl, how they are grouped for a person, and how their failures reach the shell.
+import { Command, CommanderError, Option } from 'commander';
+import { runOnNode, withoutFlags } from './agent-pod.ts';
+import { completeCommand, completionCommand, completions } from './completion.ts';
 import { mapsCommand } from './maps-command.ts';
-import type { ReadMap } from './pinned-maps.ts';
+import { type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 
-/** What a command may touch; tests pass their own. */
-export interface Surroundings {
-  openMaps: (folder: string) => ReadMap;
-  print: (text: string) => void;
-  printError: (text: string) => void;
+interface GlobalOptions extends ClusterChoice {
+  readonly node?: string;
+}
+
+/** The flags that say where a command is run; the fast-ctl on a node gets the others. */
+const whereFlags = ['--node', '--kubeconfig', '--context'];
+
+const examples = `
+Examples:
+  fast-ctl maps list local_pod_ips               the pods that this node's kernel knows
+  fast-ctl maps list counters --node worker-1    the same of another machine, through its agent's pod`;
+
+/** The groups in which the help shows the commands; what looks at a kernel takes --node. */
+function commandsOf(s: Surroundings): Array<{ title: string; onNode: boolean; commands: Command[] }> {
+  return [
+    { title: "A node's datapath (--node NAME for another machine's):", onNode: true, commands: [mapsCommand(s)] },
+    { title: 'This program:', onNode: false, commands: [completionCommand(s.print)] },
+  ];
 }
 
 /** A subcommand made by itself does not inherit how its parent ends and prints. */
-function adopt(command: Command, parent: Command): void {
+function adopt(command: Command, parent: Command, onNode: boolean): void {
   command.copyInheritedSettings(parent);
-  for (const child of command.commands) adopt(child, command);
+  if (onNode && command.commands.length === 0) command.addOption(nodeOption());
+  for (const child of command.commands) adopt(child, command, onNode);
+}
+
+function nodeOption(): Option {
+  return new Option('--node <name>', "look at this node, through its agent's pod, instead of at this machine");
+}
+
+export function buildProgram(s: Surroundings): Command {
+  const program = new Command('fast-ctl')
+    .description('Shows what Fast does, in the cluster and in the kernel of a node. Also installed as fastctl.')
+    .option('--kubeconfig <file>', 'the cluster; else $KUBECONFIG, then ~/.kube/config')
+    .option('--context <name>', 'a context of the kubeconfig')
+    .configureHelp({ showGlobalOptions: true, sortOptions: false })
+    .configureOutput({
+      writeOut: s.print,
+      writeErr: s.printError,
+      outputError: (text, write) => write(text.replace(/^error: /, 'fast-ctl: ')),
+    })
+    .addHelpText('after', examples)
+    .showHelpAfterError('(run it with --help to see how it is used)')
+    .exitOverride();
+  for (const { title, onNode, commands } of commandsOf(s)) {
+    for (const command of commands) {
+      adopt(command, program, onNode);
+      program.addCommand(command.helpGroup(title));
+    }
+  }
+  const complete = new Command(completeCommand).argument('[words...]').allowUnknownOption();
+  adopt(complete, program, false);
+  program.addCommand(complete, { hidden: true });
+  return program;
 }
 
 /** Runs one command line, without program and script names, and returns the exit code. */
-export async function runCommandLine(args: string[], { openMaps, print, printError }: Surroundings): Promise<number> {
-  const program = new Command('fast-ctl')
-    .description('Shows what Fast does on this node. Also installed as fastctl.')
-    .configureOutput({
-      writeOut: print,
-      writeErr: printError,
-      outputError: (text, write) => write(text.replace(/^error: /, 'fast-ctl: ')),
-    })
-    .showHelpAfterError('(run it with --help to see how it is used)')
-    .exitOverride();
-  const maps = mapsCommand(openMaps, print);
-  adopt(maps, program);
-  program.addCommand(maps);
+export async function runCommandLine(args: string[], s: Surroundings): Promise<number> {
+  const program = buildProgram(s);
+  // Before the words are parsed: they are a line that is not finished.
+  if (args[0] === completeCommand) {
+    s.print(
+      completions(program, args.slice(1))
+        .map((word) => `${word}\n`)
+        .join(''),
+    );
+    return 0;
+  }
+  program.hook('preAction', async (_program, command) => {
+    const { node, ...choice } = command.optsWithGlobals<GlobalOptions>();
+    if (node === undefined) return;
+    throw new Ended(await runOnNode(await s.cluster(choice), node, withoutFlags(args, whereFlags), s));
+  });
   try {
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
-    // Messages of the kernel and of the codecs carry their cure; a stack would only hide it.
-    printError(`fast-ctl: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof Ended || error instanceof CommanderError) return error.exitCode;
+    // Messages of the kernel, of the API server and of the codecs carry their cure; a stack would only hide it.
+    s.printError(`fast-ctl: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
 }

@@ -1,33 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows as a person or a program reads them: columns as kubectl prints them, or JSON.
+// Rows as a person reads them: columns as kubectl prints them.
+import { plain, type Paint, type Tone } from './tones.ts';
 
-export type Cell = string | number | boolean;
-/** By field name. JSON shows every field, a table those that it has a column for. */
-export type Row = Record<string, Cell>;
+/** By field name. JSON and YAML show every field, a table those that it has a column for. */
+export type Row = Record<string, unknown>;
 
 export interface Column {
-  title: string;
-  field: string;
+  readonly title: string;
+  readonly field: string;
+  /** Shown by `-o wide` alone. */
+  readonly isWide?: boolean;
+  /** Numbers that are compared with each other. */
+  readonly isRightAligned?: boolean;
+  /** How the cell looks, by its text. */
+  readonly tone?: (text: string, row: Row) => Tone | undefined;
 }
-
-export const outputFormats = ['table', 'json'] as const;
-export type OutputFormat = (typeof outputFormats)[number];
 
 const gap = '   ';
 
-/** Left-aligned columns, without blanks at the ends of lines; with a line break at the end. */
-export function formatTable(columns: readonly Column[], rows: readonly Row[]): string {
-  const cells = [columns.map((c) => c.title), ...rows.map((row) => columns.map((c) => String(row[c.field] ?? '')))];
-  const widths = columns.map((_, at) => Math.max(...cells.map((line) => line[at]?.length ?? 0)));
-  const lines = cells.map((line) =>
-    line
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join(gap)
-      .trimEnd(),
-  );
-  return `${lines.join('\n')}\n`;
+function textOf(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  if (Array.isArray(value)) return value.map(textOf).join(',');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-export function formatJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+/**
+ * Columns without blanks at the ends of lines, with a line break at the end. Colours are laid on after the widths are
+ * known, since their bytes take no place on the screen.
+ */
+export function formatTable(columns: readonly Column[], rows: readonly Row[], paint: Paint = plain): string {
+  const texts = rows.map((row) => columns.map((column) => textOf(row[column.field])));
+  const widths = columns.map(({ title }, at) => Math.max(title.length, ...texts.map((line) => line[at]?.length ?? 0)));
+  const pad = (text: string, at: number): string =>
+    columns[at]?.isRightAligned === true ? text.padStart(widths[at] ?? 0) : text.padEnd(widths[at] ?? 0);
+  const toned = (padded: string, tone: Tone | undefined): string =>
+    tone === undefined ? padded : padded.replace(padded.trim(), (word) => paint(tone, word));
+  const head = columns.map((column, at) => toned(pad(column.title, at), 'strong')).join(gap);
+  const lines = texts.map((line, row) =>
+    line.map((text, at) => toned(pad(text, at), columns[at]?.tone?.(text, rows[row] ?? {}))).join(gap),
+  );
+  return `${[head, ...lines].map((line) => line.trimEnd()).join('\n')}\n`;
 }

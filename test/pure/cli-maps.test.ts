@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fast-ctl prints about maps whose bytes are known, and what it says to a command line that is wrong.
 import { describe, expect, it } from 'vitest';
-import { runCommandLine } from '../../src/cli/program.ts';
 import { encodeClusterPod, encodeLocalDev, encodeLocalPod } from '../../src/datapath/codecs.ts';
 import type { RawEntry } from '../../src/datapath/codecs.ts';
+import { fastCtl as shell, type Shown } from './cli-shell.ts';
 
 const hostMac = '02:fa:57:00:00:01';
 
@@ -36,31 +36,16 @@ const node: Record<string, RawEntry[]> = {
   counters: [counter(0, 40n, 2n), counter(1, 0n, 0n)],
 };
 
-interface Shown {
-  code: number;
-  stdout: string;
-  stderr: string;
-  folders: string[];
-}
-
-async function fastCtl(line: string, maps = node): Promise<Shown> {
-  const shown: Shown = { code: 0, stdout: '', stderr: '', folders: [] };
-  shown.code = await runCommandLine(line.split(' '), {
-    openMaps: (folder) => {
-      shown.folders.push(folder);
-      return (name) => {
-        const entries = maps[name];
-        return entries === undefined ? Promise.reject(new Error(`there is no map ${name}`)) : Promise.resolve(entries);
-      };
-    },
-    print: (text) => {
-      shown.stdout += text;
-    },
-    printError: (text) => {
-      shown.stderr += text;
-    },
-  });
-  return shown;
+async function fastCtl(line: string, maps = node): Promise<Shown & { folders: string[] }> {
+  const folders: string[] = [];
+  const openMaps = (folder: string) => {
+    folders.push(folder);
+    return (name: string) => {
+      const entries = maps[name];
+      return entries === undefined ? Promise.reject(new Error(`there is no map ${name}`)) : Promise.resolve(entries);
+    };
+  };
+  return { ...(await shell(line, { openMaps })), folders };
 }
 
 describe('fast-ctl maps list', () => {
@@ -136,7 +121,7 @@ describe('fast-ctl maps list', () => {
 describe('a wrong command line', () => {
   it.each([
     ['maps list nope', "'nope' is invalid for argument 'name'. Allowed choices are local_pod_ips, cluster_pod_ips"],
-    ['maps list -o xml', "argument 'xml' is invalid. Allowed choices are table, json."],
+    ['maps list -o xml', "argument 'xml' is invalid. Allowed choices are table, wide, json, yaml."],
     ['maps list counters local_dev', 'too many arguments'],
     ['maps list --colour', "unknown option '--colour'"],
     ['map list', "unknown command 'map'\n(Did you mean maps?)"],

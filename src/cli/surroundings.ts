@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands of fast-ctl may touch. The program gives the real things, tests give their own.
+import type { ExecTarget, ExecStreams } from '../kube/exec.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { ReadMap } from './pinned-maps.ts';
+
+/** Which cluster, as kubectl would find it. */
+export interface ClusterChoice {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+}
+
+/** The API server as fast-ctl needs it. */
+export type Cluster = Pick<
+  KubeClient,
+  'get' | 'find' | 'list' | 'create' | 'replace' | 'replaceStatus' | 'patch' | 'delete' | 'raw'
+> & {
+  /** Runs a program in a container and answers its exit code. */
+  exec: (target: ExecTarget, command: readonly string[], streams: ExecStreams) => Promise<number>;
+};
+
+export interface Surroundings {
+  /** Access to the maps pinned under a folder of this machine. */
+  readonly openMaps: (folder: string) => ReadMap;
+  /** @throws Error when no kubeconfig names a cluster; whether it answers is seen at the first call */
+  readonly cluster: (choice: ClusterChoice) => Promise<Cluster>;
+  /** To stdout. */
+  readonly print: (text: string) => void;
+  /** To stderr. */
+  readonly printError: (text: string) => void;
+  /** Whether colours reach a person's eyes: stdout is a terminal, and NO_COLOR (no-color.org) is not set. */
+  readonly isColourful: boolean;
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number;
+  /** Waits; ends early, without an error, when a person has had enough. */
+  readonly sleep: (delayMs: number) => Promise<void>;
+  /** Aborted by Ctrl-C. */
+  readonly stopped: AbortSignal;
+}
+
+/** The command has said all that there is to say; the shell gets this code. */
+export class Ended extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`ended with ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
