@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fast-ctl as a process, against maps that are really pinned.
-import { execFile } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BpfMap } from 'ebpf-native';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +11,8 @@ import { encodeClusterPod, encodeLocalDev, encodeLocalPod } from '../../src/data
 import { maps } from '../../src/datapath/generated/layout.ts';
 import { mapPins } from '../../src/datapath/pins.ts';
 
-const folder = `/sys/fs/bpf/fast-ctl-test-${process.pid}`;
+const bpffs = mkdtempSync(join(tmpdir(), 'fast-ctl-'));
+const folder = join(bpffs, 'fast');
 
 interface Ended {
   code: number;
@@ -27,6 +29,7 @@ function fastCtl(...args: string[]): Promise<Ended> {
 }
 
 beforeAll(() => {
+  execFileSync('mount', ['-t', 'bpf', 'bpf', bpffs]);
   const pins = mapPins(folder);
   const types = {
     local_pod_ips: 'hash',
@@ -57,7 +60,10 @@ beforeAll(() => {
   }
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  execFileSync('umount', [bpffs]);
+  rmdirSync(bpffs);
+});
 
 describe('fast-ctl on a node', () => {
   it('reads the pinned maps', async () => {

@@ -135,6 +135,11 @@ describe('a pin', () => {
     expect(isBpffs(folder.path)).toBe(false);
     expect(() => open({ pinPaths: { pods: join(folder.path, 'pods') } })).toThrow(/is no bpf file system/);
   });
+
+  it('is refused in sysfs, where making its folders would never end', () => {
+    const error = failureOf(() => open({ pinPaths: { pods: '/sys/fs/no-such/folder/pods' } }));
+    expect(error.message).toContain('/sys/fs is no bpf file system (mount -t bpf bpf /sys/fs/bpf)');
+  });
 });
 
 describe('a run', () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every kernel object of bpf has: information by descriptor, and a name in a bpffs.
-import { mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SysError } from '../errors.ts';
 import { libbpf } from './libbpf.ts';
@@ -31,12 +31,23 @@ export function isBpffs(path: string): boolean {
   }
 }
 
-/** Makes the folders above a pin and asserts that they lie in a bpffs, since the kernel's own answer is a bare EINVAL. */
+/** The nearest folder above the path that is there. */
+function existingFolder(path: string): string {
+  let folder = dirname(path);
+  while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder);
+  return folder;
+}
+
+/**
+ * Makes the folders above a pin, once it is sure that they lie in a bpffs: the kernel's own answer is a bare EINVAL, and
+ * in sysfs, where a bpffs is expected to be mounted, Node's recursive mkdir never ends.
+ */
 export function preparePin(path: string): void {
-  const folder = dirname(path);
-  mkdirSync(folder, { recursive: true });
-  if (isBpffs(folder)) return;
-  throw new SysError(`BPF_OBJ_PIN ${path}`, 22, `${folder} is no bpf file system`, 'mount -t bpf bpf /sys/fs/bpf');
+  const folder = existingFolder(path);
+  if (!isBpffs(folder)) {
+    throw new SysError(`BPF_OBJ_PIN ${path}`, 22, `${folder} is no bpf file system`, 'mount -t bpf bpf /sys/fs/bpf');
+  }
+  mkdirSync(dirname(path), { recursive: true });
 }
 
 export function pinObject(what: string, fd: number, path: string): void {
