@@ -62,9 +62,10 @@ export function insideArguments(name: string, ...argv: string[]): string[] {
   return ['netns', 'exec', prefix + name, ...argv];
 }
 
-/** What killed runs left. */
+/** What killed runs left. A machine that has never had a named namespace has no folder for them. */
 function clearRemains(): void {
-  for (const name of readdirSync('/run/netns')) {
+  const names = existsSync('/run/netns') ? readdirSync('/run/netns') : [];
+  for (const name of names) {
     const pid = name.startsWith(family) ? name.slice(family.length).split('-')[0] : undefined;
     if (pid === undefined || (pid !== String(process.pid) && existsSync(`/proc/${pid}`))) continue;
     run('ip', 'netns', 'del', name);
