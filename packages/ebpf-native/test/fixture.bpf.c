@@ -33,6 +33,22 @@ struct {
 	__type(value, __u32);
 } untold SEC(".maps");
 
+/* A struct with what a layout may have: a typedef, an array, a hole, a qualified pointer, a bit field. */
+typedef __u8 octet;
+struct laid_out {
+	const __u32 ifindex;
+	octet mac[6];
+	__u32 narrow : 3;
+	void *next;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct laid_out);
+} laid SEC(".maps");
+
 const volatile __u32 first_setting = 1;
 const volatile __u32 verdict = 7;
 
@@ -114,4 +130,28 @@ int broken(struct __sk_buff *skb)
 }
 #endif
 
-char fixture_license[] SEC("license") = "Dual BSD/GPL";
+#ifdef STRONG
+extern void strong_function_that_no_kernel_has(void) __ksym;
+
+SEC("tc")
+int strong(struct __sk_buff *skb)
+{
+	strong_function_that_no_kernel_has();
+	return 0;
+}
+#endif
+
+#ifdef NO_HELPER
+static long (*no_helper)(void) = (void *)100000;
+
+SEC("tc")
+int helpless(struct __sk_buff *skb)
+{
+	return no_helper();
+}
+#endif
+
+#ifndef LICENSE
+#define LICENSE "Dual BSD/GPL"
+#endif
+char fixture_license[] SEC("license") = LICENSE;

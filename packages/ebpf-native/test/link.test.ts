@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs on devices: tcx links, clsact filters, and what the kernel says that it can do.
+// Programs on devices: tcx links and clsact filters.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
+  type Anchor,
   BpfLink,
   BpfObject,
   RouteSocket,
@@ -15,11 +16,9 @@ import {
   ensureClsact,
   findLink,
   listFilters,
-  probeKfunc,
-  probeTcx,
   replaceFilter,
   setLink,
-  tcxPrograms,
+  tcxChain,
 } from '../src/index.ts';
 import { compileFixture, makeFolder, makeNetns, mountBpffs, run, u32 } from './workbench.ts';
 
@@ -61,19 +60,19 @@ function pingAs(words: string[]): Promise<string> {
   });
 }
 
-function attach(name: string, anchor?: { before: BpfLink | 'all' }): BpfLink {
-  return home.netns.run(() => BpfLink.attachTcx(object.program(name), index, 'ingress', anchor));
+function attach(name: string, anchor?: Anchor): BpfLink {
+  return home.netns.run(() => BpfLink.attachTcx(object.program(name), index, 'ingress', { anchor }));
 }
 
 function attached(): number[] {
-  return home.netns.run(() => tcxPrograms(index, 'ingress')).map((one) => one.programId);
+  return home.netns.run(() => tcxChain(index, 'ingress')).programs.map((one) => one.programId);
 }
 
 describe('a tcx link', () => {
   it('knows its device, direction and program', () => {
     const link = attach('counts');
     expect(link.info()).toMatchObject({ ifindex: index, direction: 'ingress', programId: object.program('counts').id });
-    expect(home.netns.run(() => tcxPrograms(index, 'ingress'))).toEqual([
+    expect(home.netns.run(() => tcxChain(index, 'ingress')).programs).toEqual([
       { programId: object.program('counts').id, linkId: link.info().id },
     ]);
     link.close();
@@ -88,6 +87,44 @@ describe('a tcx link', () => {
     expect(attached()).toEqual(ids('answers', 'drops', 'counts'));
     for (const link of [head, first, second]) link.close();
     expect(attached()).toEqual([]);
+  });
+
+  it('stands next to a program whoever attached it', () => {
+    const ids = (...names: string[]) => names.map((name) => object.program(name).id);
+    const links = [attach('counts'), attach('drops')];
+    links.push(attach('answers', { before: { programId: object.program('drops').id } }));
+    expect(attached()).toEqual(ids('counts', 'answers', 'drops'));
+    links.push(attach('tells', { after: { programId: object.program('counts').id } }));
+    expect(attached()).toEqual(ids('counts', 'tells', 'answers', 'drops'));
+    for (const link of links) link.close();
+  });
+
+  it('is refused beside a program that is not there', () => {
+    expect(() => attach('counts', { after: { programId: object.program('drops').id } })).toThrow(
+      /ENOENT \(the anchor does not stand on this device and direction\)/,
+    );
+  });
+
+  it('is not attached where others changed the chain since it was read', () => {
+    const attachAt = (expectedRevision: bigint) =>
+      home.netns.run(() => BpfLink.attachTcx(object.program('drops'), index, 'ingress', { expectedRevision }));
+    const first = attach('counts');
+    const { revision } = home.netns.run(() => tcxChain(index, 'ingress'));
+    const other = attach('answers');
+    expect(() => attachAt(revision)).toThrow(/ESTALE \(others changed the chain meanwhile: query it again\)/);
+    const { revision: now } = home.netns.run(() => tcxChain(index, 'ingress'));
+    const second = attachAt(now);
+    for (const link of [first, other, second]) link.close();
+  });
+
+  it('keeps its program where another has replaced the one that was expected', () => {
+    const link = attach('counts');
+    link.update(object.program('drops'), object.program('counts'));
+    expect(() => link.update(object.program('answers'), object.program('counts'))).toThrow(
+      /EPERM \(the link has another program by now: read it again\)/,
+    );
+    expect(attached()).toEqual([object.program('drops').id]);
+    link.close();
   });
 
   it('outlives its process by its pin, and is updated in place by the next one', () => {
@@ -165,17 +202,5 @@ describe('a clsact filter', () => {
   it('names a qdisc that has the place of clsact', () => {
     run('tc', '-n', home.name, 'qdisc', 'add', 'dev', 'near', 'ingress');
     expect(() => ensureClsact(socket, index)).toThrow(/EEXIST: .*its place is taken by qdisc 'ingress'/);
-  });
-});
-
-describe('a probe', () => {
-  it('tells a function that programs may call from one that is not for them, and from none', () => {
-    expect(probeKfunc('bpf_skb_ct_lookup')).toBe('yes');
-    expect(probeKfunc('vfs_read')).toBe('no');
-    expect(probeKfunc('no_kernel_has_this')).toBe('no');
-  });
-
-  it('agrees with an attachment about tcx', () => {
-    expect(probeTcx()).toBe('yes');
   });
 });

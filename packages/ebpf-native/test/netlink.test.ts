@@ -18,6 +18,7 @@ import {
   listLinks,
   listNeighbours,
   listRoutes,
+  lookUpRoute,
   replaceAddress,
   replaceNeighbour,
   replaceRoute,
@@ -246,5 +247,46 @@ describe('addresses, routes and neighbours', () => {
       });
     }
     expect(new Set(listRoutes(hostSocket, { protocol: 77 }).map((route) => route.destination)).size).toBe(2000);
+  });
+});
+
+describe('a look-up of a route', () => {
+  it('says which way a packet takes, of this host or through it', () => {
+    const { near } = makePair();
+    addAddress(hostSocket, { index: near, address: '10.244.0.1', prefixLength: 32 });
+    addRoute(hostSocket, { index: near, destination: '10.244.10.0', prefixLength: 32, source: '10.244.0.1' });
+    expect(lookUpRoute(hostSocket, { destination: '10.244.10.0' })).toMatchObject({
+      destination: '10.244.10.0',
+      index: near,
+      type: 'unicast',
+      source: '10.244.0.1',
+      table: 254,
+    });
+    expect(lookUpRoute(hostSocket, { destination: '10.244.0.1' })).toMatchObject({ type: 'local' });
+    run('ip', 'netns', 'exec', host.name, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    const through = { destination: '10.244.0.1', source: '10.244.10.0', inputIndex: near };
+    expect(lookUpRoute(hostSocket, through).type).toBe('local');
+  });
+
+  it('says by what a packet would be refused', () => {
+    const { near } = makePair();
+    expect(() => lookUpRoute(hostSocket, { destination: '203.0.113.9' })).toThrow(
+      /ENETUNREACH: .*\(no route leads there\)|ENETUNREACH \(no route leads there\)/,
+    );
+    addRoute(hostSocket, { index: 0, destination: '203.0.113.9', prefixLength: 32, type: 'prohibit', scope: 'global' });
+    expect(() => lookUpRoute(hostSocket, { destination: '203.0.113.9' })).toThrow(
+      /EACCES.*a route or rule prohibits it/,
+    );
+    addAddress(hostSocket, { index: near, address: '10.244.0.1', prefixLength: 32 });
+    run('ip', 'netns', 'exec', host.name, 'sysctl', '-qw', 'net.ipv4.conf.host0.rp_filter=1');
+    const foreign = { destination: '10.244.0.1', source: '198.51.100.7', inputIndex: near };
+    expect(() => lookUpRoute(hostSocket, foreign)).toThrow(/(?:EXDEV|EINVAL) \(.*rp_filter of the incoming device/);
+    deleteRoute(hostSocket, {
+      index: 0,
+      destination: '203.0.113.9',
+      prefixLength: 32,
+      type: 'prohibit',
+      scope: 'global',
+    });
   });
 });

@@ -94,6 +94,17 @@ describe('an object', () => {
     expect(error.message).toContain('the verifier refused the program');
   });
 
+  it.each([
+    ['STRONG', 'strong_function_that_no_kernel_has', /declare it __weak/],
+    ['NO_HELPER', 'func', /the helper is newer than the kernel/],
+    ['LICENSE="Proprietary"', 'GPL', /the license section must name a GPL-compatible license/],
+  ])("that is built with %s fails by libbpf's own words, with the cure", (definition, words, cure) => {
+    const error = failureOf(() => open({}, compileFixture(folder.path, definition)));
+    expect(error.message).toContain('libbpf says:');
+    expect(error.message).toContain(words);
+    expect(error.message).toMatch(cure);
+  });
+
   it('tells a missing file from one that is no object', () => {
     expect(failureOf(() => open({}, '/nowhere.o'))).toMatchObject({ code: 'ENOENT' });
     expect(failureOf(() => open({}, Buffer.from('no object')))).toMatchObject({ code: 'LIBBPF_FORMAT' });

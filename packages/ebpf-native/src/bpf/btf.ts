@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The type information of kernel, modules and objects (Documentation/bpf/btf.rst), as far as it answers two questions:
-// which number a function has, and where a global variable lies in its section.
+// The type information of kernel, modules and objects (Documentation/bpf/btf.rst), as far as it answers three questions:
+// which number a function has, where a global variable lies in its section, and where a struct's members lie.
 const magic = 0xeb9f;
+const KIND_INT = 1;
+const KIND_POINTER = 2;
+const KIND_ARRAY = 3;
+const KIND_STRUCT = 4;
 const KIND_FUNC = 12;
 const KIND_DATASEC = 15;
+/** typedef, volatile, const, restrict, type_tag: names and qualities of another type. */
+const wrappers = [8, 9, 10, 11, 18];
+/** union, enum, float, enum64: kinds that carry their size as a struct does. */
+const sized = [KIND_INT, KIND_STRUCT, 5, 6, 16, 19];
+const pointerBytes = 8;
+/** No C type is wrapped or nested deeper. */
+const deepest = 64;
 
 /** Bytes behind the common 12 of a type, by kind: [fixed, per member]. */
 const extras: Array<readonly [number, number] | undefined> = [];
@@ -12,6 +23,12 @@ for (const kind of [1, 14, 17]) extras[kind] = [4, 0];
 for (const kind of [4, 5, 15, 19]) extras[kind] = [0, 12];
 for (const kind of [6, 13]) extras[kind] = [0, 8];
 extras[3] = [12, 0];
+
+/** A struct as it lies in memory, in bytes. */
+export interface Layout {
+  size: number;
+  fields: Record<string, { offset: number; size: number }>;
+}
 
 interface Type {
   id: number;
@@ -61,6 +78,54 @@ export class Btf {
     return undefined;
   }
 
+  /** A struct's layout, or undefined. Members without a name and bit fields are left out. */
+  struct(name: string): Layout | undefined {
+    const found = this.#find((type) => type.kind === KIND_STRUCT && this.#name(type.name) === name);
+    return found && this.#layout(found);
+  }
+
+  /** The layout of the struct that has this number, or undefined. */
+  structById(id: number): Layout | undefined {
+    const found = this.#resolve(id);
+    return found?.kind === KIND_STRUCT ? this.#layout(found) : undefined;
+  }
+
+  #layout(struct: Type): Layout {
+    const fields: Layout['fields'] = {};
+    // With the kind's flag a member's offset has the width of a bit field in its upper byte.
+    const hasBitFields = this.#bytes.readUInt32LE(struct.at + 4) >>> 31 === 1;
+    for (let member = 0; member < struct.members; member++) {
+      const at = struct.at + 12 + 12 * member;
+      const name = this.#name(this.#bytes.readUInt32LE(at));
+      const bits = this.#bytes.readUInt32LE(at + 8);
+      if (name === '' || (hasBitFields && bits >>> 24 !== 0)) continue;
+      fields[name] = { offset: bits / 8, size: this.#size(this.#bytes.readUInt32LE(at + 4)) };
+    }
+    return { size: this.#bytes.readUInt32LE(struct.at + 8), fields };
+  }
+
+  /** Bytes of a type; 0 for void and what has none. */
+  #size(id: number, depth = 0): number {
+    const type = this.#resolve(id);
+    if (type === undefined || depth > deepest) return 0;
+    if (type.kind === KIND_POINTER) return pointerBytes;
+    if (sized.includes(type.kind)) return this.#bytes.readUInt32LE(type.at + 8);
+    if (type.kind !== KIND_ARRAY) return 0;
+    const [element, count] = [this.#bytes.readUInt32LE(type.at + 12), this.#bytes.readUInt32LE(type.at + 20)];
+    return count * this.#size(element, depth + 1);
+  }
+
+  /** What is behind typedefs and qualifiers. */
+  #resolve(id: number): Type | undefined {
+    let wanted = id;
+    for (let depth = 0; depth < deepest; depth++) {
+      const type = this.#find((one) => one.id === wanted);
+      if (type === undefined || !wrappers.includes(type.kind)) return type;
+      wanted = this.#bytes.readUInt32LE(type.at + 8);
+    }
+    return undefined;
+  }
+
   #find(wanted: (type: Type) => boolean): Type | undefined {
     let id = this.#base ? this.#base.#lastId() + 1 : 1;
     for (let at = this.#typesFrom; at + 12 <= this.#typesTo; id++) {
@@ -86,4 +151,18 @@ export class Btf {
     const from = this.#namesFrom + offset - base;
     return this.#bytes.toString('latin1', from, this.#bytes.indexOf(0, from));
   }
+}
+
+/** What differs, each in a sentence: an empty list says that bytes written by one layout are read rightly by the other. */
+export function layoutDifferences(found: Layout, wanted: Layout): string[] {
+  const size = found.size === wanted.size ? [] : [`it has ${found.size} bytes, not ${wanted.size}`];
+  const names = [...new Set([...Object.keys(wanted.fields), ...Object.keys(found.fields)])];
+  const fields = names.flatMap((name) => {
+    const [is, should] = [found.fields[name], wanted.fields[name]];
+    if (is === undefined) return [`it has no ${name}`];
+    if (should === undefined) return [`it has a ${name} that is not known`];
+    const differs = is.offset !== should.offset || is.size !== should.size;
+    return differs ? [`${name} has ${is.size} bytes at ${is.offset}, not ${should.size} at ${should.offset}`] : [];
+  });
+  return [...size, ...fields];
 }

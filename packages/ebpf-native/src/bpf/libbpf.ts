@@ -56,10 +56,11 @@ function load() {
       'int bpf_map_update_batch(int fd, const uint8_t *keys, const uint8_t *values, _Inout_ uint32_t *count, void *options)',
     ),
     testRun: f('int bpf_prog_test_run_opts(int fd, uint8_t *options)'),
-    updateLink: f('int bpf_link_update(int fd, int program, void *options)'),
     detachLink: f('int bpf_link_detach(int fd)'),
     nextBtfId: f('int bpf_btf_get_next_id(uint32_t id, _Out_ uint32_t *next)'),
     btfFdById: f('int bpf_btf_get_fd_by_id(uint32_t id)'),
+    mapFdById: f('int bpf_map_get_fd_by_id(uint32_t id)'),
+    programFdById: f('int bpf_prog_get_fd_by_id(uint32_t id)'),
   } as const;
 }
 

@@ -2,8 +2,9 @@
 // A map of the kernel. Keys and values are bytes; who knows the layout encodes them.
 import { closeSync } from 'node:fs';
 import { SysError, kernelNotSupported } from '../errors.ts';
+import { Btf, type Layout } from './btf.ts';
 import { libbpf, possibleCpus } from './libbpf.ts';
-import { openPin, pinObject, readInfo, readName } from './object-info.ts';
+import { openById, openPin, pinObject, readBtf, readInfo, readName } from './object-info.ts';
 
 /** enum bpf_map_type, as far as callers here name it. */
 export const mapTypes = {
@@ -75,11 +76,21 @@ export class BpfMap {
     this.flags = info.readUInt32LE(20);
     this.name = fullName ?? readName(info, 24);
     const rounded = (this.valueSize + 7) & ~7;
-    this.lookupSize = perCpu.includes(this.type) ? rounded * possibleCpus() : this.valueSize;
+    this.lookupSize = this.isPerCpu ? rounded * possibleCpus() : this.valueSize;
+  }
+
+  /** Whether each key has one value for every CPU. */
+  get isPerCpu(): boolean {
+    return perCpu.includes(this.type);
   }
 
   static openPinned(path: string): BpfMap {
     return new BpfMap(openPin('map', path), true);
+  }
+
+  /** By the kernel's number for it. Throws SysError ENOENT when it is gone. */
+  static openById(id: number): BpfMap {
+    return new BpfMap(openById('map', id), true);
   }
 
   static create(blueprint: MapBlueprint): BpfMap {
@@ -151,6 +162,13 @@ export class BpfMap {
         throw this.#error('UPDATE_BATCH', result, `after ${from + Number(count[0])} of ${entries.length} entries`);
       }
     }
+  }
+
+  /** How whoever made the map laid out its value, from the BTF that the kernel keeps with it; undefined without one. */
+  valueLayout(): Layout | undefined {
+    const info = readInfo('map', this.fd, Buffer.alloc(80));
+    const [btf, type] = [info.readUInt32LE(64), info.readUInt32LE(72)];
+    return btf === 0 ? undefined : new Btf(readBtf(btf)).structById(type);
   }
 
   pin(path: string): void {

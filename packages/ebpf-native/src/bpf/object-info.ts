@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every kernel object of bpf has: information by descriptor, and a name in a bpffs.
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SysError } from '../errors.ts';
+import { addressOf } from '../libc.ts';
 import { libbpf } from './libbpf.ts';
 
 /** BPF_FS_MAGIC (include/uapi/linux/magic.h). */
@@ -13,6 +14,23 @@ export function readInfo(what: string, fd: number, bytes: Buffer): Buffer {
   const result = libbpf().info(fd, bytes, [bytes.length]) as number;
   if (result < 0) throw new SysError(`BPF_OBJ_GET_INFO_BY_FD of ${what}`, -result);
   return bytes;
+}
+
+/** The bytes of a BTF by its number. */
+export function readBtf(id: number): Buffer {
+  const fd = libbpf().btfFdById(id) as number;
+  if (fd < 0) throw new SysError(`open BTF ${id}`, -fd);
+  try {
+    const size = readInfo('BTF', fd, Buffer.alloc(32)).readUInt32LE(8);
+    const bytes = Buffer.alloc(size);
+    const info = Buffer.alloc(32);
+    info.writeBigUInt64LE(addressOf(bytes), 0);
+    info.writeUInt32LE(size, 8);
+    readInfo('BTF', fd, info);
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A fixed field of C: the text up to the first zero byte. */
@@ -61,5 +79,12 @@ export function openPin(kind: 'map' | 'prog' | 'link', path: string): number {
   const fd = libbpf().getPinned(path) as number;
   if (fd < 0)
     throw new SysError(`BPF_OBJ_GET ${kind} ${path}`, -fd, '', -fd === 2 ? 'nothing is pinned there' : undefined);
+  return fd;
+}
+
+/** Opens what the kernel knows under a number, for example one that a filter or a link names. */
+export function openById(kind: 'map' | 'prog', id: number): number {
+  const fd = (kind === 'map' ? libbpf().mapFdById(id) : libbpf().programFdById(id)) as number;
+  if (fd < 0) throw new SysError(`open ${kind} ${id}`, -fd, '', -fd === 2 ? 'it is gone' : undefined);
   return fd;
 }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import koffi from 'koffi';
 import { SysError } from '../errors.ts';
-import { Btf } from './btf.ts';
+import { Btf, type Layout } from './btf.ts';
 import type { Handle } from './libbpf.ts';
 import { libbpf, takeLog } from './libbpf.ts';
 import { BpfMap } from './map.ts';
@@ -82,6 +82,12 @@ export class BpfObject {
     return this.#part(this.#programs, 'program', name);
   }
 
+  /** How the compiler laid out a struct of the object, from its BTF. Undefined where it has none of that name. */
+  layout(struct: string): Layout | undefined {
+    if (this.#state === 'closed') throw new Error(`${this.#name} is closed: its BTF is gone`);
+    return btfOf(this.#handle).struct(struct);
+  }
+
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -124,10 +130,14 @@ function prepare(handle: Handle, name: string, options: ObjectOptions): void {
   if (options.rodata) writeRodata(handle, maps, options.rodata);
 }
 
+function btfOf(handle: Handle): Btf {
+  const length = [0];
+  const bytes: unknown = libbpf().btfBytes(libbpf().objectBtf(handle), length);
+  return new Btf(Buffer.from(koffi.view(bytes, Number(length[0]))));
+}
+
 function writeRodata(handle: Handle, maps: Map<string, Handle>, values: Record<string, Uint8Array>): void {
-  const btfLength = [0];
-  const btfBytes: unknown = libbpf().btfBytes(libbpf().objectBtf(handle), btfLength);
-  const btf = new Btf(Buffer.from(koffi.view(btfBytes, Number(btfLength[0]))));
+  const btf = btfOf(handle);
   const map = [...maps].find(([name]) => name.endsWith('.rodata'))?.[1];
   const length = [0];
   const start: unknown = map === undefined ? null : libbpf().initialValue(map, length);
@@ -212,9 +222,29 @@ function setting(what: string, result: number): void {
   if (result < 0) throw failure(`set ${what}`, -result);
 }
 
+/** What libbpf and the verifier say, and what helps; the first that fits. Their own words stand in the error as well. */
+const cures: ReadonlyArray<readonly [words: RegExp, cure: string]> = [
+  [/failed to find valid kernel BTF|BTF is required, but is missing/, 'the kernel needs CONFIG_DEBUG_INFO_BTF'],
+  [
+    /extern \(func ksym\) .* not found|calling kernel function .* is not allowed/,
+    'the kernel lacks a function or offers it to other types of programs: declare it __weak and ask for it before the call',
+  ],
+  [/from non-GPL compatible program|GPL.compatible/i, 'the license section must name a GPL-compatible license'],
+  [
+    /unknown func|invalid func|cannot use helper/,
+    'the helper is newer than the kernel, or for other types of programs',
+  ],
+  [/BPF program is too large/, 'the verifier followed a million instructions: unroll less, or split by tail calls'],
+  [
+    /CO-RE reloc|substituting insn .* w\/ invalid insn/,
+    'a type or member is not in this kernel: ask by bpf_core_*_exists',
+  ],
+  [/PROG LOAD LOG/, 'the verifier refused the program: its log above names the instruction'],
+];
+
 function failure(call: string, errno: number): SysError {
   const log = takeLog(logLines);
-  const refused = log.some((line) => line.includes('PROG LOAD LOG'));
-  const cure = refused ? 'the verifier refused the program: its log above names the instruction' : undefined;
-  return new SysError(call, errno, log.length ? `libbpf says:\n${log.join('\n')}\n` : '', cure);
+  const text = log.join('\n');
+  const cure = cures.find(([words]) => words.test(text))?.[1];
+  return new SysError(call, errno, log.length ? `libbpf says:\n${text}\n` : '', cure);
 }

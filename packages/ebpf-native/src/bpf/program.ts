@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import { SysError } from '../errors.ts';
 import { addressOf } from '../libc.ts';
 import { libbpf } from './libbpf.ts';
-import { openPin, pinObject, readInfo, readName } from './object-info.ts';
+import { openById, openPin, pinObject, readInfo, readName } from './object-info.ts';
 
 /** sizeof(struct __sk_buff) on today's kernels; other contexts are smaller. */
 const contextSize = 192;
@@ -53,6 +53,11 @@ export class BpfProgram {
 
   static openPinned(path: string): BpfProgram {
     return new BpfProgram(openPin('prog', path), true);
+  }
+
+  /** By the kernel's number for it, as filters and links name it. Throws SysError ENOENT when it is gone. */
+  static openById(id: number): BpfProgram {
+    return new BpfProgram(openById('prog', id), true);
   }
 
   pin(path: string): void {

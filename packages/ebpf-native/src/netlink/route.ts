@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // IPv4 routes. The kernel knows a route by table, destination, type of service and metric: `replaceRoute` replaces the one
 // that has these, whatever its device.
+import { NetlinkError } from '../errors.ts';
 import { AF_INET, Attributes, Message, addressBytes, addressText, messageFlags, writeFlags } from './message.ts';
 import type { RouteSocket } from './socket.ts';
 
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
-const RTA = { destination: 1, device: 4, gateway: 5, metric: 6, source: 7, metrics: 8, table: 15 } as const;
+const RTA = {
+  destination: 1,
+  from: 2,
+  input: 3,
+  device: 4,
+  gateway: 5,
+  metric: 6,
+  source: 7,
+  metrics: 8,
+  table: 15,
+  mark: 16,
+} as const;
 const RTAX_MTU = 2;
 const RTNH_F_ONLINK = 4;
 const RTM_F_CLONED = 0x200;
+const RTM_F_LOOKUP_TABLE = 0x1000;
 const RT_TABLE_MAIN = 254;
 const RTPROT_STATIC = 4;
 const fixedSize = 28;
@@ -64,6 +77,47 @@ export interface RouteFilter {
   index?: number | undefined;
   protocol?: number | undefined;
   table?: number | undefined;
+}
+
+export interface PacketQuestion {
+  destination: string;
+  source?: string | undefined;
+  /** The device that the packet comes in by; absent for a packet of this host. */
+  inputIndex?: number | undefined;
+  mark?: number | undefined;
+}
+
+/** What the kernel means by its refusals of a look-up (net/ipv4/route.c, ip_route_input_slow). */
+const lookupRefusals: Partial<Record<string, string>> = {
+  ENETUNREACH: 'no route leads there',
+  EHOSTUNREACH: 'the route says unreachable, or the device does not forward',
+  EACCES: 'a route or rule prohibits it',
+  EINVAL: 'a blackhole route, a source that no packet may have, or rp_filter of the incoming device',
+  EXDEV: 'rp_filter of the incoming device would drop it',
+};
+
+/**
+ * Asks the kernel which way one packet would take, by all its rules and tables (RTM_GETROUTE). Throws NetlinkError
+ * ENETUNREACH and the like where it would take none.
+ */
+export function lookUpRoute(socket: RouteSocket, packet: PacketQuestion): Route {
+  const { destination, source, inputIndex, mark } = packet;
+  const from = source === undefined ? '' : ` from ${source}`;
+  const message = new Message(`look up the route to ${destination}${from}`, RTM_GETROUTE, 0)
+    .u8(AF_INET, 32, source === undefined ? 0 : 32, 0, 0, 0, 0, 0)
+    .u32(RTM_F_LOOKUP_TABLE)
+    .attribute(RTA.destination, addressBytes(destination))
+    .attribute(RTA.from, optionalAddress(source))
+    .attribute(RTA.input, inputIndex)
+    .attribute(RTA.mark, mark);
+  try {
+    const answer = socket.get(message, []);
+    if (answer !== undefined) return parseRoute(answer);
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    throw new NetlinkError(error.call, error.errno, error.extAck, lookupRefusals[error.code]);
+  }
+  throw new NetlinkError(message.purpose, 61, 'the kernel gave no answer');
 }
 
 /** All tables' routes, or those that fit the filter. */
