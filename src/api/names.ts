@@ -5,6 +5,8 @@ export const apiVersion = 'sample.fast.io/v1alpha1';
 
 /** On a pod or a namespace: the pool that its pods get their addresses from. */
 export const poolAnnotation = 'fast.io/ips';
+/** On a pod: the one address that it shall have. */
+export const addressAnnotation = 'fast.io/ip';
 /** The pool of pods that name none. */
 export const defaultPool = 'default-ips';
 /** The pool of usage Node that the install ships; overlay addresses are from it. */

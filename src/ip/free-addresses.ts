@@ -33,6 +33,11 @@ export class FreeAddresses {
     return this.#free[0]?.first;
   }
 
+  has(address: Address): boolean {
+    const range = this.#free[indexAtOrBelow(this.#free, address)];
+    return range !== undefined && address <= range.last;
+  }
+
   take(address: Address): 'taken' | 'alreadyTaken' | 'notHere' {
     if (!this.#all.contains(address)) {
       return 'notHere';

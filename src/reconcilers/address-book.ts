@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which address is whose, as far as this process knows. The book never calls the API and is never an authority: the
-// create of a record named by its address is the lock. The book only keeps us from asking for what is surely taken,
-// and from giving one pod two addresses while the watch has not shown the first.
+// create of a record named by its address is the lock, and the fenced update of one that rests. The book only keeps us
+// from asking for what is surely taken, and from giving one pod two addresses while the watch has not shown the first.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
 import { FreeAddresses } from '../ip/free-addresses.ts';
 import { RangeSet } from '../ip/range-set.ts';
+import { Wanted } from './fixed-address.ts';
+import { KeptAddresses } from './kept-addresses.ts';
 import type { Pool } from './pool.ts';
+import type { PoolCounts } from './pool-tally.ts';
+import { type Offer, type Promised, Promises, type Wish } from './promises.ts';
 import { Published } from './published.ts';
-import { RecordIndex } from './record-index.ts';
+import { isInHands } from './record-index.ts';
+import { RecordLedger } from './record-ledger.ts';
+import { ordinalKey, type ReservedFor } from './stateful-set.ts';
 import { type Wearer, WornAddresses } from './worn-addresses.ts';
-
-/** How full a pool is, in addresses. `bound` counts Bound and Releasing; `outOfRange` is a part of the others. */
-export interface PoolCounts {
-  readonly total: number;
-  readonly bound: number;
-  readonly cooling: number;
-  readonly reserved: number;
-  readonly free: number;
-  readonly outOfRange: number;
-}
 
 interface PoolEntry {
   readonly pool: Pool;
@@ -28,37 +24,28 @@ interface PoolEntry {
   readonly free: FreeAddresses;
 }
 
-/** A record that a write or live read of ours has shown before the watch did. */
-interface Ahead {
-  readonly record: IpAllocation;
-  readonly sinceMs: number;
-}
-
 export class AddressBook {
   /** What the NodeEndpoints list. The addresses that it answers with go to `recheck`. */
   readonly published = new Published();
+  /** Which pods want which address. */
+  readonly wanted = new Wanted();
   readonly #pools = new Map<string, PoolEntry>();
-  /** The newest known record of each address. */
-  readonly #records = new RecordIndex();
-  /** The record of each address as the watch shows it. */
-  readonly #shown = new Map<string, IpAllocation>();
-  readonly #ahead = new Map<string, Ahead>();
-  /** Owner uid → the address that is being created for it, or whose create ended without a clear answer. */
-  readonly #promised = new Map<string, { readonly address: Address; readonly pool: string }>();
-  readonly #promisedAddresses = new Set<Address>();
+  readonly #ledger = new RecordLedger();
+  readonly #promises = new Promises();
+  /** Addresses of resting records of which a write of ours has shown that they changed; the watch has not yet. */
+  readonly #spent = new Set<string>();
   /** What pods run with, as their kubelets say. */
   readonly #worn = new WornAddresses();
   /** What wires without a record have, as their nodes say. */
   readonly #orphans = new WornAddresses();
   readonly #nodes = new Map<string, readonly Address[]>();
-  /** Every gateway and node address, with how many hold it; none of them is given out. */
-  readonly #kept = new Map<Address, number>();
+  readonly #kept = new KeptAddresses();
 
   /** A pool that is new or was edited. */
   setPool(pool: Pool): void {
     const before = this.#pools.get(pool.name)?.pool.gateway.address;
-    const changed = this.#keep([pool.gateway.address], before === undefined ? [] : [before]);
-    this.#pools.set(pool.name, this.#entry(pool));
+    const changed = this.#kept.change([pool.gateway.address], before === undefined ? [] : [before]);
+    this.#setEntry(pool);
     this.#rebuild(changed, pool.name);
   }
 
@@ -66,12 +53,13 @@ export class AddressBook {
     const gateway = this.#pools.get(name)?.pool.gateway.address;
     if (gateway === undefined) return;
     this.#pools.delete(name);
-    this.#rebuild(this.#keep([], [gateway]));
+    this.#ledger.tally(name).setUsable(RangeSet.empty, this.byPool(name));
+    this.#rebuild(this.#kept.change([], [gateway]));
   }
 
   /** The addresses that a node has of its own; they are never given out. Answers with the pools that this concerns. */
   setNodeAddresses(node: string, addresses: readonly Address[]): string[] {
-    const changed = this.#keep(addresses, this.#nodes.get(node) ?? []);
+    const changed = this.#kept.change(addresses, this.#nodes.get(node) ?? []);
     if (addresses.length === 0) this.#nodes.delete(node);
     else this.#nodes.set(node, addresses);
     return this.#rebuild(changed);
@@ -86,70 +74,73 @@ export class AddressBook {
   }
 
   record(address: string): IpAllocation | undefined {
-    return this.#records.get(address);
+    return this.#ledger.newest.get(address);
   }
 
   records(): IpAllocation[] {
-    return [...this.#records.addresses()].flatMap((address) => this.#records.get(address) ?? []);
+    return [...this.#ledger.newest.addresses()].flatMap((address) => this.#ledger.newest.get(address) ?? []);
   }
 
+  /** The records that the owner has in its hands, Bound or Releasing. */
   byOwner(uid: string): IpAllocation[] {
-    return this.#records.by('owner', uid);
+    return this.#ledger.newest.by('owner', uid);
   }
 
+  /** The records in the hands of the node's pods and of the node itself. */
   byNode(nodeName: string): IpAllocation[] {
-    return this.#records.by('node', nodeName);
+    return this.#ledger.newest.by('node', nodeName);
   }
 
   byPool(pool: string): IpAllocation[] {
-    return this.#records.by('pool', pool);
+    return this.#ledger.newest.by('pool', pool);
+  }
+
+  /** The records of the pool that rest or are kept, in whosever hands none is. */
+  resting(pool: string): IpAllocation[] {
+    const { cooling, reserved } = this.#ledger.tally(pool).counts;
+    return cooling + reserved === 0 ? [] : this.byPool(pool).filter((record) => !isInHands(record));
+  }
+
+  /** The records, in whatever state, that were made for this ordinal of a StatefulSet. */
+  byOrdinal(reservedFor: ReservedFor): IpAllocation[] {
+    return this.#ledger.newest.by('ordinal', ordinalKey(reservedFor));
+  }
+
+  /** Whether a record is the owner's now though the watch has not shown it. */
+  changesHandsFor(ownerUid: string): boolean {
+    return this.#promises.isWritten(ownerUid);
+  }
+
+  /** Whether the owner has a record, or one whose change of hands the watch has not shown yet. */
+  isServed(ownerUid: string): boolean {
+    return this.changesHandsFor(ownerUid) || this.#ledger.newest.has('owner', ownerUid);
   }
 
   /** The watch shows this record, new or changed. */
   observe(record: IpAllocation): void {
-    const { name, uid } = record.metadata;
-    this.#shown.set(name, record);
-    const ahead = this.#ahead.get(name);
-    if (ahead !== undefined && ahead.record.metadata.uid !== uid) return;
-    this.#ahead.delete(name);
-    this.#records.set(record);
-    this.#refresh(parseAddress(name));
+    this.#endTakeover(record, record.metadata.resourceVersion);
+    if (this.#ledger.observe(record) === 'newest') this.#refresh(parseAddress(record.metadata.name));
   }
 
   /** The watch shows that this record is gone. Answers with the pools that have a free address more. */
   forget(record: IpAllocation): string[] {
-    const { name, uid } = record.metadata;
-    if (this.#shown.get(name)?.metadata.uid !== uid) return [];
-    this.#shown.delete(name);
-    const ahead = this.#ahead.get(name);
-    if (ahead !== undefined && ahead.record.metadata.uid !== uid) return [];
-    return this.#drop(name);
+    this.#endTakeover(record, undefined);
+    return this.#ledger.forget(record) === 'gone' ? this.#refresh(parseAddress(record.metadata.name)) : [];
   }
 
   /** A create or live read of ours shows this record; the watch will follow, or has overtaken us. */
   observeAhead(record: IpAllocation, nowMs: number): void {
-    const { name, uid } = record.metadata;
-    // What the watch shows is of the same age or newer, and it would not show it again.
-    if (this.#shown.get(name)?.metadata.uid === uid) return;
-    this.#ahead.set(name, { record, sinceMs: nowMs });
-    this.#records.set(record);
-    this.#refresh(parseAddress(name));
+    if (this.#ledger.observeAhead(record, nowMs) === 'newest') this.#refresh(parseAddress(record.metadata.name));
   }
 
   /** Records that the watch should have shown by now and has not. Ask the API server, then call `recant`. */
   overdue(nowMs: number, patienceMs: number): IpAllocation[] {
-    return [...this.#ahead.values()].filter((each) => nowMs - each.sinceMs >= patienceMs).map((each) => each.record);
+    return this.#ledger.overdue(nowMs, patienceMs);
   }
 
   /** A live read shows that a record seen ahead of the watch is gone. Answers as `forget` does. */
   recant(record: IpAllocation): string[] {
-    const { name, uid } = record.metadata;
-    if (this.#ahead.get(name)?.record.metadata.uid !== uid) return [];
-    this.#ahead.delete(name);
-    const shown = this.#shown.get(name);
-    if (shown === undefined) return this.#drop(name);
-    this.#records.set(shown);
-    return [];
+    return this.#ledger.recant(record) === 'gone' ? this.#refresh(parseAddress(record.metadata.name)) : [];
   }
 
   /**
@@ -170,64 +161,85 @@ export class AddressBook {
   /** The address that the owner runs with, where the pool can still give it and nobody else has it. */
   ownAddress(poolName: string, ownerUid: string): Address | undefined {
     const usable = this.#pools.get(poolName)?.usable;
-    // A wire says more than a kubelet, which writes down what it was told once.
-    return [...this.#orphans.of(ownerUid), ...this.#worn.of(ownerUid)].find(
+    return this.#wornBy(ownerUid).find(
       (address) => usable?.contains(address) === true && !this.#isOthers(address, ownerUid),
     );
   }
 
-  /**
-   * The address that the owner runs with already, or the lowest free one of the pool, kept for it until `withdraw`; for
-   * the same owner the same again.
-   */
-  promise(poolName: string, ownerUid: string): Address | undefined {
-    const before = this.#promised.get(ownerUid);
-    if (before?.pool === poolName) return before.address;
-    this.withdraw(ownerUid);
-    const address = this.ownAddress(poolName, ownerUid) ?? this.#pools.get(poolName)?.free.lowest();
-    if (address === undefined) return undefined;
-    this.#promised.set(ownerUid, { address, pool: poolName });
-    this.#promisedAddresses.add(address);
-    this.#refresh(address);
-    return address;
+  /** The best address that the pool has for the owner now: its own, the one kept for it, the lowest free, the longest rested. */
+  offer(poolName: string, wish: Wish): Offer | undefined {
+    const entry = this.#pools.get(poolName);
+    if (entry === undefined) return undefined;
+    if (wish.fixed !== undefined) return this.#offerFixed(entry, wish.fixed, wish);
+    const own = this.ownAddress(poolName, wish.owner.uid);
+    if (own !== undefined) return { address: own, manner: 'own', base: undefined };
+    const kept = this.#reservedFor(wish).find((record) =>
+      this.#takeable(entry, parseAddress(record.metadata.name), wish),
+    );
+    if (kept !== undefined) return { address: parseAddress(kept.metadata.name), manner: 'kept', base: kept };
+    const lowest = entry.free.lowest();
+    if (lowest !== undefined) return { address: lowest, manner: 'free', base: undefined };
+    for (const address of this.#ledger.tally(poolName).resting()) {
+      const base = this.#takeable(entry, address, wish);
+      if (base !== undefined) return { address, manner: 'resting', base };
+    }
+    return undefined;
+  }
+
+  /** What `offer` says, kept for the owner until `withdraw`; for the same owner the same again. */
+  promise(poolName: string, wish: Wish): Promised | undefined {
+    const { owner } = wish;
+    const before = this.#promises.of(owner.uid);
+    if (before?.pool === poolName) return before;
+    this.withdraw(owner.uid);
+    const offer = this.offer(poolName, wish);
+    if (offer === undefined) return undefined;
+    const promised = { owner, address: offer.address, pool: poolName, base: offer.base };
+    this.#promises.make(promised);
+    this.#refresh(offer.address);
+    return promised;
+  }
+
+  /** The record has changed hands, and the watch will show it, or has. */
+  changedHands(ownerUid: string): void {
+    this.#promises.written(ownerUid);
+  }
+
+  /** The record that was to change hands is another by now, as the watch will show; until then it is offered to nobody. */
+  spend({ metadata }: IpAllocation): void {
+    const shown = this.#ledger.shown(metadata.name);
+    if (shown?.metadata.resourceVersion !== metadata.resourceVersion) return;
+    this.#spent.add(metadata.name);
   }
 
   /** Ends a promise: the record exists, or it surely does not. Answers with the pools that gained a free address. */
   withdraw(ownerUid: string): string[] {
-    const promise = this.#promised.get(ownerUid);
-    if (promise === undefined) return [];
-    this.#promised.delete(ownerUid);
-    this.#promisedAddresses.delete(promise.address);
-    return this.#refresh(promise.address);
+    const promised = this.#promises.end(ownerUid);
+    return promised === undefined ? [] : this.#refresh(promised.address);
+  }
+
+  promisedAt(address: Address): Promised | undefined {
+    return this.#promises.at(address);
   }
 
   /** The pool that an address is promised to the owner in. */
   promisedIn(ownerUid: string): string | undefined {
-    return this.#promised.get(ownerUid)?.pool;
+    return this.#promises.of(ownerUid)?.pool;
+  }
+
+  /** Whether the pool could ever give the address: it is declared, and nobody's gateway or own address. */
+  isUsable(poolName: string, address: Address): boolean {
+    return this.#pools.get(poolName)?.usable.contains(address) ?? false;
   }
 
   /** Whether anybody has an address of the pool, or is just getting one. */
   isInUse(poolName: string): boolean {
-    if (this.#records.has('pool', poolName)) return true;
-    return [...this.#promised.values()].some((promise) => promise.pool === poolName);
-  }
-
-  /** Free and usable addresses; undefined for an unknown pool. */
-  room(poolName: string): { free: number; total: number } | undefined {
-    const entry = this.#pools.get(poolName);
-    return entry === undefined ? undefined : { free: entry.free.count, total: entry.free.total };
+    return this.#ledger.newest.has('pool', poolName) || this.#promises.isAnyIn(poolName);
   }
 
   counts(poolName: string): PoolCounts {
     const entry = this.#pools.get(poolName);
-    const counts = { bound: 0, cooling: 0, reserved: 0, outOfRange: 0 };
-    for (const record of this.byPool(poolName)) {
-      if (record.spec.state === 'Cooling') counts.cooling += 1;
-      else if (record.spec.state === 'Reserved') counts.reserved += 1;
-      else counts.bound += 1;
-      if (entry?.usable.contains(parseAddress(record.metadata.name)) !== true) counts.outOfRange += 1;
-    }
-    return { total: entry?.free.total ?? 0, free: entry?.free.count ?? 0, ...counts };
+    return { total: entry?.free.total ?? 0, free: entry?.free.count ?? 0, ...this.#ledger.tally(poolName).counts };
   }
 
   /** Who lists the addresses has changed. Answers with the pools that gained a free address. */
@@ -235,20 +247,69 @@ export class AddressBook {
     return this.#refreshAll(addresses);
   }
 
-  #drop(name: string): string[] {
-    this.#records.delete(name);
-    return this.#refresh(parseAddress(name));
+  /**
+   * A version of the record that is not the one which was to change hands: that write took effect, or never can, since
+   * of two writes on one version the API server takes one.
+   */
+  #endTakeover({ metadata: { name } }: IpAllocation, version: string | undefined): void {
+    this.#spent.delete(name);
+    const promised = this.#promises.at(parseAddress(name));
+    if (promised?.base === undefined || promised.base.metadata.resourceVersion === version) return;
+    this.#promises.end(promised.owner.uid);
+  }
+
+  #reservedFor({ reservedFor }: Wish): IpAllocation[] {
+    const records = reservedFor === undefined ? [] : this.byOrdinal(reservedFor);
+    return records.filter(({ spec }) => spec.state === 'Reserved');
+  }
+
+  #offerFixed(entry: PoolEntry, address: Address, wish: Wish): Offer | undefined {
+    if (!entry.usable.contains(address)) return undefined;
+    if (entry.free.has(address)) return { address, manner: 'free', base: undefined };
+    if (this.#wornBy(wish.owner.uid).includes(address) && !this.#isOthers(address, wish.owner.uid)) {
+      return { address, manner: 'own', base: undefined };
+    }
+    const base = this.#takeable(entry, address, wish);
+    return base === undefined
+      ? undefined
+      : { address, manner: base.spec.state === 'Reserved' ? 'kept' : 'resting', base };
+  }
+
+  /** The record of the address, where it can be given to the owner as it is. */
+  #takeable({ pool, usable }: PoolEntry, address: Address, { owner, reservedFor }: Wish): IpAllocation | undefined {
+    const name = formatAddress(address);
+    // What was seen ahead of the watch may be followed by older versions, which would end the promise too early.
+    const record = this.#ledger.shown(name);
+    if (record === undefined || this.#spent.has(name)) return undefined;
+    const { spec } = record;
+    if (spec.ips !== pool.name || !usable.contains(address)) return undefined;
+    // Its status says for good that this very owner let go of it, and an agent would believe that.
+    if (spec.owner.uid === owner.uid) return undefined;
+    if (this.#promises.has(address) || this.#isWornByOthers(address, owner.uid)) return undefined;
+    if (this.published.isListed(address)) return undefined;
+    if (spec.state === 'Cooling') return record;
+    if (spec.state !== 'Reserved' || reservedFor === undefined || spec.reservedFor === undefined) return undefined;
+    return ordinalKey(spec.reservedFor) === ordinalKey(reservedFor) ? record : undefined;
   }
 
   #isTaken(address: Address): boolean {
-    if (this.#promisedAddresses.has(address) || this.#worn.has(address) || this.#orphans.has(address)) return true;
+    if (this.#promises.has(address) || this.#worn.has(address) || this.#orphans.has(address)) return true;
     if (this.published.isListed(address)) return true;
-    return this.#records.get(formatAddress(address)) !== undefined;
+    return this.#ledger.newest.get(formatAddress(address)) !== undefined;
   }
 
   #isOthers(address: Address, ownerUid: string): boolean {
-    if (this.#worn.isOthers(address, ownerUid) || this.#orphans.isOthers(address, ownerUid)) return true;
-    return this.#promisedAddresses.has(address) || this.#records.get(formatAddress(address)) !== undefined;
+    if (this.#isWornByOthers(address, ownerUid)) return true;
+    return this.#promises.has(address) || this.#ledger.newest.get(formatAddress(address)) !== undefined;
+  }
+
+  #isWornByOthers(address: Address, ownerUid: string): boolean {
+    return this.#worn.isOthers(address, ownerUid) || this.#orphans.isOthers(address, ownerUid);
+  }
+
+  /** A wire says more than a kubelet, which writes down what it was told once. */
+  #wornBy(ownerUid: string): Address[] {
+    return [...this.#orphans.of(ownerUid), ...this.#worn.of(ownerUid)];
   }
 
   #refreshAll(addresses: readonly Address[]): string[] {
@@ -266,27 +327,15 @@ export class AddressBook {
     return gained;
   }
 
-  #entry(pool: Pool): PoolEntry {
-    const kept = [...this.#kept.keys()].filter((address) => pool.declared.contains(address));
+  #setEntry(pool: Pool): void {
+    const kept = this.#kept.within(pool.declared);
     const usable = pool.declared.subtract(RangeSet.of(kept.map((address) => ({ first: address, last: address }))));
     const free = new FreeAddresses(usable);
-    for (const address of this.#records.addresses()) free.take(parseAddress(address));
+    for (const address of this.#ledger.newest.addresses()) free.take(parseAddress(address));
     const worn = [...this.#worn.addresses(), ...this.#orphans.addresses()];
-    for (const address of [...this.#promisedAddresses, ...worn, ...this.published.addresses()]) free.take(address);
-    return { pool, usable, free };
-  }
-
-  /** Notes who keeps which address and who no more. Answers with the addresses that this made kept, or free of it. */
-  #keep(added: readonly Address[], removed: readonly Address[]): Address[] {
-    const touched = new Set([...added, ...removed]);
-    const before = new Set([...touched].filter((address) => this.#kept.has(address)));
-    for (const address of added) this.#kept.set(address, (this.#kept.get(address) ?? 0) + 1);
-    for (const address of removed) {
-      const holders = (this.#kept.get(address) ?? 0) - 1;
-      if (holders > 0) this.#kept.set(address, holders);
-      else this.#kept.delete(address);
-    }
-    return [...touched].filter((address) => before.has(address) !== this.#kept.has(address));
+    for (const address of [...this.#promises.addresses(), ...worn, ...this.published.addresses()]) free.take(address);
+    this.#pools.set(pool.name, { pool, usable, free });
+    this.#ledger.tally(pool.name).setUsable(usable, this.byPool(pool.name));
   }
 
   /** Builds anew the pools that hold one of the addresses: with many nodes and records nothing else is affordable. */
@@ -294,7 +343,7 @@ export class AddressBook {
     const concerned = [...this.#pools.values()]
       .map(({ pool }) => pool)
       .filter((pool) => pool.name !== except && changed.some((address) => pool.declared.contains(address)));
-    for (const pool of concerned) this.#pools.set(pool.name, this.#entry(pool));
+    for (const pool of concerned) this.#setEntry(pool);
     return concerned.map((pool) => pool.name);
   }
 }

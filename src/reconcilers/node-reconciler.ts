@@ -42,18 +42,19 @@ export class NodeReconciler {
 
   /** The node's own address, out of the pool for nodes. */
   async #overlay(name: string, node: Node): Promise<Outcome> {
-    const { book, views, waiting, queues } = this.#world;
+    const { book, views, waiting, queues, clock } = this.#world;
     const uid = node.metadata.uid ?? '';
-    if (book.byOwner(uid).some(({ spec }) => spec.state === 'Bound')) {
+    if (book.changesHandsFor(uid) || book.byOwner(uid).some(({ spec }) => spec.state === 'Bound')) {
       waiting.leave('Node', name);
       this.#unclear.giveBack(name);
       return done;
     }
     this.#unclear.giveBack(name, uid);
-    const asker = { usage: 'Node' as const, uid, nodeLabels: node.metadata.labels };
-    const choice = choosePool([nodePool], asker, { book, pools: views.pools });
+    const wish = { owner: { kind: 'Node' as const, name, uid } };
+    const asker = { usage: 'Node' as const, wish, nodeLabels: node.metadata.labels };
+    const choice = choosePool([nodePool], asker, { book, pools: views.pools, clock });
     if ('refusal' in choice) return this.#wait(node, choice.refusal);
-    const claim = { owner: { kind: 'Node' as const, name, uid }, nodeName: name, nodeUID: uid };
+    const claim = { ...wish, nodeName: name, nodeUID: uid };
     this.#unclear.begin(name, uid);
     const result = await allocate(claim, choice.pool, this.#world);
     this.#unclear.end(name);

@@ -75,14 +75,14 @@ export class OrphanCollector {
 
   /** The pools that hold the address, those that the pod would choose first. A gate that was shut later cuts nobody off. */
   #poolsFor({ address, node: nodeName }: Orphan, pod: Pod | undefined): Pool[] {
-    const { views, book } = this.#world;
+    const { views, book, clock } = this.#world;
     const holding = book
       .pools()
       .filter((pool) => pool.usage === 'Pod' && pool.declared.contains(parseAddress(address)));
     const node = views.nodes.get(nodeName);
     const namespace = views.namespaces.get(pod?.metadata.namespace ?? '');
     if (pod === undefined || node === undefined || namespace === undefined) return holding;
-    const chosen = candidatePools(pod, namespace, node, { book, pools: views.pools });
+    const chosen = candidatePools(pod, namespace, node, { book, pools: views.pools, clock });
     return holding.toSorted((a, b) => rank(chosen, a) - rank(chosen, b));
   }
 

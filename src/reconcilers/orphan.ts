@@ -8,8 +8,9 @@ import { parseAddress } from '../ip/address.ts';
 import { boundRecord, timestamp } from './allocation.ts';
 import type { Orphan } from './collector-suspects.ts';
 import { isAttached } from './collector-suspects.ts';
-import { identityOf, needOf } from './pod.ts';
+import { identityOf, needOf, ownerOf } from './pod.ts';
 import type { Pool } from './pool.ts';
+import { reservedForOf } from './stateful-set.ts';
 
 export interface OrphanFacts {
   readonly orphan: Orphan;
@@ -32,7 +33,7 @@ export type OrphanAction =
 
 export function decideOrphan(facts: OrphanFacts): OrphanAction {
   const { orphan, pod, own, nodeUID, pools, nowMs } = facts;
-  const { address, node, ownerUid } = orphan;
+  const { address, node } = orphan;
   // Of two wires of one pod the one with a record is in use, and the other was left over by an ADD.
   if (pod === undefined || !livesOn(pod, orphan) || own.some(isAttached)) {
     return { action: 'release', record: releasingRecord(facts) };
@@ -42,9 +43,8 @@ export function decideOrphan(facts: OrphanFacts): OrphanAction {
     const cure = `make an Ips whose spec.ips holds ${address}, or delete the pod so that it gets another address`;
     return { action: 'tell', note: `the pod runs with ${address}, which no pool holds; ${cure}` };
   }
-  const { name, namespace = '' } = pod.metadata;
-  const owner = { kind: 'Pod' as const, namespace, name, uid: ownerUid };
-  const record = boundRecord({ owner, nodeName: node, nodeUID }, pool, parseAddress(address), nowMs);
+  const claim = { owner: ownerOf(pod), reservedFor: reservedForOf(pod), nodeName: node, nodeUID };
+  const record = boundRecord(claim, pool, parseAddress(address), nowMs);
   return { action: 'adopt', record };
 }
 

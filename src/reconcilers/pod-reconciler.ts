@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pod that is bound to a node gets its record, or a seat in the waiting room and a sentence that says why.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
 import { allocate } from './allocation.ts';
+import { fixedAddressOf } from './fixed-address.ts';
 import { identityOf, needOf } from './pod.ts';
 import { askerOf, candidatePools, choosePool, type Refusal } from './pool-choice.ts';
+import type { Pool } from './pool.ts';
 import type { Clock, EventPort, Outcome, Queues, RecordPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
 import { Unclear } from './unclear.ts';
@@ -39,14 +42,14 @@ export class PodReconciler {
     const [namespace = '', name = ''] = key.split('/');
     const pod = this.#world.views.pods.get(name, namespace);
     if (pod === undefined || needOf(pod) !== 'address') return this.#settled(key);
-    if (this.#world.book.byOwner(identityOf(pod)).length > 0) return this.#settled(key);
+    if (this.#world.book.isServed(identityOf(pod))) return this.#settled(key);
     // Another pod of this name may have gone between its create and the answer.
     this.#unclear.giveBack(key, identityOf(pod));
     return await this.#serve(key, pod);
   }
 
   async #serve(key: string, pod: Pod): Promise<Outcome> {
-    const { views, book } = this.#world;
+    const { views, book, clock } = this.#world;
     const nodeName = pod.spec.nodeName ?? '';
     const namespace = views.namespaces.get(pod.metadata.namespace ?? '');
     const node = views.nodes.get(nodeName);
@@ -58,18 +61,16 @@ export class PodReconciler {
       const message = `namespace ${pod.metadata.namespace ?? ''} is not known yet`;
       return this.#wait(key, pod, [], { reason: 'NamespaceNotFound', message });
     }
-    const pools = { book, pools: views.pools };
+    const asked = fixedAddressOf(pod);
+    if (asked.fixed === 'problem') return this.#wait(key, pod, [], asked.refusal);
+    const pools = { book, pools: views.pools, clock };
     const candidates = candidatePools(pod, namespace, node, pools);
-    const choice = choosePool(candidates, askerOf(pod, namespace, node), pools);
+    const asker = askerOf(pod, namespace, node);
+    const choice = choosePool(candidates, asker, pools);
     if ('refusal' in choice) return this.#wait(key, pod, candidates, choice.refusal);
-    const owner = {
-      kind: 'Pod' as const,
-      namespace: pod.metadata.namespace ?? '',
-      name: pod.metadata.name,
-      uid: identityOf(pod),
-    };
-    this.#unclear.begin(key, owner.uid);
-    const result = await allocate({ owner, nodeName, nodeUID: node.metadata.uid ?? '' }, choice.pool, this.#world);
+    this.#unclear.begin(key, asker.wish.owner.uid);
+    const claim = { ...asker.wish, nodeName, nodeUID: node.metadata.uid ?? '' };
+    const result = await allocate(claim, choice.pool, this.#world);
     this.#unclear.end(key);
     if (result.outcome === 'refused') {
       return this.#wait(key, pod, candidates, { reason: 'RecordRefused', message: result.because });
@@ -77,8 +78,17 @@ export class PodReconciler {
     if (result.outcome === 'crowded') return retryAfter(1_000, result.because);
     // Another worker took the last address between the choice and the promise: choose again, and say so properly.
     if (result.outcome === 'exhausted') return retryAfter(1, 'the last address was just taken');
+    if (result.before?.spec.state === 'Cooling') this.#tellCutShort(pod, choice.pool, result.before);
     this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
     return this.#settled(key);
+  }
+
+  /** A rest that is cut short is a sign that the pool is too small for its churn. */
+  #tellCutShort(pod: Pod, pool: Pool, { spec: { address, stateSince } }: IpAllocation): void {
+    const { events, clock } = this.#world;
+    const restedSeconds = Math.max(0, Math.floor((clock.now() - Date.parse(stateSince)) / 1_000));
+    const note = `${address} has rested ${restedSeconds} s of ${pool.coolDownMs / 1_000} s: pool ${pool.name} had nothing else to give`;
+    events.record({ kind: 'Pod', object: pod, type: 'Normal', reason: 'RestCutShort', note });
   }
 
   /** The pod has what it needs, or needs nothing any more. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Pod object says about its need for an address.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { staticPodAnnotation } from '../api/names.ts';
 import type { Node, Pod } from '../api/workloads.ts';
 import { type Address, isAddress, parseAddress } from '../ip/address.ts';
@@ -18,6 +19,12 @@ export function identityOf(pod: Pod): string {
  */
 export function isStaticIdentity(uid: string): boolean {
   return /^[0-9a-f]{32}$/.test(uid);
+}
+
+/** The pod as the owner of its record. */
+export function ownerOf(pod: Pod): IpAllocation['spec']['owner'] {
+  const { name, namespace = '' } = pod.metadata;
+  return { kind: 'Pod', namespace, name, uid: identityOf(pod) };
 }
 
 export type PodNeed = 'address' | 'hostNetwork' | 'unscheduled' | 'finished' | 'terminating';

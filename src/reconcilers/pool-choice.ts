@@ -4,11 +4,16 @@ import type { Ips } from '../api/generated/ips.ts';
 import { defaultPool, poolAnnotation } from '../api/names.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
-import { identityOf } from './pod.ts';
+import { fixedAddressOf, refuseFixed } from './fixed-address.ts';
+import { awaited } from './former-address.ts';
+import { ownerOf } from './pod.ts';
 import type { Pool } from './pool.ts';
 import { parsePool } from './pool.ts';
-import type { View } from './ports.ts';
+import type { PoolCounts } from './pool-tally.ts';
+import type { Clock, View } from './ports.ts';
+import type { Offer, Wish } from './promises.ts';
 import { matchesLabels } from './selector.ts';
+import { reservedForOf } from './stateful-set.ts';
 
 /** Why somebody has no address yet, as NodeEndpoint spec.waiting and the pod's event show it. */
 export type WaitReason =
@@ -19,6 +24,11 @@ export type WaitReason =
   | 'PoolUsage'
   | 'PoolGated'
   | 'PoolExhausted'
+  | 'AddressInvalid'
+  | 'AddressOutOfPool'
+  | 'AddressTaken'
+  | 'AddressWantedTwice'
+  | 'AddressReleasing'
   | 'NodeNotFound'
   | 'NamespaceNotFound'
   | 'RecordRefused';
@@ -31,8 +41,7 @@ export interface Refusal {
 /** Who asks for an address, with what the gates look at. */
 export interface Asker {
   readonly usage: 'Pod' | 'Node';
-  /** The identity that its record's owner will have. */
-  readonly uid: string;
+  readonly wish: Wish;
   readonly podLabels?: Record<string, string> | undefined;
   readonly namespaceLabels?: Record<string, string> | undefined;
   readonly nodeLabels?: Record<string, string> | undefined;
@@ -41,10 +50,13 @@ export interface Asker {
 export interface PoolWorld {
   readonly book: AddressBook;
   readonly pools: View<Ips>;
+  readonly clock: Clock;
 }
 
 /** A list in an annotation longer than this is cut: it is a typing error, and each name costs a look. */
 const MAX_NAMES = 16;
+/** The schema's limit of a waiting pod's message. */
+const MAX_MESSAGE = 1_024;
 
 /**
  * The pools that may serve the pod, in order of preference: the pod's annotation, then its namespace's, then the pools
@@ -70,55 +82,84 @@ function namesIn(annotation: string | undefined): string[] {
 }
 
 export function askerOf(pod: Pod, namespace: Namespace, node: Node): Asker {
+  const asked = fixedAddressOf(pod);
+  const fixed = asked.fixed === 'address' ? asked.address : undefined;
   return {
     usage: 'Pod',
-    uid: identityOf(pod),
+    wish: { owner: ownerOf(pod), fixed, reservedFor: reservedForOf(pod) },
     podLabels: pod.metadata.labels,
     namespaceLabels: namespace.metadata.labels,
     nodeLabels: node.metadata.labels,
   };
 }
 
-/** The first of the pools that can give an address now; or each one's refusal in one. */
+type Verdict = { pool: Pool; manner: Offer['manner'] } | { refusal: Refusal };
+
+/**
+ * The first of the pools that can give an address now; or each one's refusal in one. An address that has not cooled
+ * down is for whom no pool of his has another.
+ */
 export function choosePool(
   names: readonly string[],
   asker: Asker,
   world: PoolWorld,
 ): { pool: Pool } | { refusal: Refusal } {
+  const verdicts = claimedFirst(names, asker, world).map((name) => ask(name, asker, world));
   const refusals: Refusal[] = [];
-  // A create without an answer may have made the record: asking elsewhere would give the owner a second one.
-  const promised = world.book.promisedIn(asker.uid);
-  const inOrder = names.toSorted((a, b) => Number(b === promised) - Number(a === promised));
-  for (const name of inOrder) {
-    const verdict = ask(name, asker, world);
-    if ('pool' in verdict) return verdict;
-    refusals.push(verdict.refusal);
+  let second: Pool | undefined;
+  for (const verdict of verdicts) {
+    if ('refusal' in verdict) {
+      // Its former address is on its way to it; another one would be another's.
+      if (verdict.refusal.reason === 'AddressReleasing') return verdict;
+      refusals.push(verdict.refusal);
+    } else if (verdict.manner !== 'resting' || asker.wish.fixed !== undefined) {
+      return verdict;
+    } else {
+      second ??= verdict.pool;
+    }
   }
-  const reason = refusals[0]?.reason ?? 'PoolNotFound';
-  return {
-    refusal: {
-      reason,
-      message: refusals
-        .map((each) => each.message)
-        .join('; ')
-        .slice(0, 1_024),
-    },
-  };
+  return second === undefined ? { refusal: joined(refusals) } : { pool: second };
 }
 
-function ask(name: string, asker: Asker, world: PoolWorld): { pool: Pool } | { refusal: Refusal } {
-  const pool = world.book.pool(name);
+/** A create without an answer may have made the record: asking elsewhere would give the owner a second one. */
+function claimedFirst(names: readonly string[], { wish }: Asker, { book }: PoolWorld): string[] {
+  const promised = book.promisedIn(wish.owner.uid);
+  const former = wish.reservedFor === undefined ? [] : book.byOrdinal(wish.reservedFor).map(({ spec }) => spec.ips);
+  const rank = (name: string): number => (name === promised ? 0 : former.includes(name) ? 1 : 2);
+  return names.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Of a fixed address the pools that do not hold it say nothing, where one does. */
+function joined(refusals: readonly Refusal[]): Refusal {
+  const telling = refusals.filter(({ reason }) => reason !== 'AddressOutOfPool');
+  const said = telling.length > 0 ? telling : refusals;
+  const message = said.map((each) => each.message).join('; ');
+  return { reason: said[0]?.reason ?? 'PoolNotFound', message: message.slice(0, MAX_MESSAGE) };
+}
+
+function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
+  const { book, clock } = world;
+  const { wish } = asker;
+  const pool = book.pool(name);
   if (pool === undefined) return { refusal: absence(name, asker, world) };
   const shut = shutReason(pool, asker);
   if (shut !== undefined) return { refusal: shut };
-  const room = world.book.room(name) ?? { free: 0, total: 0 };
-  const isKept = world.book.promisedIn(asker.uid) === name || world.book.ownAddress(name, asker.uid) !== undefined;
-  if (room.free > 0 || isKept) return { pool };
-  const message =
-    room.total === 0
-      ? `pool ${name} has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips`
-      : `pool ${name} is exhausted: ${room.total} of ${room.total} in use`;
-  return { refusal: { reason: 'PoolExhausted', message } };
+  if (book.promisedIn(wish.owner.uid) === name) return { pool, manner: 'own' };
+  const coming = awaited(pool, wish, book, clock.now());
+  if (coming !== undefined) return { refusal: { reason: 'AddressReleasing', message: coming } };
+  const offer = book.offer(name, wish);
+  if (offer !== undefined) return { pool, manner: offer.manner };
+  if (wish.fixed !== undefined) return { refusal: refuseFixed(name, wish.fixed, wish.owner.uid, book) };
+  return { refusal: { reason: 'PoolExhausted', message: exhaustionOf(name, book.counts(name)) } };
+}
+
+/** With numbers, for whoever has to find addresses. */
+export function exhaustionOf(name: string, { total, reserved }: PoolCounts): string {
+  if (total === 0) {
+    return `pool ${name} has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips`;
+  }
+  const kept = reserved === 0 ? '' : `, ${reserved} of them kept for StatefulSets`;
+  return `pool ${name} is exhausted: ${total} of ${total} in use${kept}`;
 }
 
 function absence(name: string, asker: Asker, world: PoolWorld): Refusal {

@@ -31,7 +31,7 @@ export class PoolReconciler {
       parsed: parsePool(ips),
       counts: book.counts(name),
       inUse: book.isInUse(name),
-      holders: book.byPool(name),
+      holders: ips.metadata.deletionTimestamp === undefined ? [] : book.byPool(name),
       others: book.pools().filter((pool) => pool.name !== name),
       nowMs: clock.now(),
     });

@@ -5,8 +5,9 @@ import type { Ips, IpsStatus } from '../api/generated/ips.ts';
 import { poolFinalizer } from '../api/names.ts';
 import type { Condition } from '../api/object.ts';
 import { formatRange } from '../ip/range.ts';
-import type { PoolCounts } from './address-book.ts';
+import type { PoolCounts } from './pool-tally.ts';
 import { timestamp } from './allocation.ts';
+import { exhaustionOf } from './pool-choice.ts';
 import type { ParsedPool, Pool } from './pool.ts';
 
 export interface PoolFacts {
@@ -92,7 +93,11 @@ function exhaustion({ ips, parsed, counts }: PoolFacts): Said {
     return { type, status: 'Unknown', reason: 'Invalid', message: `${parsed.problem.field} is invalid` };
   }
   if (counts.free > 0) return { type, status: 'False', reason: 'AddressesFree', message: 'addresses are free' };
-  const message = `pool ${ips.metadata.name} is exhausted: ${counts.total} of ${counts.total} in use; add ranges to spec.ips`;
+  if (counts.cooling > 0) {
+    const resting = `no address is free; ${counts.cooling} cool down and are given out in need`;
+    return { type, status: 'False', reason: 'AddressesCooling', message: resting };
+  }
+  const message = `${exhaustionOf(ips.metadata.name, counts)}; add ranges to spec.ips`;
   return { type, status: 'True', reason: 'NoFreeAddress', message };
 }
 

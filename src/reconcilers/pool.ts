@@ -17,6 +17,10 @@ export interface Pool {
   readonly podGate?: LabelSelector;
   readonly namespaceGate?: LabelSelector;
   readonly nodeGate?: LabelSelector;
+  /** How long an address rests after use, in milliseconds. */
+  readonly coolDownMs: number;
+  /** How long an address is kept for a StatefulSet's ordinal whose pod is gone, in milliseconds; 0 if it is not. */
+  readonly reservedMs: number;
   /** Being deleted: what it gave out stays, but it gives out nothing more. */
   readonly terminating: boolean;
   /** Whether the finalizer is on. Nothing is given out before, or a deletion could overtake the first address. */
@@ -30,6 +34,9 @@ export interface PoolProblem {
 }
 
 export type ParsedPool = { kind: 'pool'; pool: Pool } | { kind: 'problem'; problem: PoolProblem };
+
+/** The schema's default, for what was stored before it had one. */
+export const DEFAULT_COOL_DOWN_SECONDS = 30;
 
 class FieldProblem extends Error {
   readonly field: string;
@@ -69,6 +76,8 @@ function poolOf(ips: Ips): Pool {
     ...gate('podGate', spec.podSelector),
     ...gate('namespaceGate', spec.namespaceSelector),
     ...gate('nodeGate', spec.nodeSelector),
+    coolDownMs: (spec.coolDownSeconds ?? DEFAULT_COOL_DOWN_SECONDS) * 1_000,
+    reservedMs: (spec.reservedSeconds ?? 0) * 1_000,
     terminating: metadata.deletionTimestamp !== undefined,
     held: metadata.finalizers?.includes(poolFinalizer) ?? false,
   };

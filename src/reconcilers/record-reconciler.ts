@@ -8,8 +8,18 @@ import type { AddressBook } from './address-book.ts';
 import { identityOf, isFinished, isOutOfService, isStaticIdentity } from './pod.ts';
 import type { Clock, Outcome, OwnerReader, RecordPort, Views, Written } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
-import { decideRelease, isReleased, type NodeState, type OwnerState, type ReleaseAction } from './release.ts';
+import { isInHands } from './record-index.ts';
+import {
+  decideRelease,
+  isReleased,
+  type NodeState,
+  type OwnerState,
+  type ReleaseAction,
+  type SetState,
+} from './release.ts';
+import { DEFAULT_COOL_DOWN_SECONDS } from './pool.ts';
 import { Since } from './since.ts';
+import { isSetOf, setOf } from './stateful-set.ts';
 
 export interface RecordWorld {
   readonly views: Views;
@@ -23,6 +33,14 @@ export interface RecordWorld {
 const STALE_RETRY_MS = 250;
 /** Nodes and mirrors remembered as gone; beyond it the wait of the oldest is counted anew. */
 const MAX_REMEMBERED = 10_000;
+/** Addresses at rest, of the biggest clusters. */
+const MAX_RESTING = 200_000;
+
+/** What live reads have told, where the views do not say it. */
+interface Confirmed {
+  readonly owner?: OwnerState;
+  readonly set?: SetState;
+}
 
 export class RecordReconciler {
   readonly #world: RecordWorld;
@@ -30,6 +48,8 @@ export class RecordReconciler {
   readonly #nodesAway = new Since(MAX_REMEMBERED);
   /** Identities of static pods without a mirror. */
   readonly #mirrorless = new Since(MAX_REMEMBERED);
+  /** By state and address. */
+  readonly #resting = new Since(MAX_RESTING);
 
   constructor(world: RecordWorld) {
     this.#world = world;
@@ -37,13 +57,21 @@ export class RecordReconciler {
 
   async reconcile(address: string): Promise<Outcome> {
     const record = this.#world.book.record(address);
+    for (const state of ['Cooling', 'Reserved']) {
+      if (record?.spec.state !== state) this.#resting.forget(`${state} ${address}`);
+    }
     if (record === undefined) return done;
-    const action = this.#decide(record, this.#ownerOf(record));
-    if (action.action !== 'confirmOwner') return await this.#apply(record, action);
-    return await this.#apply(record, this.#decide(record, await this.#confirm(record)));
+    const action = this.#decide(record, {});
+    if (action.action === 'confirmOwner') {
+      return await this.#apply(record, this.#decide(record, { owner: await this.#confirm(record) }));
+    }
+    if (action.action === 'confirmSet') {
+      return await this.#apply(record, this.#decide(record, { set: await this.#readSet(record) }));
+    }
+    return await this.#apply(record, action);
   }
 
-  #decide(record: IpAllocation, owner: OwnerState): ReleaseAction {
+  #decide(record: IpAllocation, { owner = this.#ownerOf(record), set = 'unread' }: Confirmed): ReleaseAction {
     const { clock } = this.#world;
     const node = this.#nodeOf(record);
     const nowMs = clock.monotonicMs();
@@ -57,6 +85,10 @@ export class RecordReconciler {
       node,
       isListed: this.#world.book.published.isListed(parseAddress(record.metadata.name)),
       nodeStateMs: node === 'present' ? 0 : this.#nodesAway.age(record.spec.nodeUID, nowMs),
+      ...this.#policyOf(record),
+      set,
+      isSuperseded: this.#isSuperseded(record),
+      restingMs: isInHands(record) ? 0 : this.#resting.age(`${record.spec.state} ${record.metadata.name}`, nowMs),
       nowMs: clock.now(),
     });
   }
@@ -66,6 +98,7 @@ export class RecordReconciler {
     switch (action.action) {
       case 'keep':
       case 'confirmOwner':
+      case 'confirmSet':
         return done;
       case 'lookAgain':
         return retryAfter(action.afterMs, action.because);
@@ -96,6 +129,24 @@ export class RecordReconciler {
     if (pod === undefined && isStaticIdentity(owner.uid)) return 'mirrorless';
     if (pod === undefined || identityOf(pod) !== owner.uid) return 'gone';
     return isFinished(pod) ? 'finished' : 'alive';
+  }
+
+  async #readSet(record: IpAllocation): Promise<SetState> {
+    const { namespace, name } = setOf(record);
+    return isSetOf(await this.#world.liveOwners.statefulSet(namespace, name), record) ? 'alive' : 'gone';
+  }
+
+  /** A pool that is to go waits for no rest. One that cannot be read now still has addresses that must rest. */
+  #policyOf({ spec }: IpAllocation): { coolDownMs: number; reservedMs: number } {
+    const pool = this.#world.book.pool(spec.ips);
+    if (pool === undefined) return { coolDownMs: DEFAULT_COOL_DOWN_SECONDS * 1_000, reservedMs: 0 };
+    return pool.terminating ? { coolDownMs: 0, reservedMs: 0 } : pool;
+  }
+
+  #isSuperseded({ metadata, spec: { reservedFor } }: IpAllocation): boolean {
+    if (reservedFor === undefined) return false;
+    const all = this.#world.book.byOrdinal(reservedFor);
+    return all.some((each) => each.metadata.name !== metadata.name && each.spec.state === 'Bound');
   }
 
   /**

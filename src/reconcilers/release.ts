@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The second half of an address's life: from "the owner is gone" to a free address. Every step is decided from the
-// record alone and what is known of its owner and node; nothing is inferred from the absence of a field.
+// record alone and what is known of its owner, node and pool; nothing is inferred from the absence of a field.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
-import { timestamp } from './allocation.ts';
+import { inState } from './allocation.ts';
+import { decideCooling, decideReserved, restOrDelete } from './rest.ts';
 
 /**
  * What is known of the record's owner. `unseen`: the view shows none, and only a live read tells whether it is gone.
@@ -12,6 +13,9 @@ export type OwnerState = 'alive' | 'finished' | 'unseen' | 'mirrorless' | 'gone'
 
 /** Whether the node of the record can still speak for itself. */
 export type NodeState = 'present' | 'outOfService' | 'gone';
+
+/** What is known of the StatefulSet that an address may be kept for: only a live read tells. */
+export type SetState = 'unread' | 'alive' | 'gone';
 
 export interface ReleaseFacts {
   readonly owner: OwnerState;
@@ -24,6 +28,14 @@ export interface ReleaseFacts {
   readonly isListed: boolean;
   /** How long this process has seen the node in that state, in milliseconds. */
   readonly nodeStateMs: number;
+  /** How long an address of the pool rests and is kept, in milliseconds; 0 for not at all. */
+  readonly coolDownMs: number;
+  readonly reservedMs: number;
+  readonly set: SetState;
+  /** Whether the ordinal that it would be kept for has another address by now. */
+  readonly isSuperseded: boolean;
+  /** How long this process has seen the record at rest, in milliseconds. */
+  readonly restingMs: number;
   /** The wall clock. */
   readonly nowMs: number;
 }
@@ -31,6 +43,7 @@ export interface ReleaseFacts {
 export type ReleaseAction =
   | { action: 'keep' }
   | { action: 'confirmOwner' }
+  | { action: 'confirmSet' }
   | { action: 'replace'; record: IpAllocation }
   | { action: 'speakForNode'; record: IpAllocation }
   | { action: 'delete' }
@@ -52,25 +65,29 @@ export const MIRROR_GRACE_MS = 30_000;
 export function decideRelease(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
   switch (record.spec.state) {
     case 'Bound':
-      if (facts.owner === 'alive' && !facts.isSpare) return { action: 'keep' };
-      if (facts.owner === 'unseen') return { action: 'confirmOwner' };
-      if (facts.owner === 'mirrorless' && facts.mirrorlessMs < MIRROR_GRACE_MS) {
-        const because = `the mirror of static pod ${record.spec.owner.name} is gone, and may be made again`;
-        return { action: 'lookAgain', afterMs: MIRROR_GRACE_MS - facts.mirrorlessMs, because };
-      }
-      return { action: 'replace', record: inState(record, 'Releasing', facts.nowMs) };
+      return decideBound(record, facts);
     case 'Releasing':
       return decideReleasing(record, facts);
     case 'Cooling':
+      return decideCooling(record, facts);
     case 'Reserved':
-      // Written by a version that keeps addresses back; nobody holds it, so nothing is lost by freeing it.
-      return { action: 'delete' };
+      return decideReserved(record, facts);
   }
+}
+
+function decideBound(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
+  if (facts.owner === 'alive' && !facts.isSpare) return { action: 'keep' };
+  if (facts.owner === 'unseen') return { action: 'confirmOwner' };
+  if (facts.owner === 'mirrorless' && facts.mirrorlessMs < MIRROR_GRACE_MS) {
+    const because = `the mirror of static pod ${record.spec.owner.name} is gone, and may be made again`;
+    return { action: 'lookAgain', afterMs: MIRROR_GRACE_MS - facts.mirrorlessMs, because };
+  }
+  return { action: 'replace', record: inState(record, 'Releasing', facts.nowMs) };
 }
 
 function decideReleasing(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
   // The endpoint follows the record, and its change wakes this decision: nobody gets the address before.
-  if (isReleased(record)) return facts.isListed ? { action: 'keep' } : afterRelease(record);
+  if (isReleased(record)) return facts.isListed ? { action: 'keep' } : afterRelease(record, facts);
   if (facts.node === 'present') return { action: 'keep' };
   if (facts.nodeStateMs < FENCE_MS) {
     const because = `node ${record.spec.nodeName} is ${facts.node}; its addresses are freed after the fence`;
@@ -85,14 +102,12 @@ export function isReleased(record: IpAllocation): boolean {
   return record.status?.released?.owner.uid === record.spec.owner.uid;
 }
 
-/**
- * What becomes of an address whose node has let go of it. Cooling and Reserved, with the pool's coolDownSeconds and
- * reservedSeconds, belong here; until they do, the address is free at once.
- */
-export function afterRelease(_record: IpAllocation): ReleaseAction {
-  return { action: 'delete' };
-}
-
-function inState(record: IpAllocation, state: IpAllocation['spec']['state'], nowMs: number): IpAllocation {
-  return { ...record, spec: { ...record.spec, state, stateSince: timestamp(nowMs) } };
+/** What becomes of an address whose node has let go of it: kept for its ordinal, else at rest, else free. */
+function afterRelease(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
+  const mayBeKept = record.spec.reservedFor !== undefined && facts.reservedMs > 0 && !facts.isSuperseded;
+  if (mayBeKept && facts.set === 'unread') return { action: 'confirmSet' };
+  if (mayBeKept && facts.set === 'alive') {
+    return { action: 'replace', record: inState(record, 'Reserved', facts.nowMs) };
+  }
+  return restOrDelete(record, facts);
 }

@@ -44,6 +44,8 @@ export class Router {
   onPod({ type, object }: Change<Pod>): void {
     const { queues, book } = this.#world;
     queues.pod(podKey(object.metadata));
+    if (type === 'deleted') book.wanted.forget(podKey(object.metadata));
+    else book.wanted.show(object);
     const worn = type === 'deleted' ? undefined : runningAddressOf(object);
     this.wakePools(book.wear(identityOf(object), worn));
     // One that comes back (a mirror) ends its record's wait as surely as one that goes begins it.
@@ -55,12 +57,15 @@ export class Router {
     const { queues, book } = this.#world;
     const { type, object } = change;
     const { spec, metadata } = object;
-    if (type === 'deleted') {
-      this.wakePools(book.forget(object));
-      this.#wakeOwner(object);
-    } else {
-      book.observe(object);
-    }
+    const promised = book.promisedAt(parseAddress(metadata.name));
+    if (type === 'deleted') this.wakePools(book.forget(object));
+    else book.observe(object);
+    // It was about to change hands, and has gone elsewhere.
+    if (promised !== undefined && !book.isServed(promised.owner.uid)) this.#wakeOwner(promised.owner);
+    if (type === 'deleted' || spec.state !== 'Bound') this.#wakeOwner(spec.owner);
+    else this.#wakeFormer(object);
+    // In need a pool gives out what has not cooled down.
+    if (spec.state === 'Cooling') this.wakePools([spec.ips]);
     queues.record(metadata.name);
     this.#wakeTwins(spec.owner.uid);
     queues.node(spec.nodeName, ENDPOINT_COALESCE_MS);
@@ -81,6 +86,7 @@ export class Router {
     else book.setPool(parsed.pool);
     queues.pool(name);
     this.wakePools([name]);
+    for (const record of book.resting(name)) queues.record(record.metadata.name);
     // Whom a selector names may wait for other pools so far.
     if (parsed.kind === 'pool' && hasGate(parsed.pool)) wake(this.#world.waiting.all(), queues);
     if (name === nodePool) for (const node of this.#world.views.nodes.list()) queues.node(node.metadata.name);
@@ -95,7 +101,7 @@ export class Router {
     wake(waiting.onNode(name), queues);
     // A kubelet reports every few seconds; only records on their way out depend on the node.
     for (const record of book.byNode(name)) {
-      const concerned = type === 'deleted' || record.spec.state !== 'Bound' || record.spec.owner.kind === 'Node';
+      const concerned = type === 'deleted' || record.spec.state === 'Releasing' || record.spec.owner.kind === 'Node';
       if (concerned) queues.record(record.metadata.name);
     }
   }
@@ -133,8 +139,19 @@ export class Router {
     if (records.length > 1) for (const { metadata } of records) this.#world.queues.record(metadata.name);
   }
 
-  /** An owner that lives on after its record is gone (a static pod, a record deleted by hand) gets a new one. */
-  #wakeOwner({ spec: { owner } }: IpAllocation): void {
+  /** An address that was kept for an ordinal which has another one now. */
+  #wakeFormer({ metadata, spec: { reservedFor } }: IpAllocation): void {
+    if (reservedFor === undefined) return;
+    for (const former of this.#world.book.byOrdinal(reservedFor)) {
+      if (former.metadata.name !== metadata.name) this.#world.queues.record(former.metadata.name);
+    }
+  }
+
+  /**
+   * An owner that lives on after its record is gone (a static pod, a record deleted by hand) gets a new one, and the next
+   * pod of a StatefulSet's ordinal has the name of the last.
+   */
+  #wakeOwner(owner: IpAllocation['spec']['owner']): void {
     if (owner.kind === 'Pod') this.#world.queues.pod(podKey(owner));
     else this.#world.queues.node(owner.name);
   }

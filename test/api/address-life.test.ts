@@ -3,10 +3,13 @@
 // change in the order in which it happened.
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import { poolAnnotation } from '../../src/api/names.ts';
+import type { Pod } from '../../src/api/workloads.ts';
 import { configMaps } from '../../src/kube/resources.ts';
 import { Informer } from '../../src/kube/informer.ts';
-import { endpointKind } from '../../src/operator/kinds.ts';
+import { endpointKind, podKind, recordKind } from '../../src/operator/kinds.ts';
 import { HollowAgents } from './hollow-agents.ts';
 import { eventually, HollowCluster } from './hollow-cluster.ts';
 import { ended, startReplica } from './replica.ts';
@@ -36,6 +39,21 @@ class Listings {
       }
     }
   }
+}
+
+function statefulSet(name: string): object {
+  const labels = { app: name };
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'busybox' }] } };
+  const spec = { replicas: 0, serviceName: name, selector: { matchLabels: labels }, template };
+  return { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name, namespace: 'default' }, spec };
+}
+
+/** The set's pod of ordinal 0, as its controller and the scheduler leave it. */
+function podOfSet(set: string, uid: string, nodeName: string): Pod {
+  const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: set, uid, controller: true }];
+  const annotations = { [poolAnnotation]: 'kept' };
+  const spec = { nodeName, containers: [{ name: 'c', image: 'busybox' }] };
+  return { metadata: { name: `${set}-0`, namespace: 'default', annotations, ownerReferences }, spec };
 }
 
 describe('an address', () => {
@@ -70,43 +88,70 @@ describe('an address', () => {
     await cluster?.stop();
   });
 
-  it('is in no two endpoints at any moment, though pods of three nodes pass two addresses on', async () => {
-    await cluster.addPool('pair', ['10.245.0.0/31'], { coolDownSeconds: 0 });
-    const names = Array.from({ length: 18 }, (_, index) => `pair-${index}`);
-    for (const [index, name] of names.entries()) await cluster.addPod(name, nodes[index % nodes.length], 'pair');
+  /** Pods of all nodes pass the two addresses of the pool on, each as soon as it has had one. */
+  const passOn = async (pool: string): Promise<void> => {
+    const names = Array.from({ length: 18 }, (_, index) => `${pool}-${index}`);
+    for (const [index, name] of names.entries()) await cluster.addPod(name, nodes[index % nodes.length], pool);
     const waiting = new Set(names);
     await eventually(
       'every pod having had an address',
       async () => {
-        const held = (await cluster.records()).filter(({ spec }) => spec.ips === 'pair' && spec.state === 'Bound');
-        console.log(
-          Date.now() % 100000,
-          (await cluster.records())
-            .filter((r) => r.spec.ips === 'pair')
-            .map((r) =>
-              [
-                r.spec.address,
-                r.spec.state,
-                r.spec.owner.name,
-                r.spec.nodeName,
-                r.status?.released?.owner.uid === r.spec.owner.uid,
-              ].join(' '),
-            )
-            .join(' ; '),
-          (await cluster.client.list(endpointKind)).items
-            .map((e) => e.metadata.name + ':' + e.spec.podAddresses?.join())
-            .join(' '),
-        );
+        const held = (await cluster.records()).filter(({ spec }) => spec.ips === pool && spec.state === 'Bound');
         const served = held.map(({ spec }) => spec.owner.name).filter((name) => waiting.delete(name));
         for (const name of served) await cluster.removePod(name);
         return waiting.size === 0;
       },
       30_000,
     );
-    await eventually('all records gone', async () =>
-      (await cluster.records()).every(({ spec }) => spec.ips !== 'pair'),
-    );
+  };
+  const isGone = (pool: string) => async (): Promise<boolean> =>
+    (await cluster.records()).every(({ spec }) => spec.ips !== pool);
+
+  it('is in no two endpoints at any moment, though pods of three nodes pass two addresses on', async () => {
+    await cluster.addPool('pair', ['10.245.0.0/31'], { coolDownSeconds: 0 });
+    await passOn('pair');
+    await eventually('all records gone', isGone('pair'));
     expect(listings.doubled).toEqual([]);
-    expect(listings.moves).toBeGreaterThan(5);
+    expect(listings.moves).toBeGreaterThan(1);
+  });
+
+  it('that rests changes hands in place where nothing else is left: the records are never deleted', async () => {
+    await cluster.addPool('resting', ['10.246.0.0/31'], { coolDownSeconds: 20 });
+    const uids = new Set<string>();
+    const records = new Informer({ client: cluster.client, resource: recordKind });
+    records.on(({ object }) => {
+      if (object.spec.ips === 'resting') uids.add(object.metadata.uid ?? '');
+    });
+    records.start();
+    await passOn('resting');
+    expect(uids.size).toBe(2);
+    expect(listings.doubled).toEqual([]);
+    await cluster.kubectl(['patch', 'ips', 'resting', '--type=merge', '-p', '{"spec":{"coolDownSeconds":1}}']);
+    await eventually('all records gone', isGone('resting'));
+    await records.stop();
+  });
+
+  it('is kept for a StatefulSet’s ordinal and comes back to it on another node, in place', async () => {
+    await cluster.addPool('kept', ['10.247.0.0/29'], { coolDownSeconds: 20, reservedSeconds: 600 });
+    await cluster.kubectl(['create', '-f', '-'], JSON.stringify(statefulSet('web')));
+    const uid = await cluster.kubectl(['get', 'statefulset', 'web', '-o', 'jsonpath={.metadata.uid}']);
+    const start = async (nodeName: string) => await cluster.client.create(podKind, podOfSet('web', uid, nodeName));
+    await start('node-a');
+    const state = async (wanted: string): Promise<IpAllocation> =>
+      await eventually(wanted, async () => {
+        const [record] = (await cluster.records()).filter(({ spec }) => spec.ips === 'kept');
+        return record !== undefined && `${record.spec.state} ${record.spec.nodeName}` === wanted && record;
+      });
+    const first = await state('Bound node-a');
+    await cluster.removePod('web-0');
+    await state('Reserved node-a');
+    await start('node-b');
+    const second = await state('Bound node-b');
+    expect(second.metadata.uid).toBe(first.metadata.uid);
+    expect(second.spec.owner.uid).not.toBe(first.spec.owner.uid);
+    await eventually(
+      'attached',
+      async () => (await state('Bound node-b')).status?.attached?.owner.uid === second.spec.owner.uid,
+    );
   });
 });

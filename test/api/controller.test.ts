@@ -52,7 +52,7 @@ describe('the controller', () => {
   });
 
   it('gives bound pods the lowest addresses of the pool that they name, and shows them at their node', async () => {
-    await cluster.addPool('sample-ips', ['10.244.10.0-10.244.90.0']);
+    await cluster.addPool('sample-ips', ['10.244.10.0-10.244.90.0'], { coolDownSeconds: 1 });
     await cluster.addPod('busybox-0', 'node-a', 'sample-ips');
     expect(await cluster.addressOf('busybox-0')).toBe('10.244.10.0');
     await cluster.addPod('busybox-1', 'node-b', 'sample-ips');
@@ -79,7 +79,7 @@ describe('the controller', () => {
     expect(names).not.toContain('lost');
   });
 
-  it('frees an address when the pod is gone and its node has said so, and not before', async () => {
+  it('frees an address when the pod is gone, its node has said so and it has cooled down, and not before', async () => {
     await cluster.removePod('busybox-0');
     await eventually('Releasing', async () => (await cluster.recordOf('busybox-0'))?.spec.state === 'Releasing');
     await cluster.addPod('early', 'node-a', 'sample-ips');

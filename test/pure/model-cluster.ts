@@ -10,129 +10,13 @@ import type { KubeObject } from '../../src/api/object.ts';
 import type { Namespace, Node, Pod } from '../../src/api/workloads.ts';
 import { COLLECT_MS } from '../../src/reconcilers/collector.ts';
 import { Core } from '../../src/reconcilers/core.ts';
-import type { Created, EventNote, Outcome, Queues, Repair, View, Written } from '../../src/reconcilers/ports.ts';
-import type { Change } from '../../src/reconcilers/router.ts';
+import type { Created, EventNote, Outcome, Queues, Repair, Written } from '../../src/reconcilers/ports.ts';
 import { ModelEndpoints } from './model-endpoints.ts';
+import { Shelf } from './model-shelf.ts';
 
 const startMs = Date.UTC(2026, 0, 1);
 /** More steps than any story needs: a queue that never empties is a failure, not a wait. */
 const MAX_STEPS = 10_000;
-
-/** One kind's objects as the API server has them, and as the watch has shown them. */
-class Shelf<T extends KubeObject> implements View<T> {
-  readonly live = new Map<string, T>();
-  readonly #shown = new Map<string, T>();
-  readonly #held: Array<Change<T>> = [];
-  #isHeld = false;
-  #isLost = false;
-  #version = 0;
-  readonly #kind: string;
-  readonly #tell: (change: Change<T>) => void;
-
-  constructor(kind: string, tell: (change: Change<T>) => void) {
-    this.#kind = kind;
-    this.#tell = tell;
-  }
-
-  get(name: string, namespace?: string): T | undefined {
-    return this.#shown.get(keyOf(name, namespace));
-  }
-
-  list(): T[] {
-    return [...this.#shown.values()];
-  }
-
-  /** From now on the watch is silent, until `resume`. */
-  hold(): void {
-    this.#isHeld = true;
-  }
-
-  /** From now on the watch tells nothing, and nothing of this afterwards, until everything is listed anew. */
-  lose(): void {
-    this.#isLost = true;
-  }
-
-  /** A fresh list: what differs from what was shown is told. */
-  refresh(): void {
-    this.#isLost = false;
-    this.#isHeld = false;
-    this.#held.splice(0);
-    for (const object of this.#shown.values()) {
-      const { name, namespace, uid } = object.metadata;
-      if (this.live.get(keyOf(name, namespace))?.metadata.uid !== uid) this.#show({ type: 'deleted', object });
-    }
-    for (const [key, object] of this.live) {
-      const old = this.#shown.get(key);
-      if (old === undefined) this.#show({ type: 'added', object });
-      else if (old !== object) this.#show({ type: 'updated', object, old });
-    }
-  }
-
-  resume(): void {
-    this.#isHeld = false;
-    for (const change of this.#held.splice(0)) this.#show(change);
-  }
-
-  put(object: T, uid = object.metadata.uid): T {
-    this.#version += 1;
-    const metadata = {
-      ...object.metadata,
-      uid: uid ?? `${this.#kind}-${this.#version}`,
-      resourceVersion: `${this.#version}`,
-    };
-    const stored = { ...object, metadata };
-    const key = keyOf(metadata.name, metadata.namespace);
-    const old = this.live.get(key);
-    this.live.set(key, stored);
-    this.#change(old === undefined ? { type: 'added', object: stored } : { type: 'updated', object: stored, old });
-    return stored;
-  }
-
-  remove(name: string, namespace?: string): void {
-    const object = this.live.get(keyOf(name, namespace));
-    if (object === undefined) throw new Error(`the model has no ${name}`);
-    this.live.delete(keyOf(name, namespace));
-    this.#change({ type: 'deleted', object });
-  }
-
-  create(object: T): Created<T> {
-    if (this.live.has(keyOf(object.metadata.name, object.metadata.namespace))) return { outcome: 'alreadyExists' };
-    return { outcome: 'created', object: this.put(object, undefined) };
-  }
-
-  replace(object: T, change: (live: T) => T): Written {
-    const live = this.live.get(keyOf(object.metadata.name, object.metadata.namespace));
-    if (live === undefined) return 'gone';
-    if (live.metadata.resourceVersion !== object.metadata.resourceVersion) return 'stale';
-    this.put(change(live));
-    return 'written';
-  }
-
-  delete(object: T): Written {
-    const live = this.live.get(keyOf(object.metadata.name, object.metadata.namespace));
-    if (live === undefined) return 'gone';
-    if (live.metadata.resourceVersion !== object.metadata.resourceVersion) return 'stale';
-    this.remove(object.metadata.name, object.metadata.namespace);
-    return 'written';
-  }
-
-  #change(change: Change<T>): void {
-    if (this.#isLost) return;
-    if (this.#isHeld) this.#held.push(change);
-    else this.#show(change);
-  }
-
-  #show(change: Change<T>): void {
-    const { name, namespace } = change.object.metadata;
-    if (change.type === 'deleted') this.#shown.delete(keyOf(name, namespace));
-    else this.#shown.set(keyOf(name, namespace), change.object);
-    this.#tell(change);
-  }
-}
-
-function keyOf(name: string, namespace = ''): string {
-  return namespace === '' ? name : `${namespace}/${name}`;
-}
 
 export class ModelCluster {
   nowMs = startMs;
@@ -150,6 +34,8 @@ export class ModelCluster {
   nextCreateError: Error | undefined;
   /** Thrown by the next create of a record, which never reached the API server. */
   nextCreateLoss: Error | undefined;
+  /** Thrown by the next update of a record, after it took effect. */
+  nextReplaceError: Error | undefined;
   /** Wakes are lost: what happens is told to the views and the book, and nobody looks. */
   isDeaf = false;
   /** So many reads of records fail from now on. */
@@ -158,16 +44,30 @@ export class ModelCluster {
   areListsEmpty = false;
   readonly #waiting = new Set<string>();
   readonly #later = new Map<string, number>();
-  readonly core: Core;
+  core: Core;
 
   constructor() {
+    this.core = this.#lead();
+    this.namespaces.put({ metadata: { name: 'default' } });
+  }
+
+  /** Another process leads from now on: it knows what the API server holds, and nothing else. */
+  changeLeader(): void {
+    this.core = this.#lead();
+    this.#later.clear();
+    for (const shelf of [this.pods, this.namespaces, this.nodes, this.pools, this.records, this.endpoints])
+      shelf.retell();
+    this.core.router.wakeAll();
+  }
+
+  #lead(): Core {
     const { pods, namespaces, nodes, pools, records, endpoints } = this;
-    this.core = new Core({
+    return new Core({
       views: { pods, namespaces, nodes, pools, endpoints },
       records: {
         create: async (record) => this.#createRecord(record),
         read: async (address) => this.#readRecord(address),
-        replace: async (record) => records.replace(record, (live) => ({ ...live, spec: record.spec })),
+        replace: async (record) => this.#replaceRecord(record),
         replaceStatus: async (record) => records.replace(record, (live) => ({ ...live, ...statusOf(record) })),
         delete: async (record) => records.delete(record),
       },
@@ -192,15 +92,15 @@ export class ModelCluster {
       queues: this.#queues(),
       clock: { now: () => this.nowMs, monotonicMs: () => this.nowMs - startMs },
     });
-    this.namespaces.put({ metadata: { name: 'default' } });
   }
 
   addNode(name: string, address = '10.29.15.49', more: Partial<Node> = {}): Node {
     return this.nodes.put({ ...more, metadata: { name }, status: { addresses: [{ type: 'InternalIP', address }] } });
   }
 
+  /** Addresses do not cool down in it unless `more` says so: stories about other things are shorter that way. */
   addPool(name: string, ips: string[], more: Partial<Ips['spec']> = {}): Ips {
-    const spec = { subnet: '10.244.0.1/32', ips, ...more };
+    const spec = { subnet: '10.244.0.1/32', ips, coolDownSeconds: 0, ...more };
     return this.pools.put({ apiVersion, kind: 'Ips', metadata: { name, generation: 1 }, spec });
   }
 
@@ -322,6 +222,14 @@ export class ModelCluster {
     this.nextCreateError = undefined;
     if (error !== undefined) throw error;
     return created;
+  }
+
+  #replaceRecord(record: IpAllocation): Written {
+    const written = this.records.replace(record, (live) => ({ ...live, spec: record.spec }));
+    const error = this.nextReplaceError;
+    this.nextReplaceError = undefined;
+    if (error !== undefined) throw error;
+    return written;
   }
 
   /** An object whose last finalizer goes while it is being deleted is gone. */

@@ -22,6 +22,10 @@ function recordOf(pool: Pool, address: string, uid: string): IpAllocation {
   return { ...record, metadata: { name: address, uid: `record of ${uid}`, resourceVersion: '1' } };
 }
 
+function promised(book: AddressBook, pool: string, uid: string): string {
+  return formatAddress(book.promise(pool, { owner: { kind: 'Pod', name: uid, uid } })?.address ?? 0);
+}
+
 describe('the address book', () => {
   const pool = poolOf('small', ['10.0.0.0/30']);
 
@@ -30,10 +34,10 @@ describe('the address book', () => {
     book.setPool(pool);
     const first = recordOf(pool, '10.0.0.0', 'x');
     book.observe(first);
-    expect(book.promise('small', 'a')).toBe(parseAddress('10.0.0.1'));
+    expect(promised(book, 'small', 'a')).toBe('10.0.0.1');
     expect(book.forget(first)).toEqual(['small']);
-    expect(book.promise('small', 'a')).toBe(parseAddress('10.0.0.1'));
-    expect(book.promise('small', 'b')).toBe(parseAddress('10.0.0.0'));
+    expect(promised(book, 'small', 'a')).toBe('10.0.0.1');
+    expect(promised(book, 'small', 'b')).toBe('10.0.0.0');
   });
 
   it('does not take the late event of a former record for news of the present one', () => {
@@ -58,7 +62,7 @@ describe('the address book', () => {
     book.setPool(poolOf('other', ['10.0.0.0/31']));
     const record = recordOf(pool, '10.0.0.0', 'a');
     book.observe(record);
-    expect([book.room('small')?.free, book.room('other')?.free]).toEqual([3, 1]);
+    expect([book.counts('small').free, book.counts('other').free]).toEqual([3, 1]);
     expect(book.forget(record).sort()).toEqual(['other', 'small']);
   });
 
@@ -82,9 +86,9 @@ describe('the address book', () => {
     expect(book.setNodeAddresses('a', [address])).toEqual(['small']);
     expect(book.setNodeAddresses('b', [address])).toEqual([]);
     expect(book.setNodeAddresses('a', [])).toEqual([]);
-    expect(book.room('small')).toEqual({ free: 3, total: 3 });
+    expect(book.counts('small')).toMatchObject({ free: 3, total: 3 });
     expect(book.setNodeAddresses('b', [])).toEqual(['small']);
-    expect(book.room('small')).toEqual({ free: 4, total: 4 });
+    expect(book.counts('small')).toMatchObject({ free: 4, total: 4 });
   });
 
   it('never gives out another pool’s gateway', () => {
@@ -92,8 +96,45 @@ describe('the address book', () => {
     book.setPool(poolOf('wide', ['10.0.0.0/29']));
     book.setPool(poolOf('near', ['10.0.0.2-10.0.0.6'], '10.0.0.1/29'));
     const given: string[] = [];
-    for (const uid of ['a', 'b', 'c']) given.push(formatAddress(book.promise('wide', uid) ?? 0));
+    for (const uid of ['a', 'b', 'c']) given.push(promised(book, 'wide', uid));
     expect(given).toEqual(['10.0.0.0', '10.0.0.2', '10.0.0.3']);
+  });
+});
+
+describe('the counts of a pool', () => {
+  it('are a recount’s, whatever happened before', () => {
+    const book = new AddressBook();
+    const pool = poolOf('small', ['10.0.0.0/28']);
+    book.setPool(pool);
+    const states = ['Bound', 'Releasing', 'Cooling', 'Reserved'] as const;
+    for (let step = 0; step < 400; step += 1) {
+      const record = recordOf(pool, `10.0.0.${(step * 7) % 20}`, `pod-${step % 20}`);
+      const isGone = step % 5 === 4;
+      if (isGone) book.forget(book.record(record.metadata.name) ?? record);
+      else book.observe({ ...record, spec: { ...record.spec, state: states[step % 4] ?? 'Bound' } });
+      if (step === 200) book.setPool(poolOf('small', ['10.0.0.4-10.0.0.17']));
+      const all = book.byPool('small');
+      const inState = (...wanted: string[]): number => all.filter(({ spec }) => wanted.includes(spec.state)).length;
+      expect(book.counts('small')).toMatchObject({
+        bound: inState('Bound', 'Releasing'),
+        cooling: inState('Cooling'),
+        reserved: inState('Reserved'),
+        outOfRange: all.filter(({ spec }) => !book.isUsable('small', parseAddress(spec.address))).length,
+      });
+    }
+  });
+
+  it('of 65,000 addresses are told in a moment: the pool is looked at each second', () => {
+    const book = new AddressBook();
+    const pool = poolOf('wide', ['10.0.0.0/16']);
+    book.setPool(pool);
+    for (let index = 0; index < 65_000; index += 1) {
+      book.observe(recordOf(pool, formatAddress(parseAddress('10.0.0.0') + index), `pod-${index}`));
+    }
+    const startMs = performance.now();
+    for (let look = 0; look < 1_000; look += 1) book.counts('wide');
+    expect(performance.now() - startMs).toBeLessThan(500);
+    expect(book.counts('wide')).toMatchObject({ total: 65_536, bound: 65_000, free: 536 });
   });
 });
 

@@ -37,9 +37,9 @@ export interface IpsSpec {
   namespaceSelector?: unknown;
   /** A gate on nodes, by their labels. Pods on other nodes never get an address of this pool. */
   nodeSelector?: unknown;
-  /** How long, in seconds, an address rests after its pod is gone before another pod gets it, while others are free. Stored, but not in force in v0.1, where a released address is free at once. */
+  /** How long, in seconds, an address rests after its pod is gone before another pod gets it, while others are free. A pool with nothing else left gives out the longest-rested one. */
   coolDownSeconds?: number;
-  /** How long, in seconds, an address is kept for a StatefulSet's ordinal whose pod is gone. Without it addresses are not kept. Stored, but not in force in v0.1. */
+  /** How long, in seconds, an address is kept for a StatefulSet's ordinal whose pod is gone. Without it addresses are not kept. */
   reservedSeconds?: number;
   /** Who gets addresses of this pool. Pod, or Node for the overlay addresses of the nodes themselves. */
   usage?: 'Pod' | 'Node';

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods that ask for one address by the annotation fast.io/ip.
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ModelCluster } from './model-cluster.ts';
+
+let cluster: ModelCluster;
+
+beforeEach(async () => {
+  cluster = new ModelCluster();
+  cluster.addNode('node-a');
+  cluster.addNode('node-b', '10.0.0.6');
+  cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
+  cluster.addPool('small', ['10.0.0.0/29'], { excludeIPs: ['10.0.0.5'] });
+  cluster.addPool('other', ['10.1.0.0/29']);
+  await cluster.settle();
+});
+
+const records = (): string[] => cluster.held().filter((line) => !line.startsWith('10.9.'));
+const ask = async (name: string, ip: string, pools = 'small'): Promise<void> => {
+  const annotations = { 'fast.io/ip': ip, 'fast.io/ips': pools };
+  cluster.addPod(name, 'node-a', undefined, { metadata: { name, namespace: 'default', annotations } });
+  await cluster.settle();
+};
+const event = (): string =>
+  `${cluster.events.at(-1)?.object.metadata.name} ${cluster.events.at(-1)?.reason}: ${cluster.events.at(-1)?.note}`;
+
+describe('a pod that asks for one address', () => {
+  it('gets it, though lower ones are free', async () => {
+    await ask('a', '10.0.0.3');
+    expect(records()).toEqual(['10.0.0.3 Bound a']);
+  });
+
+  it('gets it from the pool of its list that holds it', async () => {
+    await ask('a', '10.1.0.3', 'small, other');
+    expect(cluster.records.live.get('10.1.0.3')?.spec.ips).toBe('other');
+  });
+
+  it.each([
+    [
+      '10.2.0.1',
+      'a AddressOutOfPool: 10.2.0.1 is not in pool small; correct the annotation fast.io/ip, or name a pool that holds it by fast.io/ips',
+    ],
+    [
+      '10.0.0.5',
+      'a AddressOutOfPool: 10.0.0.5 is not in pool small; correct the annotation fast.io/ip, or name a pool that holds it by fast.io/ips',
+    ],
+    [
+      '10.0.0.6',
+      "a AddressOutOfPool: 10.0.0.6 is a gateway or a node's own address, which no pod gets; correct the annotation fast.io/ip",
+    ],
+    [
+      '10.0.0.300',
+      'a AddressInvalid: annotation fast.io/ip: "10.0.0.300" is no IPv4 address; write one, such as 10.244.10.7',
+    ],
+    [
+      '10.0.0.01',
+      'a AddressInvalid: annotation fast.io/ip: "10.0.0.01" is no IPv4 address; write one, such as 10.244.10.7',
+    ],
+  ])('by %s waits, and its event says why', async (ip, said) => {
+    await ask('a', ip);
+    expect(records()).toEqual([]);
+    expect(event()).toBe(said);
+    expect(cluster.endpoints.live.get('node-a')?.spec.waiting).toMatchObject([{ name: 'a' }]);
+  });
+
+  it('that is taken waits, says who has it, and gets it when it is free', async () => {
+    cluster.addPod('first', 'node-a', 'small');
+    await cluster.settle();
+    await ask('a', '10.0.0.0');
+    expect(event()).toBe(
+      'a AddressTaken: 10.0.0.0 is taken: pod default/first on node node-a has it; the pod gets it when it is free',
+    );
+    cluster.removePod('first');
+    await cluster.settle();
+    await cluster.pass(30_000);
+    expect(event()).toContain('node node-a has not let go of it for pod default/first');
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.0 Bound a']);
+  });
+
+  it('that is wanted twice says so on the pod that waits', async () => {
+    await ask('a', '10.0.0.3');
+    await ask('b', '10.0.0.3');
+    expect(records()).toEqual(['10.0.0.3 Bound a']);
+    expect(event()).toBe(
+      'b AddressWantedTwice: 10.0.0.3 is wanted by this pod and by default/a, and pod default/a on node node-a has it; only one pod can have it',
+    );
+    cluster.removePod('a');
+    await cluster.settle();
+    cluster.sayReleased('10.0.0.3');
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.3 Bound b']);
+  });
+
+  it('does not wait for it to cool down, for there is no other that it could have', async () => {
+    cluster.editPool('small', { coolDownSeconds: 30 });
+    await ask('a', '10.0.0.3');
+    cluster.removePod('a');
+    await cluster.settle();
+    cluster.sayReleased('10.0.0.3');
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.3 Cooling a']);
+    await ask('b', '10.0.0.3');
+    expect(records()).toEqual(['10.0.0.3 Bound b']);
+  });
+
+  it('waits for a pool that an edit widens', async () => {
+    await ask('a', '10.2.0.1');
+    cluster.editPool('small', { ips: ['10.0.0.0/29', '10.2.0.0/29'] });
+    await cluster.settle();
+    expect(records()).toEqual(['10.2.0.1 Bound a']);
+  });
+});

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of an address between two pods: it rests, or is kept for a StatefulSet's ordinal.
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Pod } from '../../src/api/workloads.ts';
+import { ModelCluster } from './model-cluster.ts';
+
+let cluster: ModelCluster;
+
+beforeEach(async () => {
+  cluster = new ModelCluster();
+  cluster.addNode('node-a');
+  cluster.addNode('node-b', '10.29.15.50');
+  cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
+  await cluster.settle();
+});
+
+const records = (): string[] =>
+  cluster
+    .held()
+    .filter((line) => !line.startsWith('10.9.'))
+    .sort();
+const waiting = (node = 'node-a'): string[] =>
+  (cluster.endpoints.live.get(node)?.spec.waiting ?? []).map((each) => `${each.name}: ${each.message}`);
+const pod = (name: string, node: string, pool: string): Promise<void> => {
+  cluster.addPod(name, node, pool);
+  return cluster.settle();
+};
+/** The pod goes, and its node lets go of its address. */
+const release = async (name: string, address: string): Promise<void> => {
+  cluster.removePod(name);
+  await cluster.settle();
+  cluster.sayReleased(address);
+  await cluster.settle();
+};
+const notes = (reason: string): string[] =>
+  cluster.events.filter((event) => event.reason === reason).map((event) => event.note);
+
+describe('a freed address', () => {
+  beforeEach(async () => {
+    cluster.addPool('small', ['10.0.0.0/30'], { coolDownSeconds: 30 });
+    await pod('a', 'node-a', 'small');
+    await release('a', '10.0.0.0');
+  });
+
+  it('goes to nobody before it has cooled down, while others are free', async () => {
+    expect(records()).toEqual(['10.0.0.0 Cooling a']);
+    expect(cluster.pools.live.get('small')?.status).toMatchObject({ bound: 0, cooling: 1, free: 3 });
+    await pod('b', 'node-a', 'small');
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound b']);
+    await cluster.pass(29_000);
+    await pod('c', 'node-a', 'small');
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound b', '10.0.0.2 Bound c']);
+    await cluster.pass(1_000);
+    await pod('d', 'node-a', 'small');
+    expect(records()).toEqual(['10.0.0.0 Bound d', '10.0.0.1 Bound b', '10.0.0.2 Bound c']);
+  });
+
+  it('rests once over under a new leader, whose clock may be another', async () => {
+    await cluster.pass(25_000);
+    cluster.changeLeader();
+    await cluster.settle();
+    await cluster.pass(29_000);
+    expect(records()).toEqual(['10.0.0.0 Cooling a']);
+    await cluster.pass(1_000);
+    expect(records()).toEqual([]);
+  });
+
+  it('rests no hour because a former leader’s clock was an hour ahead', async () => {
+    const record = cluster.records.live.get('10.0.0.0');
+    if (record === undefined) throw new Error('no record');
+    cluster.records.put({ ...record, spec: { ...record.spec, stateSince: '2026-01-01T01:00:00Z' } });
+    await cluster.settle();
+    await cluster.pass(30_000);
+    expect(records()).toEqual([]);
+  });
+
+  it('is free at once when an edit takes the rest away', async () => {
+    cluster.editPool('small', { coolDownSeconds: 0 });
+    await cluster.settle();
+    expect(records()).toEqual([]);
+  });
+
+  it('does not keep its pool from being deleted', async () => {
+    const pool = cluster.pools.live.get('small');
+    if (pool === undefined) throw new Error('no pool');
+    cluster.pools.put({ ...pool, metadata: { ...pool.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    await cluster.settle();
+    await cluster.pass(1_000);
+    expect(cluster.pools.live.has('small')).toBe(false);
+  });
+});
+
+describe('a pool that has nothing else left', () => {
+  beforeEach(async () => {
+    cluster.addPool('pair', ['10.0.0.0/31'], { coolDownSeconds: 30 });
+    await pod('a', 'node-a', 'pair');
+    await pod('b', 'node-a', 'pair');
+    await release('b', '10.0.0.1');
+    await cluster.pass(5_000);
+    await release('a', '10.0.0.0');
+  });
+
+  it('gives out the longest-cooled address, in one update, and says so', async () => {
+    const uid = cluster.records.live.get('10.0.0.1')?.metadata.uid;
+    await pod('c', 'node-b', 'pair');
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
+    expect(cluster.records.live.get('10.0.0.1')).toMatchObject({
+      metadata: { uid },
+      spec: { nodeName: 'node-b', nodeUID: cluster.nodes.live.get('node-b')?.metadata.uid },
+    });
+    expect(notes('RestCutShort')).toEqual(['10.0.0.1 has rested 5 s of 30 s: pool pair had nothing else to give']);
+    expect(cluster.endpoints.live.get('node-b')?.spec.podAddresses).toEqual(['10.0.0.1']);
+  });
+
+  it('says that it is not exhausted', async () => {
+    const said = cluster.pools.live.get('pair')?.status?.conditions?.find((each) => each.type === 'Exhausted');
+    expect(said).toMatchObject({
+      status: 'False',
+      message: 'no address is free; 2 cool down and are given out in need',
+    });
+  });
+
+  it('gives no pod two addresses while the watch does not show the first', async () => {
+    cluster.records.hold();
+    await pod('c', 'node-a', 'pair');
+    cluster.pods.put(cluster.pods.live.get('default/c') as Pod);
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
+    cluster.records.resume();
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
+  });
+
+  it('finds an update again whose answer was lost', async () => {
+    cluster.records.hold();
+    cluster.nextReplaceError = new Error('the connection broke');
+    await pod('c', 'node-a', 'pair');
+    await cluster.pass(10);
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
+    cluster.records.resume();
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
+    expect(waiting()).toEqual([]);
+  });
+
+  it('passes over an address that another leader has given out', async () => {
+    cluster.records.hold();
+    const record = cluster.records.live.get('10.0.0.1');
+    if (record === undefined) throw new Error('no record');
+    const owner = { ...record.spec.owner, name: 'other', uid: 'other' };
+    cluster.records.put({ ...record, spec: { ...record.spec, state: 'Bound', owner } });
+    await pod('c', 'node-a', 'pair');
+    expect(records()).toEqual(['10.0.0.0 Bound c', '10.0.0.1 Bound other']);
+  });
+
+  it('serves a pod of two pools from the other one first', async () => {
+    cluster.addPool('second', ['10.1.0.0'], { coolDownSeconds: 30 });
+    await pod('c', 'node-a', 'pair, second');
+    await pod('d', 'node-a', 'pair, second');
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound d', '10.1.0.0 Bound c']);
+  });
+
+  it('wakes those who wait when an address begins to rest', async () => {
+    for (const name of ['c', 'd', 'e']) await pod(name, 'node-a', 'pair');
+    expect(waiting()).toEqual(['e: pool pair is exhausted: 2 of 2 in use']);
+    await release('c', '10.0.0.1');
+    expect(records()).toEqual(['10.0.0.0 Bound d', '10.0.0.1 Bound e']);
+  });
+
+  it('gives a static pod that is back another address: its own was released for good', async () => {
+    const annotations = { 'kubernetes.io/config.mirror': '0123456789abcdef0123456789abcdef', 'fast.io/ips': 'pair' };
+    const mirror = { metadata: { name: 'static', namespace: 'default', annotations } };
+    cluster.addPod('static', 'node-a', undefined, mirror);
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound static']);
+    cluster.removePod('static');
+    await cluster.settle();
+    await cluster.pass(30_000);
+    cluster.sayReleased('10.0.0.1');
+    await cluster.settle();
+    cluster.addPod('static', 'node-a', undefined, mirror);
+    await cluster.settle();
+    expect(records()).toEqual(['10.0.0.0 Bound static', '10.0.0.1 Cooling static']);
+  });
+});
+
+describe('a StatefulSet', () => {
+  const set = 'set-uid';
+  const more = (ordinal: number, uid = set): Partial<Pod> => ({
+    metadata: {
+      name: `web-${ordinal}`,
+      namespace: 'default',
+      annotations: { 'fast.io/ips': 'kept' },
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', uid, controller: true }],
+    },
+  });
+  const start = async (ordinal: number, node = 'node-a', uid = set): Promise<void> => {
+    cluster.addPod(`web-${ordinal}`, node, undefined, more(ordinal, uid));
+    await cluster.settle();
+  };
+
+  beforeEach(async () => {
+    cluster.statefulSets.set('default/web', { metadata: { name: 'web', uid: set } });
+    cluster.addPool('kept', ['10.0.0.0/29'], { coolDownSeconds: 30, reservedSeconds: 3_600 });
+    for (const ordinal of [0, 1, 2]) await start(ordinal);
+  });
+
+  it('keeps its addresses over a rescheduling, in one update each', async () => {
+    const uid = cluster.records.live.get('10.0.0.1')?.metadata.uid;
+    await release('web-1', '10.0.0.1');
+    expect(records()[1]).toBe('10.0.0.1 Reserved web-1');
+    await start(1, 'node-b');
+    expect(cluster.records.live.get('10.0.0.1')).toMatchObject({
+      metadata: { uid },
+      spec: { state: 'Bound', nodeName: 'node-b', reservedFor: { statefulSetUID: set, ordinal: 1 } },
+    });
+  });
+
+  it('keeps them when the old pod’s DEL comes late: the new pod waits for its own and says so', async () => {
+    cluster.removePod('web-1');
+    await start(1, 'node-b');
+    expect(records()[1]).toBe('10.0.0.1 Releasing web-1');
+    expect(waiting('node-b')).toEqual([
+      "web-1: the pod's address 10.0.0.1 is still held by node node-a for its predecessor; it takes another if that lasts until 2026-01-01T01:00:00Z",
+    ]);
+    cluster.sayReleased('10.0.0.1');
+    await cluster.settle();
+    expect(records()[1]).toBe('10.0.0.1 Bound web-1');
+    expect(waiting('node-b')).toEqual([]);
+  });
+
+  it('waits for a node that never speaks no longer than the address would be kept', async () => {
+    cluster.removePod('web-1');
+    await start(1, 'node-b');
+    await cluster.pass(3_600_000);
+    expect(records()).toContain('10.0.0.3 Bound web-1');
+    cluster.sayReleased('10.0.0.1');
+    await cluster.settle();
+    expect(records()).toContain('10.0.0.1 Cooling web-1');
+  });
+
+  it('gets them back over a scale down and up, each ordinal its own', async () => {
+    await release('web-2', '10.0.0.2');
+    await release('web-1', '10.0.0.1');
+    await cluster.pass(3_000_000);
+    await start(1, 'node-b');
+    await start(2, 'node-b');
+    expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1', '10.0.0.2 Bound web-2']);
+  });
+
+  it('gives them to nobody else, though the pool has nothing else left', async () => {
+    await release('web-2', '10.0.0.2');
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await pod(name, 'node-a', 'kept');
+    expect(records()).toContain('10.0.0.2 Reserved web-2');
+    expect(waiting()).toEqual(['f: pool kept is exhausted: 8 of 8 in use, 1 of them kept for StatefulSets']);
+    await cluster.pass(3_600_000);
+    expect(records()).toContain('10.0.0.2 Bound f');
+  });
+
+  it('that is deleted gives them back, when its pods go and within minutes when they had gone before', async () => {
+    await release('web-2', '10.0.0.2');
+    cluster.statefulSets.clear();
+    await release('web-1', '10.0.0.1');
+    expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Cooling web-1', '10.0.0.2 Reserved web-2']);
+    await cluster.pass(300_000);
+    expect(records()).toEqual(['10.0.0.0 Bound web-0']);
+  });
+
+  it('made anew under its name is another', async () => {
+    await release('web-2', '10.0.0.2');
+    cluster.statefulSets.set('default/web', { metadata: { name: 'web', uid: 'another' } });
+    await start(2, 'node-a', 'another');
+    expect(records()).toContain('10.0.0.3 Bound web-2');
+  });
+
+  it('that names another pool now gets addresses of that one, and the kept one is let go', async () => {
+    await release('web-2', '10.0.0.2');
+    cluster.addPool('moved', ['10.1.0.0/29']);
+    const { metadata } = more(2);
+    cluster.addPod('web-2', 'node-a', undefined, {
+      metadata: { ...metadata, name: 'web-2', annotations: { 'fast.io/ips': 'moved' } },
+    });
+    await cluster.settle();
+    expect(records()).toContain('10.1.0.0 Bound web-2');
+    expect(records()).toContain('10.0.0.2 Cooling web-2');
+  });
+
+  it('of a pool without reservedSeconds gets the lowest free address as everybody', async () => {
+    cluster.editPool('kept', { reservedSeconds: 0 });
+    await release('web-0', '10.0.0.0');
+    expect(records()[0]).toBe('10.0.0.0 Cooling web-0');
+    await start(0);
+    expect(records()).toContain('10.0.0.3 Bound web-0');
+  });
+});
