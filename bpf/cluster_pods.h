@@ -10,9 +10,16 @@
 /* 150,000 pods and 5,000 nodes, with room for addresses that are moving. */
 #define CLUSTER_PODS_MAX 262144
 
+/* The node is reached by the uplink, without a tunnel. */
+#define CLUSTER_POD_DIRECT 1
+/* The node stands in the uplink's own network, so what it sends may come without a tunnel: a node that changes its mode
+ * begins to send before all others know.
+ */
+#define CLUSTER_POD_ADJACENT 2
+
 struct cluster_pod {
 	__be32 node_address; /* the node's end of the tunnel */
-	__u32 flags; /* none yet: how to reach the node */
+	__u32 flags; /* CLUSTER_POD_* */
 };
 
 _Static_assert(sizeof(struct cluster_pod) == 8, "no padding: the whole value is compared byte by byte");

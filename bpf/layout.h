@@ -19,7 +19,7 @@
 #include <bpf/bpf_helpers.h>
 
 /* Part of the pin's path. It grows with every change of a key or a value, so that new programs never meet old maps. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* Debian 12's headers predate tcx (kernel commit e420bed02507). The same numbers mean the same to a clsact filter:
  * -1 is TC_ACT_UNSPEC, "ask the next one", and 2 is TC_ACT_SHOT.

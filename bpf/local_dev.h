@@ -14,13 +14,14 @@
 
 struct local_dev {
 	__u32 vxlan_ifindex; /* fast_vxlan's; 0 while the agent has not filled the map */
-	__u32 uplink_ifindex; /* for the mode direct; unused by the tunnel */
+	__u32 uplink_ifindex; /* for nodes that are reached without a tunnel */
 	__be32 overlay_address; /* this node's; 0 while not known */
 	__u32 overlay_mtu; /* bytes of the inner IPv4 packet */
+	__u32 uplink_mtu; /* bytes of an IPv4 packet without a tunnel */
 	__u32 flags; /* LOCAL_DEV_* */
 };
 
-_Static_assert(sizeof(struct local_dev) == 20, "no padding: the whole value is compared byte by byte");
+_Static_assert(sizeof(struct local_dev) == 24, "no padding: the whole value is compared byte by byte");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -34,6 +35,11 @@ static __always_inline struct local_dev *find_local_dev(void)
 	__u32 key = 0;
 
 	return bpf_map_lookup_elem(&local_dev, &key);
+}
+
+static __always_inline bool is_overlay_address(const struct local_dev *dev, __be32 address)
+{
+	return dev && dev->overlay_address && address == dev->overlay_address;
 }
 
 #endif

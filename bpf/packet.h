@@ -12,6 +12,7 @@
 #define PACKET_HOST 0
 
 /* Offsets in bytes from the start of the frame, true where the IPv4 header has no options. */
+#define OFFSET_SOURCE_MAC ETH_ALEN
 #define OFFSET_IP ETH_HLEN
 #define OFFSET_L4 (ETH_HLEN + 20)
 /* RFC 792: after an error's eight bytes comes the header of the packet that caused it, and eight bytes of its data. */
@@ -20,6 +21,7 @@
 enum parsed {
 	PARSED,
 	PARSED_ARP,
+	PARSED_IPV6,
 	PARSED_OTHER_PROTOCOL,
 	PARSED_MALFORMED,
 };
@@ -27,6 +29,7 @@ enum parsed {
 struct packet {
 	__be32 source;
 	__be32 destination;
+	__be32 tunnel_source; /* the tunnel's other end; 0 where it came by none */
 	__be16 source_port;
 	__be16 destination_port;
 	__u8 protocol;
@@ -37,7 +40,8 @@ struct packet {
 };
 
 /* Copies from the packet's linear part where it can, else by the helper. 0 is success. Every header behind Ethernet's
- * 14 bytes is aligned to four, as the kernel places frames; said aloud, it is copied by words and not by bytes.
+ * 14 bytes and the source MAC are aligned to four, as the kernel places frames; said aloud, they are copied by words and
+ * not by bytes.
  */
 static __always_inline long read_packet(struct __sk_buff *skb, __u32 offset, void *to, __u32 size)
 {
@@ -96,6 +100,8 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 		return PARSED_OTHER_PROTOCOL;
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return PARSED_ARP;
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return PARSED_IPV6;
 	if (skb->protocol != bpf_htons(ETH_P_IP))
 		return PARSED_OTHER_PROTOCOL;
 	if (read_packet(skb, OFFSET_IP, &ip, sizeof(ip)))
@@ -112,10 +118,27 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	return parse_l4(skb, packet);
 }
 
+/* Whether the frame was sent with this source MAC. */
+static __always_inline bool is_sent_by(struct __sk_buff *skb, const __u8 *mac)
+{
+	__u16 source[ETH_ALEN / 2], wanted[ETH_ALEN / 2];
+
+	if (read_packet(skb, OFFSET_SOURCE_MAC, source, sizeof(source)))
+		return false;
+	__builtin_memcpy(wanted, mac, sizeof(wanted));
+	return source[0] == wanted[0] && source[1] == wanted[1] && source[2] == wanted[2];
+}
+
+/* 224.0.0.0/4 and 255.255.255.255: RFC 5771 and RFC 919. */
+static __always_inline bool is_multicast(__be32 address)
+{
+	return (address & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || address == 0xffffffff;
+}
+
 /* Whether the packet, or a segment of it, would not go through `mtu` bytes of IPv4. A segmented packet is judged by
  * its segments, which the device or the kernel makes after us.
  */
-static __always_inline bool exceeds(struct __sk_buff *skb, struct packet *packet, __u32 mtu)
+static __always_inline bool exceeds(struct __sk_buff *skb, const struct packet *packet, __u32 mtu)
 {
 	__u32 l4_bytes = packet->protocol == IPPROTO_TCP ? packet->tcp_header_bytes : 8;
 

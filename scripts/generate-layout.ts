@@ -12,17 +12,21 @@ function camel(name: string): string {
   return name.toLowerCase().replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** The program that a counter belongs to is in its name, behind DROP_. */
-function programOf(counter: string): string {
-  const match = /^(?:DROP_)?(FROM_POD|TO_OVERLAY|FROM_OVERLAY)_/.exec(counter);
-  if (match?.[1] === undefined) throw new Error(`counter ${counter} does not name its program`);
-  return match[1].toLowerCase();
+/** A counter's name is, behind DROP_, its program and its reason. */
+function partsOf(counter: string): { program: string; reason: string } {
+  const [, program, reason] = /^(?:DROP_)?(FROM_POD|TO_OVERLAY|FROM_OVERLAY|FROM_UPLINK)_(\w+)$/.exec(counter) ?? [];
+  if (program === undefined || reason === undefined) {
+    throw new Error(`counter ${counter} does not name its program and a reason`);
+  }
+  return { program: program.toLowerCase(), reason: reason.toLowerCase() };
 }
 
 function countersOf(headers: CHeaders): string {
-  const rows = headers.counters.map(({ name, number, meaning }) => {
-    const fields = `number: ${number}, name: '${name.toLowerCase()}', program: '${programOf(name)}'`;
-    return `  { ${fields}, drop: ${name.startsWith('DROP_')}, meaning: ${JSON.stringify(meaning)} },\n`;
+  const rows = headers.counters.map(({ name, number, verdict, meaning }) => {
+    const { program, reason } = partsOf(name);
+    const fields = `number: ${number}, name: '${name.toLowerCase()}', program: '${program}', reason: '${reason}'`;
+    const rest = `verdict: '${verdict}', drop: ${verdict === 'drop'}, meaning: ${JSON.stringify(meaning)}`;
+    return `  { ${fields}, ${rest} },\n`;
   });
   return `export const counters: readonly CounterSpec[] = [\n${rows.join('')}];\n`;
 }
@@ -38,7 +42,7 @@ function mapsOf(headers: CHeaders): string {
 function structsOf(headers: CHeaders): string {
   const text = headers.structs.map((struct) => {
     const fields = struct.fields.map((field) => {
-      const kind = field.type === '__be32' ? 'be32' : field.type === '__u8' ? 'bytes' : 'u32';
+      const kind = field.size > sizeOf(headers, field.type) ? 'bytes' : field.type.replace('__', '');
       return `    ${camel(field.name)}: { offset: ${field.offset}, size: ${field.size}, kind: '${kind}' },\n`;
     });
     return `  ${camel(struct.name)}: {\n${fields.join('')}  },\n`;
@@ -48,7 +52,7 @@ function structsOf(headers: CHeaders): string {
 
 function moduleOf(headers: CHeaders): string {
   const constants = headers.constants.filter(
-    ({ name }) => /^(LOCAL_POD|LOCAL_DEV|TUNNEL)_/.test(name) && !name.endsWith('_MAX'),
+    ({ name }) => /^(LOCAL_POD|LOCAL_DEV|CLUSTER_POD|TUNNEL|DROPS)_/.test(name) && !name.endsWith('_MAX'),
   );
   const version = headers.constants.find(({ name }) => name === 'LAYOUT_VERSION');
   if (version === undefined) throw new Error('bpf/layout.h does not define LAYOUT_VERSION');
@@ -60,14 +64,17 @@ export const layoutVersion = ${version.value};
 
 /** Sizes in bytes. */
 ${mapsOf(headers)}
-/** Where each field is, in bytes. be32 is network order, u32 the machine's. */
+/** Where each field is, in bytes. be16 and be32 are in network order, u16 to u64 in the machine's. */
 ${structsOf(headers)}
 ${constants.map(({ name, value }) => `export const ${camel(name)} = ${value};\n`).join('')}
 export interface CounterSpec {
   /** The key in the map. */
   number: number;
   name: string;
-  program: 'from_pod' | 'to_overlay' | 'from_overlay';
+  program: 'from_pod' | 'to_overlay' | 'from_overlay' | 'from_uplink';
+  reason: string;
+  /** \`next\` left the packet to the kernel's stack, \`redirect\` sent it past the stack, \`drop\` ended it. */
+  verdict: 'next' | 'redirect' | 'drop';
   /** Whether the packet ended here. */
   drop: boolean;
   meaning: string;

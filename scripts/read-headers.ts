@@ -22,14 +22,22 @@ export interface CMap {
   maxEntries: number;
 }
 
+export interface CCounter {
+  name: string;
+  number: number;
+  /** What the program answers: next, redirect or drop. */
+  verdict: string;
+  meaning: string;
+}
+
 export interface CHeaders {
   constants: Array<{ name: string; value: number }>;
   structs: CStruct[];
-  counters: Array<{ name: string; number: number; meaning: string }>;
+  counters: CCounter[];
   maps: CMap[];
 }
 
-const widths: Record<string, number> = { __u8: 1, __u16: 2, __u32: 4, __be32: 4, __u64: 8 };
+const widths: Record<string, number> = { __u8: 1, __u16: 2, __be16: 2, __u32: 4, __be32: 4, __u64: 8 };
 
 /** Numbers that are written out; a macro that is an expression is C's own business. */
 function constantsIn(text: string): CHeaders['constants'] {
@@ -76,6 +84,8 @@ function mapsIn(text: string, constants: CHeaders['constants']): CMap[] {
   });
 }
 
+const counterLine = /^(\w+) = (\d+), \/\* (next|redirect|drop): (.+) \*\/$/;
+
 function countersIn(text: string): CHeaders['counters'] {
   const body = /^enum counter \{\n(.*?)^\};$/ms.exec(text)?.[1] ?? '';
   const counters = body
@@ -83,9 +93,14 @@ function countersIn(text: string): CHeaders['counters'] {
     .map((line) => line.trim())
     .filter((line) => line !== '')
     .map((line) => {
-      const [, name = '', number, meaning = ''] = /^(\w+) = (\d+), \/\* (.+) \*\/$/.exec(line) ?? [];
-      if (number === undefined) throw new Error(`enum counter: "${line}" is not NAME = number, with its meaning`);
-      return { name, number: Number(number), meaning };
+      const [, name = '', number, verdict = '', meaning = ''] = counterLine.exec(line) ?? [];
+      if (number === undefined) {
+        throw new Error(`enum counter: "${line}" is not NAME = number, with verdict and meaning in its comment`);
+      }
+      if (name.startsWith('DROP_') !== (verdict === 'drop')) {
+        throw new Error(`enum counter: ${name} and its verdict ${verdict} contradict each other`);
+      }
+      return { name, number: Number(number), verdict, meaning };
     });
   const numbers = new Set(counters.map(({ number }) => number));
   if (numbers.size !== counters.length) throw new Error('enum counter: a number is used twice');

@@ -34,6 +34,8 @@ export const mapViews: readonly MapView[] = [
     columns: [
       { title: 'ADDRESS', field: 'address' },
       { title: 'NODE-ADDRESS', field: 'nodeAddress' },
+      { title: 'DIRECT', field: 'direct' },
+      { title: 'ADJACENT', field: 'adjacent' },
     ],
     rows: (entries) => byAddress(entries.map(decodeClusterPod)).map((entry) => ({ ...entry })),
   },
@@ -42,6 +44,7 @@ export const mapViews: readonly MapView[] = [
     columns: [
       { title: 'OVERLAY-ADDRESS', field: 'overlayAddress' },
       { title: 'OVERLAY-MTU', field: 'overlayMtu' },
+      { title: 'UPLINK-MTU', field: 'uplinkMtu' },
       { title: 'VXLAN-IFINDEX', field: 'vxlanIfindex' },
       { title: 'UPLINK-IFINDEX', field: 'uplinkIfindex' },
       { title: 'FAST-PATH', field: 'fastPath' },

@@ -2,8 +2,16 @@
 // Entries to the maps' bytes and back. Offsets come from the programs' own headers; byte orders too: addresses are in
 // network order, numbers in the machine's, which is little-endian on every machine that the agent is built for.
 import { formatAddress, parseAddress } from '../ip/address.ts';
-import type { ClusterPodEntry, CounterReading, LocalDev, LocalPodEntry } from './entries.ts';
-import { counters, localDevFastPathOff, localPodStackOnly, maps, structs } from './generated/layout.ts';
+import type { ClusterPodEntry, CounterReading, DropRecord, LocalDev, LocalPodEntry } from './entries.ts';
+import {
+  clusterPodAdjacent,
+  clusterPodDirect,
+  counters,
+  localDevFastPathOff,
+  localPodStackOnly,
+  maps,
+  structs,
+} from './generated/layout.ts';
 
 /** Key and value as the kernel has them; the shape of ebpf-native's `entries()` and `updateBatch()`. */
 export type RawEntry = [key: Uint8Array, value: Uint8Array];
@@ -29,6 +37,19 @@ class Struct {
 
   number(field: Field): number {
     return this.#view.getUint32(field.offset, littleEndian);
+  }
+
+  /** In network order. */
+  number16(field: Field): number {
+    return this.#view.getUint16(field.offset);
+  }
+
+  number8(field: Field): number {
+    return this.#view.getUint8(field.offset);
+  }
+
+  number64(field: Field): bigint {
+    return this.#view.getBigUint64(field.offset, littleEndian);
   }
 
   setNumber(field: Field, name: string, value: number): void {
@@ -107,12 +128,20 @@ export function decodeLocalPod([key, bytes]: RawEntry): LocalPodEntry {
 export function encodeClusterPod(entry: ClusterPodEntry): RawEntry {
   const value = new Struct(new Uint8Array(maps.clusterPodIps.valueSize));
   value.setAddress(structs.clusterPod.nodeAddress, entry.nodeAddress);
+  const flags = (entry.direct ? clusterPodDirect : 0) | (entry.adjacent ? clusterPodAdjacent : 0);
+  value.setNumber(structs.clusterPod.flags, 'flags', flags);
   return [encodeAddressKey(entry.address), value.bytes];
 }
 
 export function decodeClusterPod([key, bytes]: RawEntry): ClusterPodEntry {
   const value = sized('a value of cluster_pod_ips', bytes, maps.clusterPodIps.valueSize);
-  return { address: decodeAddressKey(key), nodeAddress: value.address(structs.clusterPod.nodeAddress) };
+  const flags = value.number(structs.clusterPod.flags);
+  return {
+    address: decodeAddressKey(key),
+    nodeAddress: value.address(structs.clusterPod.nodeAddress),
+    direct: (flags & clusterPodDirect) !== 0,
+    adjacent: (flags & clusterPodAdjacent) !== 0,
+  };
 }
 
 /** Throws InvalidAddress or RangeError. */
@@ -122,6 +151,7 @@ export function encodeLocalDev(dev: LocalDev): RawEntry {
   value.setNumber(structs.localDev.uplinkIfindex, 'uplinkIfindex', dev.uplinkIfindex);
   value.setAddress(structs.localDev.overlayAddress, dev.overlayAddress);
   value.setNumber(structs.localDev.overlayMtu, 'overlayMtu', dev.overlayMtu);
+  value.setNumber(structs.localDev.uplinkMtu, 'uplinkMtu', dev.uplinkMtu);
   value.setNumber(structs.localDev.flags, 'flags', dev.fastPath ? 0 : localDevFastPathOff);
   return [new Uint8Array(maps.localDev.keySize), value.bytes];
 }
@@ -133,6 +163,7 @@ export function decodeLocalDev([, bytes]: RawEntry): LocalDev {
     uplinkIfindex: value.number(structs.localDev.uplinkIfindex),
     overlayAddress: value.address(structs.localDev.overlayAddress),
     overlayMtu: value.number(structs.localDev.overlayMtu),
+    uplinkMtu: value.number(structs.localDev.uplinkMtu),
     fastPath: (value.number(structs.localDev.flags) & localDevFastPathOff) === 0,
   };
 }
@@ -154,4 +185,34 @@ export function decodeCounters(raw: Iterable<RawEntry>): CounterReading[] {
     packets.set(sized('a key of counters', key, maps.counters.keySize).number(keyField), sumOfCpus(value));
   }
   return counters.map((spec) => ({ ...spec, packets: packets.get(spec.number) ?? 0n }));
+}
+
+function decodeDrop(value: Struct): DropRecord {
+  const fields = structs.dropRecord;
+  const number = value.number(fields.counter);
+  const spec = counters.find((one) => one.number === number);
+  return {
+    atNs: value.number64(fields.atNs),
+    sequence: Number(value.number64(fields.sequence)),
+    program: spec?.program ?? 'unknown',
+    reason: spec?.reason ?? `counter ${number}`,
+    meaning: spec?.meaning ?? 'a reason that only a newer build knows',
+    ifindex: value.number(fields.ifindex),
+    bytes: value.number(fields.bytes),
+    etherType: value.number16(fields.ethertype),
+    source: value.address(fields.source),
+    destination: value.address(fields.destination),
+    tunnelSource: value.address(fields.tunnelSource),
+    protocol: value.number8(fields.protocol),
+    sourcePort: value.number16(fields.sourcePort),
+    destinationPort: value.number16(fields.destinationPort),
+  };
+}
+
+/** The entries of the map `drops` as records, the oldest first; slots that were never written are left out. */
+export function decodeDrops(raw: Iterable<RawEntry>): DropRecord[] {
+  return [...raw]
+    .map(([, bytes]) => decodeDrop(sized('a value of drops', bytes, maps.drops.valueSize)))
+    .filter(({ sequence }) => sequence > 0)
+    .toSorted((a, b) => a.sequence - b.sequence);
 }

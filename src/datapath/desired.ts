@@ -58,7 +58,7 @@ export function desiredClusterEntries(
     const because = full ? fullMap(maps.clusterPodIps) : objection(claim, holders.get(address));
     if (because === undefined) {
       holders.set(address, nodeName);
-      entries.set(address, { address, nodeAddress });
+      entries.set(address, { address, nodeAddress, direct: false, adjacent: false });
     } else {
       refused.push({ address, nodeName, because });
     }

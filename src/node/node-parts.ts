@@ -82,6 +82,7 @@ export class NodeParts {
       uplinkIfindex: uplink.index,
       overlayAddress,
       overlayMtu: mtu,
+      uplinkMtu: uplink.mtu,
       fastPath: true,
     };
     if (syncLocalDev(datapath.localDev, dev)) changes += 1;

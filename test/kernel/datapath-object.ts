@@ -9,6 +9,7 @@ import type { Program } from './packet-cases.ts';
 
 /** Bytes of struct __sk_buff, and where the fields are that BPF_PROG_TEST_RUN reads (linux/bpf.h). */
 const contextBytes = 192;
+const contextMark = 8;
 const contextIfindex = 40;
 const contextSegments = 164;
 const contextSegmentBytes = 176;
@@ -30,6 +31,7 @@ export interface Run {
 export interface RunOptions {
   ifindex?: number;
   segmentBytes?: number | undefined;
+  mark?: number | undefined;
   tunnel?: { source: string; vni: number } | undefined;
 }
 
@@ -37,8 +39,9 @@ function u32(...values: number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(values).buffer);
 }
 
-function contextOf(bytes: number, { ifindex = 1, segmentBytes }: RunOptions): Uint8Array {
+function contextOf(bytes: number, { ifindex = 1, segmentBytes, mark = 0 }: RunOptions): Uint8Array {
   const context = new DataView(new ArrayBuffer(contextBytes));
+  context.setUint32(contextMark, mark, true);
   context.setUint32(contextIfindex, ifindex, true);
   if (segmentBytes !== undefined) {
     context.setUint32(contextSegments, Math.ceil(bytes / segmentBytes), true);

@@ -36,6 +36,9 @@ beforeAll(() => {
     cluster_pod_ips: 'hash',
     local_dev: 'array',
     counters: 'percpu_array',
+    drops: 'array',
+    drops_told: 'percpu_array',
+    drops_written: 'array',
   } as const;
   for (const blueprint of Object.values(maps)) {
     const map = BpfMap.create({ ...blueprint, type: types[blueprint.name], flags: 0 });
@@ -47,13 +50,18 @@ beforeAll(() => {
     if (map.name === 'cluster_pod_ips') {
       // More than one chunk of a batched walk.
       const entries = Array.from({ length: 5000 }, (_, i) =>
-        encodeClusterPod({ address: `10.1.${i >> 8}.${i & 255}`, nodeAddress: '10.29.15.49' }),
+        encodeClusterPod({
+          address: `10.1.${i >> 8}.${i & 255}`,
+          nodeAddress: '10.29.15.49',
+          direct: false,
+          adjacent: true,
+        }),
       );
       map.updateBatch(entries);
     }
     if (map.name === 'local_dev') {
-      const dev = { vxlanIfindex: 4, uplinkIfindex: 2, overlayAddress: '10.244.224.0', overlayMtu: 1450 };
-      map.update(...encodeLocalDev({ ...dev, fastPath: true }));
+      const dev = { vxlanIfindex: 4, uplinkIfindex: 2, overlayAddress: '10.244.224.0' };
+      map.update(...encodeLocalDev({ ...dev, overlayMtu: 1450, uplinkMtu: 1500, fastPath: true }));
     }
     map.pin(pins[blueprint.name] ?? '');
     map.close();
@@ -72,10 +80,8 @@ describe('fast-ctl on a node', () => {
     const all = JSON.parse(ended.stdout) as Record<string, Record<string, unknown>[]>;
     expect(all['local_pod_ips']?.map((entry) => entry['address'])).toEqual(['10.244.10.9', '10.244.10.10']);
     expect(all['cluster_pod_ips']).toHaveLength(5000);
-    expect(all['cluster_pod_ips']?.[4999]).toEqual({ address: '10.1.19.135', nodeAddress: '10.29.15.49' });
-    expect(all['local_dev']).toEqual([
-      { vxlanIfindex: 4, uplinkIfindex: 2, overlayAddress: '10.244.224.0', overlayMtu: 1450, fastPath: true },
-    ]);
+    expect(all['cluster_pod_ips']?.[4999]).toMatchObject({ address: '10.1.19.135', nodeAddress: '10.29.15.49' });
+    expect(all['local_dev']).toMatchObject([{ vxlanIfindex: 4, overlayMtu: 1450, uplinkMtu: 1500, fastPath: true }]);
     expect(all['counters']?.[0]).toMatchObject({ name: 'from_pod_local', packets: 0 });
   });
 
@@ -89,7 +95,7 @@ describe('fast-ctl on a node', () => {
     const ended = await fastCtl('maps', 'list', 'counters', '--pin-folder', `${folder}-none`);
     expect(ended).toMatchObject({ code: 1, stdout: '' });
     expect(ended.stderr).toBe(
-      `fast-ctl: there is no map counters at ${folder}-none/v1/counters; is the fast-agent running on this node?\n`,
+      `fast-ctl: there is no map counters at ${folder}-none/v2/counters; is the fast-agent running on this node?\n`,
     );
   });
 });

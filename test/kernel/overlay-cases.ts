@@ -3,10 +3,13 @@
 import {
   answerTo,
   arp,
+  beside,
   casesOf,
+  directMark,
   errorAbout,
   far,
   icmp,
+  ipv6,
   limited,
   malformed,
   near,
@@ -33,13 +36,23 @@ export const toOverlayCases: PacketCase[] = [
   toOverlay.passes('what has a tunnel key passes', 'to_overlay_keyed', tcp(near, far), { tunnel: fromPeer }),
   toOverlay.passes('what the stack routed to a remote pod gets a key', 'to_overlay_routed', tcp(overlay, far)),
   toOverlay.passes('fragments get a key too', 'to_overlay_routed', udp(near, far, { fragmentOffset: 185 })),
+  toOverlay.redirects(
+    'what the stack routed to a pod beside leaves directly',
+    'to_overlay_direct',
+    tcp(overlay, beside),
+  ),
+  toOverlay.redirects(
+    'fragments to a pod beside leave directly',
+    'to_overlay_direct',
+    udp(near, beside, { fragmentOffset: 185 }),
+  ),
   toOverlay.drops('an address that nobody holds is dropped', 'drop_to_overlay_no_node', tcp(overlay, '10.244.99.99')),
   toOverlay.drops('a local pod’s address is dropped', 'drop_to_overlay_no_node', tcp(overlay, near)),
   toOverlay.drops('ARP is dropped', 'drop_to_overlay_protocol', arp),
   ...malformed.map(({ what, packetIn }) =>
     toOverlay.drops(`a packet ${what} is dropped`, 'drop_to_overlay_malformed', packetIn),
   ),
-  ...otherProtocols.map(({ what, packetIn }) =>
+  ...[ipv6, ...otherProtocols].map(({ what, packetIn }) =>
     toOverlay.drops(`${what} is dropped`, 'drop_to_overlay_protocol', packetIn),
   ),
 ];
@@ -53,6 +66,26 @@ export const fromOverlayCases: PacketCase[] = [
     'a remote pod reaches this node’s overlay address by the stack',
     'from_overlay_host',
     tcp(far, overlay),
+  ),
+  fromOverlay.passes('what came by the uplink for this node is let in', 'from_overlay_host', tcp(far, overlay), {
+    tunnel: undefined,
+    mark: directMark,
+  }),
+  fromOverlay.passes(
+    'a Service’s answer that came by the uplink passes the stack',
+    'from_overlay_flow',
+    tcp(far, near, answerTo(50_002)),
+    { tunnel: undefined, mark: directMark },
+  ),
+  fromOverlay.drops('another mark opens nothing', 'drop_from_overlay_no_tunnel', tcp(far, near), {
+    tunnel: undefined,
+    mark: 0x4000,
+  }),
+  fromOverlay.drops(
+    'a source that nobody holds is dropped, however it came',
+    'drop_from_overlay_source',
+    tcp(outside, near),
+    { tunnel: undefined, mark: directMark },
   ),
   fromOverlay.passes('a Service’s answer passes the stack', 'from_overlay_flow', tcp(far, near, answerTo(50_002))),
   fromOverlay.passes(
@@ -116,7 +149,7 @@ export const fromOverlayCases: PacketCase[] = [
   ...malformed.map(({ what, packetIn }) =>
     fromOverlay.drops(`a packet ${what} is dropped`, 'drop_from_overlay_malformed', packetIn),
   ),
-  ...otherProtocols.map(({ what, packetIn }) =>
+  ...[ipv6, ...otherProtocols].map(({ what, packetIn }) =>
     fromOverlay.drops(`${what} is dropped`, 'drop_from_overlay_protocol', packetIn),
   ),
 ];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The world of the packet tests: one node with the pods near, other and limited, one peer node with the pod far; and
-// the packets that are wrong or unusual to every program alike. A case is data: what comes in, which counter says why,
+// The world of the packet tests: one node with the pods near, other and limited, one peer node with the pod far that is
+// reached by the tunnel, one with the pod beside that is reached directly; and the packets that are wrong or unusual to every program alike. A case is data: what comes in, which counter says why,
 // what goes out.
 import { frame, hex, ipv4, packet, type PacketWords } from './packets.ts';
 
@@ -8,16 +8,22 @@ export const near = '10.244.10.0';
 export const other = '10.244.10.2';
 export const far = '10.244.10.1';
 export const limited = '10.244.10.4';
+export const beside = '10.244.10.5';
+/** A pod whose node stands in the uplink's network and is reached by the tunnel all the same. */
+export const changing = '10.244.10.7';
 export const overlay = '10.244.224.1';
 export const peerOverlay = '10.244.224.2';
+export const besideOverlay = '10.244.224.3';
 export const peerNode = '172.30.0.2';
+export const besideNode = '172.30.0.3';
+export const changingNode = '172.30.0.4';
 export const strangerNode = '172.30.0.66';
 export const outside = '192.0.2.7';
 export const hostMac = '02:fa:57:00:00:01';
 export const podMacs = { near: '0a:00:00:00:00:01', other: '0a:00:00:00:00:02', limited: '0a:00:00:00:00:04' };
 
 export type Verdict = 'next' | 'drop' | 'redirect';
-export type Program = 'from_pod' | 'to_overlay' | 'from_overlay';
+export type Program = 'from_pod' | 'to_overlay' | 'from_overlay' | 'from_uplink';
 
 export interface PacketCase {
   title: string;
@@ -27,6 +33,10 @@ export interface PacketCase {
   counter: string;
   /** from_pod's device: near's host veth where nothing else is said. */
   from?: keyof typeof podMacs;
+  /** The frame's source MAC is not set to that pod's. */
+  isForged?: true;
+  /** The packet's mark when it comes in. */
+  mark?: number;
   /** The tunnel metadata that the packet carries. */
   tunnel?: { source: string; vni: number } | undefined;
   /** local_dev: as on a node in service where nothing else is said. */
@@ -37,14 +47,24 @@ export interface PacketCase {
   macsOut?: Uint8Array;
 }
 
-export type More = Pick<PacketCase, 'from' | 'tunnel' | 'node' | 'segmentBytes' | 'macsOut'>;
+export type More = Pick<PacketCase, 'from' | 'isForged' | 'mark' | 'tunnel' | 'node' | 'segmentBytes' | 'macsOut'>;
 type Build = (title: string, counter: string, packetIn: Uint8Array, more?: More) => PacketCase;
+
+/** The frame as the pod itself sends it. */
+function sentBy(packetIn: Uint8Array, pod: keyof typeof podMacs = 'near'): Uint8Array {
+  const frame = packetIn.slice();
+  frame.set(hex(podMacs[pod]), 6);
+  return frame;
+}
 
 /** Builders of a program's cases, one for each verdict. */
 export function casesOf(program: Program, always: More = {}): { passes: Build; drops: Build; redirects: Build } {
   const build =
     (verdict: Verdict): Build =>
-    (title, counter, packetIn, more) => ({ program, verdict, title, counter, packetIn, ...always, ...more });
+    (title, counter, packetIn, more) => {
+      const given = { program, verdict, title, counter, packetIn, ...always, ...more };
+      return program === 'from_pod' && !more?.isForged ? { ...given, packetIn: sentBy(packetIn, more?.from) } : given;
+    };
   return { passes: build('next'), drops: build('drop'), redirects: build('redirect') };
 }
 
@@ -65,6 +85,7 @@ export const knownFlows = [
   { client: near, clientPort: 50_001, backend: other },
   { client: near, clientPort: 50_002, backend: far },
   { client: far, clientPort: 50_003, backend: near },
+  { client: near, clientPort: 50_004, backend: beside },
 ];
 
 export const answerTo = (clientPort: number): Partial<PacketWords> => ({
@@ -82,6 +103,9 @@ export const errorAbout = (source: string, destination: string, quoted: PacketWo
 
 const plain = ipv4({ source: near, destination: other, protocol: 'tcp' });
 
+/** from_uplink's mark on what it hands to from_overlay, bpf/direct.h. */
+export const directMark = 0xfa57d1ec;
+
 /** A frame cut in its IPv4 header is not among them: BPF_PROG_TEST_RUN refuses to make one. */
 export const malformed = [
   { what: 'cut in the TCP header', packetIn: tcp(near, other).subarray(0, 14 + 20 + 12) },
@@ -91,8 +115,8 @@ export const malformed = [
   { what: 'with a header length below 20', packetIn: frame('0800', plain.slice().fill(0x44, 0, 1)) },
 ];
 
+export const ipv6 = { what: 'IPv6', packetIn: frame('86dd', hex('60'.padEnd(80, '0'))) };
 export const otherProtocols = [
-  { what: 'IPv6', packetIn: frame('86dd', hex('60'.padEnd(80, '0'))) },
   { what: 'a VLAN tag', packetIn: frame('8100', hex('00640800'.padEnd(80, '0'))) },
   { what: 'LLDP', packetIn: frame('88cc', hex('02'.padEnd(80, '0'))) },
 ];

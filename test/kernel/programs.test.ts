@@ -7,12 +7,19 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileBpf } from '../../scripts/build-bpf.ts';
 import { buildFolder, root } from '../../scripts/steps.ts';
-import { encodeClusterPod, encodeLocalDev, encodeLocalPod } from '../../src/datapath/codecs.ts';
+import { decodeDrops, encodeClusterPod, encodeLocalDev, encodeLocalPod } from '../../src/datapath/codecs.ts';
 import { counters } from '../../src/datapath/generated/layout.ts';
 import { DatapathObject, type Run } from './datapath-object.ts';
 import { fromPodCases } from './from-pod-cases.ts';
+import { fromUplinkCases } from './from-uplink-cases.ts';
 import { fromOverlayCases, toOverlayCases } from './overlay-cases.ts';
 import {
+  beside,
+  besideNode,
+  besideOverlay,
+  casesOf,
+  changing,
+  changingNode,
   far,
   hostMac,
   knownFlows,
@@ -28,15 +35,35 @@ import {
   service,
   tcp,
 } from './packet-cases.ts';
-import { hex, sentMacs } from './packets.ts';
 import { rounds } from '../share.ts';
 
-const packetCases = [...fromPodCases, ...toOverlayCases, ...fromOverlayCases];
+const packetCases = [...fromPodCases, ...toOverlayCases, ...fromOverlayCases, ...fromUplinkCases];
 const namespace = 'fdp-programs';
 const addresses = { near, other, limited };
 const ifindexes = { near: 0, other: 0, limited: 0 };
-const none = { vxlanIfindex: 0, uplinkIfindex: 0, overlayAddress: '0.0.0.0', overlayMtu: 0, fastPath: true };
-const inService = { vxlanIfindex: 99, uplinkIfindex: 98, overlayAddress: overlay, overlayMtu: 1450, fastPath: true };
+const none = {
+  vxlanIfindex: 0,
+  uplinkIfindex: 0,
+  overlayAddress: '0.0.0.0',
+  overlayMtu: 0,
+  uplinkMtu: 0,
+  fastPath: true,
+};
+const inService = {
+  vxlanIfindex: 99,
+  uplinkIfindex: 98,
+  overlayAddress: overlay,
+  overlayMtu: 1450,
+  uplinkMtu: 1500,
+  fastPath: true,
+};
+const remotePods = [
+  { address: far, nodeAddress: peerNode, direct: false, adjacent: false },
+  { address: peerOverlay, nodeAddress: peerNode, direct: false, adjacent: false },
+  { address: beside, nodeAddress: besideNode, direct: true, adjacent: true },
+  { address: besideOverlay, nodeAddress: besideNode, direct: true, adjacent: true },
+  { address: changing, nodeAddress: changingNode, direct: false, adjacent: true },
+];
 const nodes = { inService, fastPathOff: { ...inService, fastPath: false }, empty: none };
 
 /** BPF_PROG_TEST_RUN refuses to make a frame that is shorter than the header its type promises. */
@@ -70,17 +97,15 @@ function fill(object: DatapathObject): void {
     const wire = { address: addresses[name], ifindex: ifindexes[name], podMac: podMacs[name], hostMac };
     object.write('local_pod_ips', encodeLocalPod({ ...wire, stackOnly: name === 'limited' }));
   }
-  for (const address of [far, peerOverlay]) {
-    object.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress: peerNode }));
-  }
+  for (const remote of remotePods) object.write('cluster_pod_ips', encodeClusterPod(remote));
   object.write('local_dev', encodeLocalDev(inService));
 }
 
 function runCase(object: DatapathObject, given: PacketCase): Run {
   object.write('local_dev', encodeLocalDev(nodes[given.node ?? 'inService']));
   const ifindex = ifindexes[given.from ?? 'near'];
-  const { segmentBytes, tunnel } = given;
-  return netns.run(() => object.run(given.program, given.packetIn, { ifindex, segmentBytes, tunnel }));
+  const { segmentBytes, tunnel, mark } = given;
+  return netns.run(() => object.run(given.program, given.packetIn, { ifindex, segmentBytes, tunnel, mark }));
 }
 
 beforeAll(async () => {
@@ -97,20 +122,20 @@ afterAll(() => {
   ip('netns', 'del', namespace);
 });
 
-describe.each<Program>(['from_pod', 'to_overlay', 'from_overlay'])('%s', (program) => {
+describe.each<Program>(['from_pod', 'to_overlay', 'from_overlay', 'from_uplink'])('%s', (program) => {
   it.each(packetCases.filter((given) => given.program === program))('$title', (given) => {
     const { verdict, data, counted } = runCase(datapath, given);
     expect({ verdict, counted }).toEqual({ verdict: given.verdict, counted: { [given.counter]: 1 } });
-    const macs = given.macsOut ?? hex(sentMacs);
+    const macs = given.macsOut ?? given.packetIn.slice(0, 12);
     expect(Buffer.from(data).toString('hex')).toBe(Buffer.from([...macs, ...given.packetIn.slice(12)]).toString('hex'));
   });
 });
 
 describe('the programs together', () => {
-  it('have a packet for every counter, but for a key that the kernel refuses', () => {
+  it('have a packet for every counter, but for what only a kernel in need refuses', () => {
     const tested = new Set(packetCases.map(({ counter }) => counter));
     const untested = counters.map(({ name }) => name).filter((name) => !tested.has(name));
-    expect(untested).toEqual(['drop_from_pod_tunnel_key', 'drop_to_overlay_tunnel_key']);
+    expect(untested).toEqual(['drop_from_pod_tunnel_key', 'drop_to_overlay_tunnel_key', 'drop_from_uplink_unwritable']);
   });
 
   it('count every packet once, whatever it is, and answer with no other verdict', () => {
@@ -132,13 +157,39 @@ describe('the programs together', () => {
         if (given === undefined) return;
         fc.pre(data.length >= shortestIpv6Frame || data[12] === 8);
         const { verdict, counted } = runCase(datapath, { ...given, packetIn: data });
-        const names = Object.keys(counted);
-        expect(['next', 'drop', 'redirect']).toContain(verdict);
+        const [name] = Object.keys(counted);
         expect(Object.values(counted)).toEqual([1]);
-        expect(names[0]?.startsWith('drop_')).toBe(verdict === 'drop');
+        expect(counters.find((one) => one.name === name)).toMatchObject({ program: given.program, verdict });
       }),
       { numRuns: rounds(30_000), seed: 7 },
     );
+  });
+});
+
+describe('the record of drops', () => {
+  const records = () => decodeDrops(datapath.object.map('drops').entries());
+
+  it('shows whose packet it was and why it ended', () => {
+    const [spoofed] = fromPodCases.filter(({ counter }) => counter === 'drop_from_pod_spoofed');
+    if (spoofed === undefined) throw new Error('no packet is spoofed');
+    // The tests before have told of this reason within the interval.
+    const told = datapath.object.map('drops_told');
+    for (const [key, value] of told.entries()) told.update(key, new Uint8Array(value.length));
+    runCase(datapath, spoofed);
+    expect(records().at(-1)).toMatchObject({
+      program: 'from_pod',
+      reason: 'spoofed',
+      source: other,
+      destination: far,
+      protocol: 6,
+      sourcePort: 40_000,
+      destinationPort: 8080,
+      ifindex: ifindexes.near,
+      bytes: spoofed.packetIn.length,
+    });
+    const before = records().at(-1)?.sequence ?? 0;
+    for (let sent = 0; sent < 100; sent += 1) runCase(datapath, spoofed);
+    expect((records().at(-1)?.sequence ?? 0) - before).toBeLessThan(20);
   });
 });
 
@@ -152,14 +203,7 @@ describe('a kernel without the conntrack functions', () => {
     const bare = await DatapathObject.load(file);
     fill(bare);
     const run = (program: Program, from: string, to: string) =>
-      runCase(bare, {
-        title: '',
-        program,
-        packetIn: tcp(from, to),
-        verdict: 'next',
-        counter: '',
-        ...tunnelFor(program),
-      });
+      runCase(bare, casesOf(program, tunnelFor(program)).passes('', '', tcp(from, to)));
     expect(run('from_pod', near, other)).toMatchObject({ verdict: 'next', counted: { from_pod_fast_path_off: 1 } });
     expect(run('from_overlay', far, near)).toMatchObject({
       verdict: 'next',

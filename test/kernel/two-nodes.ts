@@ -14,6 +14,7 @@ const hostMac = '02:fa:57:00:00:01';
 const tunnelMac = '02:fa:57:00:00:02';
 const uplinkMtu = 1500;
 const overlayMtu = 1450;
+const byTunnel = { direct: false, adjacent: false };
 const fromPodFilter = { priority: 0xfa57, handle: 1, name: 'from_pod' };
 
 export interface Pod {
@@ -173,14 +174,14 @@ export class TwoNodes {
     for (const { name, address, node: home } of pods) {
       const nodeAddress = nodes.find((each) => each.name === home)?.address ?? '';
       if (home !== node.name) {
-        datapath.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress }));
+        datapath.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress, ...byTunnel }));
         continue;
       }
       const wire = { address, ifindex: linkOf(home, name).ifindex, podMac: linkOf(name, 'eth0').address };
       datapath.write('local_pod_ips', encodeLocalPod({ ...wire, hostMac, stackOnly: false }));
     }
     for (const { overlay, address } of nodes.filter((each) => each.name !== node.name)) {
-      datapath.write('cluster_pod_ips', encodeClusterPod({ address: overlay, nodeAddress: address }));
+      datapath.write('cluster_pod_ips', encodeClusterPod({ address: overlay, nodeAddress: address, ...byTunnel }));
     }
     this.setFastPath(node.name, true);
   }
@@ -190,13 +191,13 @@ export class TwoNodes {
     const overlayAddress = nodes.find((each) => each.name === nodeName)?.overlay ?? '';
     const vxlanIfindex = linkOf(nodeName, 'fast_vxlan').ifindex;
     const uplinkIfindex = linkOf(nodeName, 'uplink').ifindex;
-    const dev = encodeLocalDev({ vxlanIfindex, uplinkIfindex, overlayAddress, overlayMtu, fastPath });
-    this.#datapaths.get(nodeName)?.write('local_dev', dev);
+    const dev = { vxlanIfindex, uplinkIfindex, overlayAddress, overlayMtu, uplinkMtu, fastPath };
+    this.#datapaths.get(nodeName)?.write('local_dev', encodeLocalDev(dev));
   }
 
   /** On one node, says that another node holds an address. */
   claim(nodeName: string, address: string, nodeAddress: string): void {
-    this.#datapaths.get(nodeName)?.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress }));
+    this.#datapaths.get(nodeName)?.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress, ...byTunnel }));
   }
 
   counter(nodeName: string, name: string): number {

@@ -125,7 +125,7 @@ describe('guards', () => {
   });
 
   it('drop what a pod sends by IPv6, and count it', async () => {
-    const dropped = (): number => world.counter('north', 'drop_from_pod_protocol');
+    const dropped = (): number => world.counter('north', 'drop_from_pod_ipv6');
     const before = dropped();
     inside('n-a', 'sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0');
     await expect.poll(dropped, { timeout: 5000 }).toBeGreaterThan(before);

@@ -21,8 +21,8 @@ const node: Record<string, RawEntry[]> = {
     encodeLocalPod({ address: '10.244.10.9', ifindex: 7, podMac: '02:fa:57:0a:f4:0a', hostMac, stackOnly: false }),
   ],
   cluster_pod_ips: [
-    encodeClusterPod({ address: '200.0.0.1', nodeAddress: '10.29.15.50' }),
-    encodeClusterPod({ address: '10.244.10.1', nodeAddress: '10.29.15.49' }),
+    encodeClusterPod({ address: '200.0.0.1', nodeAddress: '10.29.15.50', direct: true, adjacent: true }),
+    encodeClusterPod({ address: '10.244.10.1', nodeAddress: '10.29.15.49', direct: false, adjacent: true }),
   ],
   local_dev: [
     encodeLocalDev({
@@ -30,6 +30,7 @@ const node: Record<string, RawEntry[]> = {
       uplinkIfindex: 2,
       overlayAddress: '10.244.224.0',
       overlayMtu: 1450,
+      uplinkMtu: 1500,
       fastPath: true,
     }),
   ],
@@ -64,13 +65,20 @@ describe('fast-ctl maps list', () => {
 
   it('shows the pods of other nodes, also above 128.0.0.0, in order', async () => {
     expect((await fastCtl('maps list cluster_pod_ips')).stdout).toBe(
-      ['ADDRESS       NODE-ADDRESS', '10.244.10.1   10.29.15.49', '200.0.0.1     10.29.15.50', ''].join('\n'),
+      [
+        'ADDRESS       NODE-ADDRESS   DIRECT   ADJACENT',
+        '10.244.10.1   10.29.15.49    false    true',
+        '200.0.0.1     10.29.15.50    true     true',
+        '',
+      ].join('\n'),
     );
   });
 
   it('shows the facts of the node', async () => {
     const { stdout } = await fastCtl('maps list local_dev');
-    expect(stdout.split('\n')[1]).toBe('10.244.224.0      1450          4               2                true');
+    expect(stdout.split('\n')[1]).toBe(
+      '10.244.224.0      1450          1500         4               2                true',
+    );
   });
 
   it('sums a counter over the CPUs, and shows those at nought', async () => {
@@ -82,8 +90,8 @@ describe('fast-ctl maps list', () => {
 
   it('prints one map as a JSON list', async () => {
     expect(JSON.parse((await fastCtl('maps list cluster_pod_ips -o json')).stdout)).toEqual([
-      { address: '10.244.10.1', nodeAddress: '10.29.15.49' },
-      { address: '200.0.0.1', nodeAddress: '10.29.15.50' },
+      { address: '10.244.10.1', nodeAddress: '10.29.15.49', direct: false, adjacent: true },
+      { address: '200.0.0.1', nodeAddress: '10.29.15.50', direct: true, adjacent: true },
     ]);
     const counters = JSON.parse((await fastCtl('maps list counters -o json')).stdout) as { packets: number }[];
     expect(counters[0]).toMatchObject({ number: 0, name: 'from_pod_local', program: 'from_pod', packets: 42 });

@@ -5,12 +5,14 @@ import {
   decodeAddressKey,
   decodeClusterPod,
   decodeCounters,
+  decodeDrops,
   decodeLocalDev,
   decodeLocalPod,
   encodeAddressKey,
   encodeClusterPod,
   encodeLocalDev,
   encodeLocalPod,
+  type RawEntry,
 } from '../../src/datapath/codecs.ts';
 import { counters, layoutVersion, maps } from '../../src/datapath/generated/layout.ts';
 import { mapPins, pinFolder } from '../../src/datapath/pins.ts';
@@ -40,9 +42,20 @@ describe('codecs', () => {
   });
 
   it('writes a cluster pod with its node in network order', () => {
-    const [key, value] = encodeClusterPod({ address: '10.244.10.1', nodeAddress: '172.30.0.2' });
+    const remote = { address: '10.244.10.1', nodeAddress: '172.30.0.2', direct: false, adjacent: false };
+    const [key, value] = encodeClusterPod(remote);
     expect([hex(key), hex(value)]).toEqual(['0af40a01', 'ac1e000200000000']);
-    expect(decodeClusterPod([key, value])).toEqual({ address: '10.244.10.1', nodeAddress: '172.30.0.2' });
+    expect(decodeClusterPod([key, value])).toEqual(remote);
+  });
+
+  it.each([
+    [{ direct: true, adjacent: true }, '03000000'],
+    [{ direct: false, adjacent: true }, '02000000'],
+  ])('writes how another node is reached as flags %#', (way, flags) => {
+    const remote = { address: '10.244.10.1', nodeAddress: '172.30.0.2', ...way };
+    const entry = encodeClusterPod(remote);
+    expect(hex(entry[1])).toBe(`ac1e0002${flags}`);
+    expect(decodeClusterPod(entry)).toEqual(remote);
   });
 
   it('writes the node, with the fast path off as a flag', () => {
@@ -51,12 +64,13 @@ describe('codecs', () => {
       uplinkIfindex: 2,
       overlayAddress: '10.244.224.1',
       overlayMtu: 1450,
+      uplinkMtu: 1500,
       fastPath: false,
     };
     const [key, value] = encodeLocalDev(dev);
     expect([hex(key), hex(value)]).toEqual([
       '00000000',
-      '07000000' + '02000000' + '0af4e001' + 'aa050000' + '01000000',
+      '07000000' + '02000000' + '0af4e001' + 'aa050000' + 'dc050000' + '01000000',
     ]);
     expect(decodeLocalDev([key, value])).toEqual(dev);
   });
@@ -66,6 +80,35 @@ describe('codecs', () => {
     expect(readings).toHaveLength(counters.length);
     expect(readings[1]).toMatchObject({ name: 'from_pod_tunnel', program: 'from_pod', drop: false, packets: 7n });
     expect(readings[0]?.packets).toBe(0n);
+  });
+
+  it('reads the drops by age, wherever in the round they stand, and leaves out slots that were never written', () => {
+    const record = (sequence: string, ports: string): Uint8Array =>
+      bytes(`00e40b5402000000 ${sequence} 29000000 07000000 62000000 0af40a01 0af40a00 ac1e0002 0800 ${ports} 06 00`);
+    const raw: RawEntry[] = [
+      [bytes('00000000'), record('0004000000000000', '9c40 1f90')],
+      [bytes('01000000'), record('0104000000000000', '0001 0002')],
+      [bytes('02000000'), new Uint8Array(48)],
+      [bytes('03000000'), record('0300000000000000', '0003 0004')],
+    ];
+    const drops = decodeDrops(raw);
+    expect(drops.map(({ sequence }) => sequence)).toEqual([3, 1024, 1025]);
+    expect(drops[1]).toEqual({
+      atNs: 10_000_000_000n,
+      sequence: 1024,
+      program: 'from_overlay',
+      reason: 'source',
+      meaning: "the tunnel's other end does not hold the inner source",
+      ifindex: 7,
+      bytes: 98,
+      etherType: 0x0800,
+      source: '10.244.10.1',
+      destination: '10.244.10.0',
+      tunnelSource: '172.30.0.2',
+      protocol: 6,
+      sourcePort: 40_000,
+      destinationPort: 8080,
+    });
   });
 
   it('reads a value that lies inside a bigger buffer', () => {
@@ -85,13 +128,16 @@ describe('codecs', () => {
 
 describe('layout', () => {
   it("pins every map under the layout's version", () => {
-    expect(layoutVersion).toBe(1);
-    expect(pinFolder('/sys/fs/bpf/fast')).toBe('/sys/fs/bpf/fast/v1');
+    expect(layoutVersion).toBe(2);
+    expect(pinFolder('/sys/fs/bpf/fast')).toBe('/sys/fs/bpf/fast/v2');
     expect(mapPins('/sys/fs/bpf/fast')).toEqual({
-      local_pod_ips: '/sys/fs/bpf/fast/v1/local_pod_ips',
-      cluster_pod_ips: '/sys/fs/bpf/fast/v1/cluster_pod_ips',
-      local_dev: '/sys/fs/bpf/fast/v1/local_dev',
-      counters: '/sys/fs/bpf/fast/v1/counters',
+      local_pod_ips: '/sys/fs/bpf/fast/v2/local_pod_ips',
+      cluster_pod_ips: '/sys/fs/bpf/fast/v2/cluster_pod_ips',
+      local_dev: '/sys/fs/bpf/fast/v2/local_dev',
+      counters: '/sys/fs/bpf/fast/v2/counters',
+      drops: '/sys/fs/bpf/fast/v2/drops',
+      drops_told: '/sys/fs/bpf/fast/v2/drops_told',
+      drops_written: '/sys/fs/bpf/fast/v2/drops_written',
     });
   });
 
@@ -100,7 +146,10 @@ describe('layout', () => {
     expect(maps.localPodIps.maxEntries).toBeGreaterThanOrEqual(1024);
   });
 
-  it('calls every counter that ends a packet a drop', () => {
-    expect(counters.filter(({ name, drop }) => drop !== name.startsWith('drop_'))).toEqual([]);
+  it('tells program, verdict and reason of every counter, and never one twice', () => {
+    expect(counters.filter(({ verdict, drop }) => drop !== (verdict === 'drop'))).toEqual([]);
+    expect(counters[0]).toMatchObject({ program: 'from_pod', verdict: 'redirect', reason: 'local' });
+    const labels = counters.map(({ program, verdict, reason }) => `${program} ${verdict} ${reason}`);
+    expect(new Set(labels).size).toBe(counters.length);
   });
 });

@@ -18,8 +18,8 @@ describe('desired cluster entries', () => {
   it('holds the pods and overlay addresses of other nodes, never its own, never a node address', () => {
     const { entries, refused } = desiredClusterEntries([south, north], 'north');
     expect([...entries.values()]).toEqual([
-      { address: '10.244.224.2', nodeAddress: '172.30.0.2' },
-      { address: '10.244.10.1', nodeAddress: '172.30.0.2' },
+      { address: '10.244.224.2', nodeAddress: '172.30.0.2', direct: false, adjacent: false },
+      { address: '10.244.10.1', nodeAddress: '172.30.0.2', direct: false, adjacent: false },
     ]);
     expect(refused).toEqual([]);
   });
@@ -84,7 +84,8 @@ describe('desired local entries', () => {
 });
 
 describe('difference', () => {
-  const entry = (address: string, nodeAddress: string) => encodeClusterPod({ address, nodeAddress });
+  const entry = (address: string, nodeAddress: string) =>
+    encodeClusterPod({ address, nodeAddress, direct: false, adjacent: false });
 
   it('writes what is new or changed, removes what nobody desires, leaves the rest', () => {
     const actual = [entry('10.0.0.1', '172.30.0.1'), entry('10.0.0.2', '172.30.0.1'), entry('10.0.0.3', '172.30.0.1')];

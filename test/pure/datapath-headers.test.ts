@@ -31,8 +31,9 @@ describe('the reader of bpf headers', () => {
     [header('\t__u8 mac[6];\n\t__u32 ifindex;'), 'struct pod: ifindex would be padded'],
     [header('\tint ifindex;'), 'is not a member of fixed width'],
     [header('\t__u32 a;').replace('#define PODS_MAX 8', ''), 'PODS_MAX is not a named constant'],
-    ['enum counter {\n\tA = 1, /* x */\n\tB = 1, /* y */\n};\n', 'a number is used twice'],
-    ['enum counter {\n\tA,\n};\n', 'is not NAME = number, with its meaning'],
+    ['enum counter {\n\tA = 1, /* next: x */\n\tB = 1, /* next: y */\n};\n', 'a number is used twice'],
+    ['enum counter {\n\tA,\n};\n', 'is not NAME = number, with verdict and meaning'],
+    ['enum counter {\n\tDROP_A = 1, /* next: x */\n};\n', 'DROP_A and its verdict next contradict each other'],
   ])('refuses what it is not sure of %#', (text, message) => {
     expect(() => readHeaders([text])).toThrow(message);
   });
