@@ -52,8 +52,10 @@ interface Waiter {
 const HEALTHY_WATCH_MS = 5000;
 /** client-go's range: the server ends a watch after 5 to 10 minutes, so that connections spread over replicas again. */
 const WATCH_MS = 300_000;
-/** A list that is due so soon after a watch has ended is made at once. */
-const EARLY_MS = 10_000;
+/** A watch ends so long before the list that follows it is due, so that the list takes over its connection. */
+const AHEAD_MS = 5000;
+/** A list that is due so soon after a watch has ended is made at once: a streamed list takes up to a minute of its watch. */
+const EARLY_MS = 60_000;
 
 export class Reflector<T extends KubeObject> {
   readonly #o: ReflectorOptions<T>;
@@ -70,6 +72,8 @@ export class Reflector<T extends KubeObject> {
   #isListing = false;
   #running: Promise<void> | undefined;
   #cancelPeriodic: (() => void) | undefined;
+  /** From one list to the next; drawn anew for each, so that informers do not list in step. */
+  #relistMs = 0;
   #listDueMs = 0;
   #resourceVersion = '';
   #heardAtMs: number | undefined;
@@ -148,6 +152,9 @@ export class Reflector<T extends KubeObject> {
     this.#request = request;
     const doubt = this.#doubt;
     let startMs = clock.monotonicMs();
+    if (doubt !== undefined) {
+      this.#relistMs = this.#o.relistEveryMs * (0.9 + this.#o.random() / 5);
+    }
     let events = doubt === undefined || this.#way.streams ? this.#open(doubt) : undefined;
     try {
       if (doubt !== undefined) {
@@ -162,7 +169,7 @@ export class Reflector<T extends KubeObject> {
       if (request.signal.aborted) {
         return 0;
       }
-      if (this.#listDueMs - clock.monotonicMs() < EARLY_MS) {
+      if (this.#listDueMs - clock.monotonicMs() < Math.min(EARLY_MS, this.#o.relistEveryMs / 10)) {
         this.#doubt ??= 'periodic';
       }
       return clock.monotonicMs() - startMs < HEALTHY_WATCH_MS ? this.#backoff.next() : this.#rested();
@@ -222,10 +229,10 @@ export class Reflector<T extends KubeObject> {
    * list and never twice within five minutes, and mostly over the connection that it has.
    */
   #watchSeconds(doubt: Doubt | undefined): number {
-    const { clock, relistEveryMs, random } = this.#o;
-    const leftMs = doubt === undefined ? this.#listDueMs - clock.monotonicMs() : relistEveryMs;
+    const { clock, random } = this.#o;
+    const leftMs = doubt === undefined ? this.#listDueMs - clock.monotonicMs() : this.#relistMs;
     const usualMs = WATCH_MS * (1 + random());
-    const ms = leftMs < usualMs + WATCH_MS ? leftMs - EARLY_MS / 2 : usualMs;
+    const ms = leftMs < usualMs + WATCH_MS ? leftMs - AHEAD_MS : usualMs;
     return Math.max(1, Math.floor(ms / 1000));
   }
 
@@ -242,7 +249,7 @@ export class Reflector<T extends KubeObject> {
   }
 
   async #list(doubt: Doubt, events: AsyncGenerator<WatchEvent<T>> | undefined): Promise<void> {
-    const { resource, metrics, clock, relistEveryMs, random } = this.#o;
+    const { resource, metrics, clock } = this.#o;
     this.#isListing = true;
     const served = this.#waiters.splice(0);
     try {
@@ -261,9 +268,8 @@ export class Reflector<T extends KubeObject> {
     this.#way.succeeded();
     metrics?.informer.lists.inc({ resource: resource.plural, reason: doubt });
     this.#cancelPeriodic?.();
-    const everyMs = relistEveryMs * (0.9 + random() / 5);
-    this.#cancelPeriodic = clock.after(everyMs, () => this.#distrust('periodic'));
-    this.#listDueMs = clock.monotonicMs() + everyMs;
+    this.#cancelPeriodic = clock.after(this.#relistMs, () => this.#distrust('periodic'));
+    this.#listDueMs = clock.monotonicMs() + this.#relistMs;
     for (const { resolve } of served) {
       resolve();
     }

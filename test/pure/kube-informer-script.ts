@@ -32,8 +32,8 @@ export class Script {
   pageSize = 2;
   /** Lists that were begun, by either way. */
   lists = 0;
-  /** Requests of all kinds. */
-  requests = 0;
+  /** When requests of any kind came, on `clock`. */
+  readonly requestedAtMs: number[] = [];
   /** Revisions from which a watch was opened; 'list' for one that began with a list. */
   readonly watchedFrom: string[] = [];
   listError: Error | undefined;
@@ -62,7 +62,7 @@ export class Script {
     this.onList();
     const size = limit === 0 ? Math.max(items.length, 1) : (limit ?? this.pageSize);
     for (let from = 0; from === 0 || from < items.length; from += size) {
-      this.requests += 1;
+      this.requestedAtMs.push(this.clock?.monotonicMs() ?? 0);
       if (from > 0) await this.betweenPages();
       if (this.listError !== undefined) throw this.listError;
       yield { items: items.slice(from, from + size), resourceVersion } as unknown as ObjectList<T>;
@@ -82,7 +82,7 @@ export class Script {
   }
 
   async *#stream({ resourceVersion, signal, timeoutSeconds, onOpen }: WatchOptions): AsyncGenerator<Said> {
-    this.requests += 1;
+    this.requestedAtMs.push(this.clock?.monotonicMs() ?? 0);
     if (resourceVersion === undefined) {
       if (!this.streams) throw failure('invalid');
       this.lists += 1;
