@@ -105,15 +105,13 @@ function callsTable({ gets, creates32, creates64 }: Measured): Table {
 }
 
 function syncTable({ syncFew, syncMany }: Measured): Table {
-  const row = (count: number, { ours, bare, bytesPerObject }: SyncTimes) => [
+  const row = (count: number, { ours, pages, whole, bytesPerObject }: SyncTimes) => [
     count,
-    median(ours),
-    median(bare),
-    median(bytesPerObject),
+    ...[ours, pages, whole, bytesPerObject].map(median),
   ];
   return {
     title: 'first sync of an informer',
-    columns: ['objects', 'ours ms', 'bare list ms', 'bytes of heap per object'],
+    columns: ['objects', 'ours ms', 'bare list in pages ms', 'bare list in one answer ms', 'bytes of heap per object'],
     rows: [row(few, syncFew), row(many, syncMany)],
   };
 }
@@ -124,6 +122,11 @@ function eventsTable({ events }: Measured): Table {
     columns: ['', 'ours, through the informer', 'bare watch'],
     rows: [['events', median(events.ours), median(events.bare)]],
   };
+}
+
+/** Against the quicker of the two bare lists. */
+function syncRatio({ ours, pages, whole }: SyncTimes): number {
+  return pairedRatio(ours, median(pages) < median(whole) ? pages : whole);
 }
 
 function resultOf(measured: Measured): BenchResult {
@@ -148,13 +151,13 @@ function resultOf(measured: Measured): BenchResult {
       get_vs_limit: { value: vs(gets, 'bare'), of: 'gets a second, one after the other: ours / bare' },
       get_vs_stock: { value: vs(gets, 'stock'), of: 'gets a second, one after the other: ours / stock' },
       sync100k_vs_list: {
-        value: pairedRatio(syncMany.ours, syncMany.bare),
+        value: syncRatio(syncMany),
         aim: { atMost: 1.3 },
-        of: `time of a first sync of ${many} objects / time of the bare list`,
+        of: `time of a first sync of ${many} objects / time of the quicker bare list`,
       },
       sync10k_vs_list: {
-        value: pairedRatio(syncFew.ours, syncFew.bare),
-        of: `time of a first sync of ${few} objects / time of the bare list`,
+        value: syncRatio(syncFew),
+        of: `time of a first sync of ${few} objects / time of the quicker bare list`,
       },
       events_vs_limit: {
         value: pairedRatio(events.ours, events.bare),
@@ -173,7 +176,7 @@ function resultOf(measured: Measured): BenchResult {
     notes: [
       `The limit is what any client has to do: an undici pool of the same 64 kept connections, the same JSON sent, the whole
 answer read and parsed. The stock client is CustomObjectsApi of client-node, which connects anew for each call.
-The bare list is pages of 500, read and parsed one after the other, all objects kept; the informer lists as in production.`,
+The bare list, in pages of 500 or in one answer, is read and parsed, all objects kept; the informer lists as in production.`,
     ],
   };
 }

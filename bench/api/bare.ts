@@ -41,7 +41,10 @@ export class Bare {
     await this.#call({ path: `${path}/${name}`, method: 'GET', headers }, 200);
   }
 
-  /** Page after page, since each names the next; all objects kept, as whoever asks for a list wants them. */
+  /**
+   * Page after page, since each names the next, or with a size of 0 all in one answer; all objects kept, as whoever asks
+   * for a list wants them.
+   */
   async list(pageSize: number): Promise<BareList> {
     const items: IpAllocation[] = [];
     let query = '';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first sync of an informer as the controller has it, against the bare list of the same objects.
+// The first sync of an informer as the controller has it, against the bare list of the same objects, both ways.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
@@ -18,7 +18,8 @@ const collect = runInNewContext('gc') as () => void;
 export interface SyncTimes {
   /** Milliseconds. */
   readonly ours: number[];
-  readonly bare: number[];
+  readonly pages: number[];
+  readonly whole: number[];
   /** Heap that the informer's objects, keys and store take, per object. */
   readonly bytesPerObject: number[];
 }
@@ -55,14 +56,15 @@ export async function syncTimes(contestants: Contestants, count: number, run: Be
     await informer.stop();
     return ms;
   };
-  const bare = async (): Promise<number> => {
+  const bare = (size: number) => async (): Promise<number> => {
     collect();
     const startMs = performance.now();
-    const { items } = await contestants.bare.list(pageSize);
+    const { items } = await contestants.bare.list(size);
     const ms = performance.now() - startMs;
     check(items.length, count);
     return ms;
   };
-  const times = await interleaved({ ours, bare }, { ...run, rounds: Math.max(run.rounds, 3) });
+  const all = { ours, pages: bare(pageSize), whole: bare(0) };
+  const times = await interleaved(all, { ...run, rounds: Math.max(run.rounds, 3) });
   return { ...times, bytesPerObject };
 }

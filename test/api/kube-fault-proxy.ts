@@ -11,12 +11,24 @@ import type { ApiServer } from '../cluster/api-server.ts';
 /** Answers one request in the server's place. */
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
+/** What befalls the server's own answer to one request. */
+export interface Blow {
+  /** How much later the answer begins. */
+  readonly delayMs?: number;
+  /** How many bytes of it get through before what comes `then`; all if absent. */
+  readonly bytes?: number;
+  /** `end` looks like the server's own, and may come in the middle of a word; after `silence` nothing comes any more. */
+  readonly then?: 'reset' | 'end' | 'silence';
+}
+
 export class FaultProxy {
   readonly kubeconfig: string;
   /** Every request that came, as `GET /api/v1/…`. */
   readonly seen: string[] = [];
   /** The first 200 characters of each watch's answer, out of the server itself. */
   readonly watched: string[] = [];
+  /** Asked for each request that has no planned answer. */
+  fate: (line: string) => Answer | Blow | undefined = () => undefined;
   /** How many connections were taken so far. */
   connections = 0;
   readonly #server: Server;
@@ -111,25 +123,50 @@ export class FaultProxy {
       planned?.answer(request, response);
       return;
     }
+    const fate = this.fate(line);
+    if (typeof fate === 'function') {
+      fate(request, response);
+      return;
+    }
     const { host: _host, authorization: _token, ...headers } = request.headers;
     const upstream = httpsRequest(new URL(request.url ?? '/', url), { method: request.method, headers, agent });
     upstream.on('error', () => response.destroy());
     upstream.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      response.flushHeaders();
-      if (line.includes('watch=1')) {
-        answer.once('data', (chunk: Buffer) => this.watched.push(chunk.toString('utf8').slice(0, 200)));
-      }
-      answer.on('data', (chunk: Buffer) => {
-        if (this.#mode !== 'silent') {
-          response.write(chunk);
+      const pass = (): void => {
+        if (line.includes('watch=1')) {
+          answer.once('data', (chunk: Buffer) => this.watched.push(chunk.toString('utf8').slice(0, 200)));
         }
-      });
-      answer.on('end', () => (this.#mode === 'silent' ? undefined : response.end()));
-      answer.on('error', () => response.destroy());
+        this.#pass(answer, response, fate);
+      };
+      if (fate?.delayMs === undefined) pass();
+      else setTimeout(pass, fate.delayMs);
     });
     response.on('close', () => upstream.destroy());
     request.pipe(upstream);
+  }
+
+  #pass(answer: IncomingMessage, response: ServerResponse, blow: Blow = {}): void {
+    // What is cut short must not be known by its length.
+    const { 'content-length': _length, ...headers } = answer.headers;
+    response.writeHead(answer.statusCode ?? 502, headers);
+    response.flushHeaders();
+    let left = blow.bytes ?? Number.POSITIVE_INFINITY;
+    const isHeard = (): boolean => this.#mode !== 'silent' && !(left === 0 && blow.then === 'silence');
+    const strike = (): void => {
+      if (blow.then === 'reset') response.socket?.resetAndDestroy();
+      if (blow.then === 'end') response.end();
+    };
+    answer.on('data', (chunk: Buffer) => {
+      if (!isHeard() || response.writableEnded) return;
+      response.write(chunk.subarray(0, left));
+      left = Math.max(0, left - chunk.length);
+      // What was written has to leave before the connection does.
+      if (left === 0) setImmediate(strike);
+    });
+    answer.on('end', () => {
+      if (isHeard()) response.end();
+    });
+    answer.on('error', () => response.destroy());
   }
 }
 

@@ -11,7 +11,9 @@ import { startApiServer } from '../cluster/api-server.ts';
 import { FaultProxy, status, stream } from './kube-fault-proxy.ts';
 
 const WATCH = /^GET .*configmaps.*[?&]watch=1/;
-const LIST = /^GET .*configmaps\?(?!.*watch=1)/;
+/** The real server streams its lists. */
+const LIST = /^GET .*configmaps.*sendInitialEvents/;
+const PAGE = /^GET .*configmaps\?(?!.*watch=1)/;
 
 async function until(what: string, check: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
@@ -137,11 +139,13 @@ describe('the informer', () => {
   });
 
   it('begins the list anew when a page of it has expired', async () => {
-    proxy.answerOnce(LIST, status(410, 'Expired'));
+    proxy.answerOnce(LIST, status(422, 'Invalid'));
+    proxy.answerOnce(PAGE, status(410, 'Expired'));
     await remove('a');
     await informer.relist();
     expect(names()).toEqual(['b', 'c']);
-    expect(proxy.seen.filter((line) => LIST.test(line)).at(-1)).not.toContain('limit');
+    const pages = proxy.seen.filter((line) => PAGE.test(line));
+    expect(pages.map((line) => line.includes('limit'))).toEqual([true, false]);
   });
 
   it.each([

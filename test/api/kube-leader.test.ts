@@ -9,6 +9,7 @@ import { namespaces } from '../../src/kube/resources.ts';
 import { resource } from '../../src/kube/object.ts';
 import type { ApiServer } from '../cluster/api-server.ts';
 import { startApiServer } from '../cluster/api-server.ts';
+import { randomOf } from '../random.ts';
 import { rounds } from '../share.ts';
 import { ApiLines, type LineMode } from './api-lines.ts';
 import { LeaderPair, type Side, sides } from './leader-pair.ts';
@@ -17,17 +18,6 @@ import { LeaderPair, type Side, sides } from './leader-pair.ts';
 const times = { leaseDurationMs: 600, renewDeadlineMs: 400, retryPeriodMs: 80 };
 /** Leases, each with its record, that the two processes contend for at once. One mishap on one of them is one round. */
 const stageCount = 10;
-
-/** Numbers in [0, 1) that a seed fixes: mulberry32. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const processMishaps = ['killed', 'paused', 'stopped', 'both paused', 'none'] as const;
 const lineModes: readonly LineMode[] = ['held', 'held', 'held', 'leaseless', 'leaseless', 'deaf', 'cut', 'open'];

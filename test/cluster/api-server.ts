@@ -4,6 +4,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { cp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitForApi } from './api-request.ts';
@@ -28,6 +29,10 @@ export interface ApiServer {
   kubectl(args: readonly string[], stdin?: string): Promise<RunResult>;
   /** Kills both processes without warning and starts them on the same data and ports; comes back when ready. */
   restart(): Promise<void>;
+  /** Restarts both, and keeps the data as it is between the two. */
+  backup(): Promise<void>;
+  /** Restarts both on the data of the last backup: all that was written since is undone, and revisions begin from there. */
+  restore(): Promise<void>;
   /** Ends both processes and removes the data. */
   stop(): Promise<void>;
 }
@@ -109,6 +114,13 @@ export async function startApiServer(say: Say = () => undefined): Promise<ApiSer
   const halt = async (): Promise<void> => {
     await Promise.all(running.map(end));
   };
+  const [data, kept] = [join(folder, 'etcd'), join(folder, 'etcd.backup')];
+  const replace = async (to: string, from: string): Promise<void> => {
+    await halt();
+    await rm(to, { recursive: true, force: true });
+    await cp(from, to, { recursive: true });
+    await start();
+  };
   const stop = async (): Promise<void> => {
     await halt();
     rmSync(folder, { recursive: true, force: true });
@@ -135,6 +147,8 @@ export async function startApiServer(say: Say = () => undefined): Promise<ApiSer
         ...(stdin === undefined ? {} : { stdin }),
       }),
     restart: () => halt().then(start),
+    backup: () => replace(kept, data),
+    restore: () => replace(data, kept),
     stop,
   };
 }
