@@ -25,6 +25,8 @@ export default defineConfig({
       tier('tidy', ['test/tidy.test.ts'], minuteMs, true),
       tier('pure', ['test/pure/**/*.test.ts'], minuteMs / 2, true),
       tier('kernel', ['test/kernel/**/*.test.ts', 'packages/*/test/**/*.test.ts'], minuteMs, false),
+      // The first run builds OLM's validators and promtool.
+      tier('ship', ['test/ship/**/*.test.ts'], 15 * minuteMs, false),
       tier('api', ['test/api/**/*.test.ts'], 3 * minuteMs, false),
       tier('cluster', ['test/cluster/**/*.test.ts'], 10 * minuteMs, false),
     ],

@@ -90,3 +90,21 @@ async function image(name: ImageName): Promise<void> {
 export async function buildImages(): Promise<void> {
   for (const name of ['controller', 'agent'] as const) await image(name);
 }
+
+/** Builds one image from a folder as it is, into an archive beside the others. */
+export async function packImage(
+  name: string,
+  tag: string,
+  file: string,
+  context: string,
+  buildArguments: Record<string, string> = {},
+): Promise<void> {
+  await step(`image ${tag}`, async () => {
+    const given = Object.entries(buildArguments).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
+    await buildah(['build', '-q', ...given, '-f', file, '-t', tag, context]);
+    const archive = join(buildFolder, 'images', `${name}.tar`);
+    await mkdir(join(buildFolder, 'images'), { recursive: true });
+    await rm(archive, { force: true });
+    await buildah(['push', '-q', tag, `docker-archive:${archive}:${tag}`]);
+  });
+}

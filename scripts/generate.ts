@@ -2,3 +2,6 @@
 // Runs every generator; `--check` only compares.
 import './generate-types.ts';
 import './generate-layout.ts';
+import { generateBundle } from './generate-bundle.ts';
+
+generateBundle();

@@ -41,6 +41,7 @@ const packages = {
 const commands = {
   bench: { script: ['bench/main.ts'], needs: 'all' },
   build: { script: ['scripts/build.ts'], needs: 'all' },
+  bundle: { script: ['scripts/bundle.ts'], needs: 'all' },
   check: { script: ['scripts/check.ts'], needs: 'npm' },
   cluster: { script: ['test/cluster/main.ts'], needs: 'all' },
   demo: { script: ['scripts/demo.ts'], needs: 'all' },

@@ -7,7 +7,7 @@ import { ensureKubernetes } from '../test/cluster/kubernetes.ts';
 import { buildAll } from './build.ts';
 import { buildFolder, root, say } from './steps.ts';
 
-const tiers = ['pure', 'kernel', 'api', 'cluster'] as const;
+const tiers = ['pure', 'kernel', 'ship', 'api', 'cluster'] as const;
 type Tier = (typeof tiers)[number];
 
 interface Count {

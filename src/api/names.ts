@@ -16,9 +16,15 @@ export const poolFinalizer = 'sample.fast.io/in-use';
 /** On a static pod's mirror: the only identity that the container runtime knows it by. */
 export const staticPodAnnotation = 'kubernetes.io/config.mirror';
 
+/** On a NodeEndpoint: the node's agent takes all of Fast off its node, and says so by the condition `Removed`. */
+export const removalAnnotation = 'sample.fast.io/remove';
+export const removedCondition = 'Removed';
+
 export const controllerName = 'fast-controller-manager';
 export const agentName = 'fast-agent';
 export const installNamespace = 'fast-system';
+/** The ConfigMap of knobs, in the install's namespace. */
+export const configMapName = 'fast-config';
 
 export const vxlanDevice = 'fast_vxlan';
 /** IANA's port for VXLAN, RFC 7348 section 8. */

@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { runOnNode, withoutFlags } from './agent-pod.ts';
 import { completeCommand, completionCommand, completions } from './completion.ts';
 import { mapsCommand } from './maps-command.ts';
+import { uninstallCommand } from './uninstall-command.ts';
 import { type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 
 interface GlobalOptions extends ClusterChoice {
@@ -22,6 +23,7 @@ Examples:
 function commandsOf(s: Surroundings): Array<{ title: string; onNode: boolean; commands: Command[] }> {
   return [
     { title: "A node's datapath (--node NAME for another machine's):", onNode: true, commands: [mapsCommand(s)] },
+    { title: 'The install:', onNode: false, commands: [uninstallCommand(s)] },
     { title: 'This program:', onNode: false, commands: [completionCommand(s.print)] },
   ];
 }

@@ -3,12 +3,12 @@
 // Its end touches nothing of the datapath, so a restart loses no packet.
 import { probeKfunc, startThreadPool } from 'ebpf-native';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
-import { agentName } from '../api/names.ts';
+import { agentName, removalAnnotation, removedCondition } from '../api/names.ts';
 import { connect, type KubeClient } from '../kube/client.ts';
 import { HealthServer } from '../kube/health.ts';
 import type { Log } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
-import type { ConditionFact } from '../wiring/endpoint-status.ts';
+import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
 import { installCni } from './cni-install.ts';
 import { EndpointReport } from './endpoint-report.ts';
 import { openHost } from './host.ts';
@@ -16,6 +16,7 @@ import { type AgentInformers, agentInformers } from './informers.ts';
 import type { AgentOptions } from './options.ts';
 import { RecordReports } from './record-reports.ts';
 import { Records } from './records.ts';
+import { removeFromNode } from './removal.ts';
 import { Requests } from './requests.ts';
 import { slowSteps } from './slow-steps.ts';
 import { SocketServer } from './socket-server.ts';
@@ -26,6 +27,7 @@ const compareEveryMs = 30_000;
 const syncPatienceMs = 10_000;
 const startRetryMs = 1000;
 const socketStopMs = 2000;
+const removalRetryMs = 5000;
 
 export class Agent {
   readonly #o: AgentOptions;
@@ -40,6 +42,8 @@ export class Agent {
   #socket: SocketServer | undefined;
   #isServing = false;
   #isStopping = false;
+  /** Somebody asked this node to be without Fast: nothing is made or repaired any more. */
+  #isLeaving = false;
 
   constructor(options: AgentOptions, log: Log) {
     this.#o = options;
@@ -67,13 +71,16 @@ export class Agent {
     await this.#health.start();
     for (const informer of Object.values(this.#informers)) informer.start();
     await this.#until('the first lists of the API server', () => this.#unsynced());
+    this.#informers.endpoints.on(() => this.#lookForRemoval());
+    this.#lookForRemoval();
+    if (this.#isLeaving) return;
     const wiring = this.#build();
     await this.#until('the overlay address of this node', () => this.#noOverlayAddress());
     await this.#until('the datapath', async () => {
       await wiring.comparison.runNow(true);
       return wiring.comparison.problems().join('; ') || undefined;
     });
-    if (this.#isStopping) return;
+    if (this.#isStopping || this.#isLeaving) return;
     for (const informer of Object.values(this.#informers)) {
       informer.on(() => {
         wiring.comparison.request();
@@ -88,12 +95,48 @@ export class Agent {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#isServing = false;
-    await this.#socket?.stop(socketStopMs);
-    await this.#wiring?.comparison.stop();
+    await this.#stopWiring();
     await Promise.all([this.#reports?.stop(), this.#endpointReport.stop(), this.#wiring?.remover.settled()]);
     for (const informer of Object.values(this.#informers)) await informer.stop();
     await this.#health.stop();
     await this.#client.close();
+  }
+
+  async #stopWiring(): Promise<void> {
+    await this.#socket?.stop(socketStopMs);
+    await this.#wiring?.comparison.stop();
+  }
+
+  /** By the own NodeEndpoint. Who takes the wish back gets a fresh agent, since this one has let go of everything. */
+  #lookForRemoval(): void {
+    const isAsked = this.#own()?.metadata.annotations?.[removalAnnotation] !== undefined;
+    if (isAsked === this.#isLeaving || this.#isStopping) return;
+    if (this.#isLeaving) {
+      this.#log.info({}, 'this node is to have Fast again; starting anew');
+      process.exit(0);
+    }
+    this.#isLeaving = true;
+    void this.#leave();
+  }
+
+  /** Takes everything off the node and says so. Tries again for as long as something is left. */
+  async #leave(): Promise<void> {
+    this.#log.warn({ annotation: removalAnnotation }, 'taking Fast off this node; its pods lose their network');
+    this.#isServing = false;
+    await this.#stopWiring();
+    await Promise.all([this.#reports?.stop(), this.#wiring?.remover.settled()]);
+    this.#endpointReport.start();
+    for (;;) {
+      const { pinFolder, cniSource: source, cniBinDir, cniConfDir, socket } = this.#o;
+      const cni = { source, binFolder: cniBinDir, confFolder: cniConfDir, socket };
+      const problems = await removeFromNode({ host: openHost(), pinFolder, cni });
+      this.#endpointReport.say(removalReport(problems));
+      if (problems.length === 0 || this.#isStopping) return;
+      this.#log.error({ problems }, 'something of Fast is left on this node; trying again');
+      await new Promise((resolve) => {
+        setTimeout(resolve, removalRetryMs);
+      });
+    }
   }
 
   #build(): Wiring {
@@ -159,7 +202,7 @@ export class Agent {
   }
 
   #say(): void {
-    if (this.#wiring !== undefined) this.#endpointReport.say(this.#wiring.report(this.#fastPath));
+    if (this.#wiring !== undefined && !this.#isLeaving) this.#endpointReport.say(this.#wiring.report(this.#fastPath));
   }
 
   #unsynced(): string | undefined {
@@ -177,6 +220,7 @@ export class Agent {
   }
 
   #datapathProblem(): string | undefined {
+    if (this.#isLeaving) return `this node is without Fast, as the annotation ${removalAnnotation} asks`;
     if (this.#wiring === undefined) return 'the programs are not loaded yet';
     return this.#wiring.comparison.problems().join('; ') || undefined;
   }
@@ -184,7 +228,7 @@ export class Agent {
   /** Asks again and again until there is no obstacle, and says now and then what it is. */
   async #until(what: string, obstacle: () => string | undefined | Promise<string | undefined>): Promise<void> {
     let saidAtMs = performance.now() - syncPatienceMs + startRetryMs;
-    while (!this.#isStopping) {
+    while (!this.#isStopping && !this.#isLeaving) {
       const because = await obstacle();
       if (because === undefined) return;
       if (performance.now() - saidAtMs >= syncPatienceMs) {
@@ -196,6 +240,21 @@ export class Agent {
       });
     }
   }
+}
+
+/** What the node says of itself when Fast is off it, or not wholly yet. */
+function removalReport(problems: readonly string[]): NodeReport {
+  const left = problems.join('; ').slice(0, 1024);
+  const removed: ConditionFact =
+    left === ''
+      ? {
+          isTrue: true,
+          reason: 'NothingLeft',
+          message: 'Wires, device, routes, rules, programs and CNI files are gone.',
+        }
+      : { isTrue: false, reason: 'SomethingLeft', message: left };
+  const ready = { isTrue: false, reason: 'Removed', message: 'Fast was asked to leave this node.' };
+  return { mtu: 0, maps: [], orphans: [], conditions: { DatapathReady: ready, [removedCondition]: removed } };
 }
 
 /** Whether the kernel can tell a translated flow from a direct one; without that all pod traffic takes the stack. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts fast-cni and its configuration on the node. Each file appears whole, by rename, and the configuration last: the
 // moment it is there the node counts as ready for pods.
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface CniPaths {
@@ -62,4 +62,12 @@ export function installCni(paths: CniPaths): number {
     changes += 1;
   }
   return changes;
+}
+
+/** Takes both away again, the configuration first. Files that others put there stay. */
+export function removeCni(paths: Pick<CniPaths, 'binFolder' | 'confFolder'>): void {
+  for (const file of [join(paths.confFolder, configuration), join(paths.binFolder, executable)]) {
+    rmSync(file, { force: true });
+    rmSync(`${file}.new`, { force: true });
+  }
 }

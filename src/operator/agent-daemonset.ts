@@ -50,6 +50,8 @@ export function agentDaemonSet(facts: AgentFacts): DaemonSet {
           serviceAccountName: agentName,
           // It makes the node ready, so it can wait for nothing that a ready node has.
           hostNetwork: true,
+          // What the image is built for.
+          nodeSelector: { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
           tolerations: [{ operator: 'Exists' }],
           priorityClassName: 'system-node-critical',
           terminationGracePeriodSeconds: 10,

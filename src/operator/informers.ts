@@ -9,7 +9,7 @@ import type { Metrics } from '../kube/metrics.ts';
 import { type ConfigMap, configMaps, type DaemonSet, daemonSets } from '../kube/resources.ts';
 import type { Views } from '../reconcilers/ports.ts';
 import type { Router } from '../reconcilers/router.ts';
-import { configMapName } from './install.ts';
+import { configMapName } from '../api/names.ts';
 import {
   endpointKind,
   namespaceKind,

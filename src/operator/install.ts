@@ -4,7 +4,7 @@
 import { loadYaml } from '@kubernetes/client-node';
 import { Gauge } from 'prom-client';
 import type { Ips } from '../api/generated/ips.ts';
-import { apiVersion, controllerName, nodePool } from '../api/names.ts';
+import { apiVersion, configMapName, controllerName, nodePool } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import { isReason } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
@@ -17,9 +17,6 @@ import { agentDaemonSet } from './agent-daemonset.ts';
 import { poolKind } from './kinds.ts';
 import { policyProblems } from './policies.ts';
 import type { LeaderVerbs } from './tenure.ts';
-
-/** The ConfigMap of knobs. */
-export const configMapName = 'fast-config';
 
 /** Nobody tells us of a policy that somebody removed. */
 const POLICY_RECHECK_MS = 300_000;

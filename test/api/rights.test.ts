@@ -272,8 +272,12 @@ describe('with the rights of config/rbac alone', () => {
     controller?.kill('SIGTERM');
     expect(await controller?.ended()).toBe(0);
     const roles = await Promise.all(
-      [['clusterrole'], ['role', '-n', namespace]].map(async ([kind = '', ...more]) => {
-        const text = await cluster.kubectl(['get', kind, 'fast-controller-manager', ...more, '-o', 'json']);
+      [
+        ['clusterrole', 'fast-controller-manager'],
+        ['clusterrole', 'fast-events'],
+        ['role', 'fast-controller-manager', '-n', namespace],
+      ].map(async (which) => {
+        const text = await cluster.kubectl(['get', ...which, '-o', 'json']);
         return (JSON.parse(text) as { rules: Rule[] }).rules;
       }),
     );

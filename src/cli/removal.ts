@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// The removal of Fast, step by step. The agents first, since nobody else can clean a node; then what would make anything
+// again; then the objects. Each step may be done already: the whole can be run again wherever it was stopped.
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { agentName, controllerName, installNamespace, removalAnnotation, removedCondition } from '../api/names.ts';
+import { isReason } from '../kube/errors.ts';
+import { type KubeObject, resource } from '../kube/object.ts';
+import { pods } from '../kube/resources.ts';
+import { type Installed, guards, kinds, programs, rest } from './installed.ts';
+import { allOf, endpointKind, poolKind } from './kinds.ts';
+import type { Cluster, Surroundings } from './surroundings.ts';
+
+const pollMs = 500;
+
+export interface RemovalOptions {
+  /** How long all agents together, and later all objects together, may take. */
+  readonly timeoutMs: number;
+  /** Nodes that are left as they are: nobody is there to clean them. */
+  readonly without: readonly string[];
+}
+
+/** OLM makes again what it is not told to forget. */
+const operators = 'operators.coreos.com';
+const clusterServiceVersions = resource(
+  operators,
+  'v1alpha1',
+  'clusterserviceversions',
+  'ClusterServiceVersion',
+  'namespaced',
+);
+interface Subscription extends KubeObject {
+  spec?: { name?: string };
+}
+const subscriptions = resource<Subscription>(operators, 'v1alpha1', 'subscriptions', 'Subscription', 'namespaced');
+
+type Say = (line: string) => void;
+
+export class Removal {
+  readonly #cluster: Cluster;
+  readonly #s: Pick<Surroundings, 'nowMs' | 'sleep' | 'stopped'>;
+  readonly #o: RemovalOptions;
+  readonly #say: Say;
+
+  constructor(
+    cluster: Cluster,
+    surroundings: Pick<Surroundings, 'nowMs' | 'sleep' | 'stopped'>,
+    o: RemovalOptions,
+    say: Say,
+  ) {
+    this.#cluster = cluster;
+    this.#s = surroundings;
+    this.#o = o;
+    this.#say = say;
+  }
+
+  /** @throws Error that says what stands in the way and how to go on */
+  async run(): Promise<void> {
+    await this.#cleanNodes();
+    await this.#deleteAll('admission policies', guards);
+    await this.#forgetOperator();
+    await this.#deleteAll('controller and agents', programs);
+    await this.#until('the pods of Fast', () => this.#podsLeft());
+    await this.#releasePools();
+    await this.#deleteAll('kinds with all their objects', kinds);
+    await this.#deleteAll('rights and namespace', rest);
+    await this.#until('the objects', () => this.#objectsLeft([...kinds, ...rest]));
+  }
+
+  async #endpoints(): Promise<NodeEndpoint[]> {
+    const all = await allOf(this.#cluster, endpointKind);
+    return all.filter(({ metadata }) => !this.#o.without.includes(metadata.name));
+  }
+
+  async #cleanNodes(): Promise<void> {
+    for (const { metadata } of await this.#endpoints()) {
+      const patch = { metadata: { annotations: { [removalAnnotation]: 'true' } } };
+      await this.#cluster.patch(endpointKind, metadata.name, patch, { type: 'merge' });
+    }
+    const told = new Set<string>();
+    await this.#until('the nodes', async () => {
+      const late: string[] = [];
+      for (const endpoint of await this.#endpoints()) {
+        const { name } = endpoint.metadata;
+        const said = endpoint.status?.conditions?.find((one) => one.type === removedCondition);
+        if (said?.status !== 'True') late.push(`${name} (${said?.message ?? 'its agent has not answered'})`);
+        else if (!told.has(name)) this.#say(`node ${told.add(name).size}: ${name}: ${said.message}`);
+      }
+      return late;
+    });
+  }
+
+  async #forgetOperator(): Promise<void> {
+    for (const { metadata, spec } of await allOf(this.#cluster, subscriptions)) {
+      if (spec?.name !== 'fast') continue;
+      await this.#delete({ resource: subscriptions, name: metadata.name ?? '', namespace: metadata.namespace ?? '' });
+    }
+    for (const { metadata } of await allOf(this.#cluster, clusterServiceVersions)) {
+      const { name = '', namespace = '' } = metadata;
+      // OLM copies a version into every namespace; the copies go with it.
+      if (!name.startsWith('fast.v') || namespace !== installNamespace) continue;
+      await this.#delete({ resource: clusterServiceVersions, name, namespace });
+    }
+  }
+
+  /** The finalizer keeps a pool in use from being deleted; nobody is left who would take it off. */
+  async #releasePools(): Promise<void> {
+    const pools = await allOf(this.#cluster, poolKind);
+    for (const { metadata } of pools.filter((pool) => (pool.metadata.finalizers ?? []).length > 0)) {
+      const patch = { metadata: { finalizers: null } };
+      await this.#gone(() => this.#cluster.patch(poolKind, metadata.name, patch, { type: 'merge' }));
+    }
+  }
+
+  async #deleteAll(what: string, objects: readonly Installed[]): Promise<void> {
+    let count = 0;
+    for (const one of objects) if (await this.#delete(one)) count += 1;
+    this.#say(count === 0 ? `${what}: none left` : `${what}: ${count} deleted`);
+  }
+
+  #delete({ resource: of, name, namespace }: Installed): Promise<boolean> {
+    const where = namespace === undefined ? {} : { namespace };
+    return this.#gone(() => this.#cluster.delete(of, name, { ...where, propagation: 'Background' }));
+  }
+
+  /** Whether there was something to do it to. */
+  async #gone(work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (isReason(error, 'notFound')) return false;
+      throw error;
+    }
+  }
+
+  async #podsLeft(): Promise<string[]> {
+    const labelSelector = `app.kubernetes.io/name in (${controllerName},${agentName})`;
+    const { items } = await this.#cluster.list(pods, { namespace: installNamespace, labelSelector });
+    return items.map(({ metadata }) => metadata.name ?? '');
+  }
+
+  async #objectsLeft(objects: readonly Installed[]): Promise<string[]> {
+    const left: string[] = [];
+    for (const { resource: of, name, namespace } of objects) {
+      const found = await this.#cluster.find(of, name, namespace);
+      if (found !== undefined) left.push(`${of.plural} ${name}`);
+    }
+    return left;
+  }
+
+  /** Asks until nothing is left of it. */
+  async #until(what: string, leftOf: () => Promise<string[]>): Promise<void> {
+    const endMs = this.#s.nowMs() + this.#o.timeoutMs;
+    for (;;) {
+      const left = await leftOf();
+      if (left.length === 0) return;
+      const list = `${left.slice(0, 5).join(', ')}${left.length > 5 ? ` and ${left.length - 5} more` : ''}`;
+      if (this.#s.stopped.aborted) throw new Error(`stopped; ${what} still to do: ${list}. Run it again to go on`);
+      if (this.#s.nowMs() >= endMs) {
+        throw new Error(
+          `${what} are not done after ${this.#o.timeoutMs / 1000} s: ${list}. Run it again to go on; a node that is gone or off is left out by --without NODE`,
+        );
+      }
+      await this.#s.sleep(pollMs);
+    }
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl uninstall`: says what it would do, and does it with --yes.
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
+import { Removal } from './removal.ts';
+import type { Cluster, ClusterChoice, Surroundings } from './surroundings.ts';
+
+interface UninstallOptions extends ClusterChoice {
+  readonly yes?: boolean;
+  readonly without: readonly string[];
+  readonly timeout: number;
+}
+
+const order = `
+The order:
+  1. each node's agent takes away wires, the device fast_vxlan, routes, rules, eBPF pins and CNI files, and says so
+  2. admission policies, the operator's Subscription and version (OLM), controller, agents
+  3. the kinds Ips, IpAllocation and NodeEndpoint with all objects, rights, the namespace fast-system
+It can be stopped by Ctrl-C and run again at any point.
+
+Before it, move workloads away or stop them: a pod that runs keeps its address but loses its network, and needs a new
+sandbox from the next network plugin.`;
+
+const left = `Fast is gone. What is left on a node: the empty folder /run/fast until it boots again, and net.ipv4.ip_forward=1.
+Nodes are NotReady until another network plugin is installed; then delete the pods that had an address of Fast.
+`;
+
+function seconds(text: string): number {
+  if (!/^[1-9][0-9]{0,4}s?$/.test(text)) throw new InvalidArgumentError('Write seconds, such as 120s.');
+  return Number.parseInt(text, 10);
+}
+
+/** What is there to lose. */
+async function plan(cluster: Cluster): Promise<string> {
+  const nodes = await allOf(cluster, endpointKind);
+  const pools = await allOf(cluster, poolKind);
+  const records = await allOf(cluster, recordKind);
+  const ofPods = records.filter(({ spec }) => spec.owner.kind === 'Pod' && spec.state === 'Bound').length;
+  return `This takes Fast off ${nodes.length} nodes and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
+}
+
+export function uninstallCommand(s: Surroundings): Command {
+  return new Command('uninstall')
+    .description('take Fast off every node and out of the cluster; without --yes only say what would go')
+    .option('--yes', 'do it')
+    .addOption(
+      new Option('--without <node...>', 'nodes that are left as they are, since they are gone or switched off').default(
+        [],
+        'none',
+      ),
+    )
+    .addOption(
+      new Option('--timeout <seconds>', 'how long nodes, and then objects, may take').default(120).argParser(seconds),
+    )
+    .addHelpText('after', order)
+    .action(async (_own: object, command: Command) => {
+      const o = command.optsWithGlobals<UninstallOptions>();
+      const cluster = await s.cluster(o);
+      s.print(await plan(cluster));
+      if (o.yes !== true) {
+        s.print('Nothing was done. To do it: fast-ctl uninstall --yes\n');
+        return;
+      }
+      const options = { timeoutMs: o.timeout * 1000, without: o.without };
+      await new Removal(cluster, s, options, (line) => s.print(`${line}\n`)).run();
+      s.print(left);
+    });
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes everything of Fast off a node, for good: what `fast-ctl uninstall` asks each agent for. Pods that run lose their
+// network. It looks at the kernel and at the files alone, so it also clears away what no agent knows of.
+import { existsSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import {
+  deleteFilter,
+  deleteLink,
+  deleteLinkAsync,
+  deleteRoute,
+  findLink,
+  type Link,
+  listFilters,
+  listLinks,
+  listRoutes,
+} from 'ebpf-native';
+import { vxlanDevice } from '../api/names.ts';
+import { isHostVethName } from '../wiring/wire.ts';
+import { type CniPaths, removeCni } from './cni-install.ts';
+import { filterHandle, filterPriority, routeProtocol } from './constants.ts';
+import { type Host, runProgram } from './host.ts';
+
+export interface RemovalPlaces {
+  readonly host: Host;
+  readonly pinFolder: string;
+  readonly cni: CniPaths;
+}
+
+interface Removal {
+  readonly what: string;
+  readonly run: () => Promise<void> | void;
+}
+
+/** What could not be taken away, each with the reason; empty when nothing is left. One that fails stops no other. */
+export async function removeFromNode(places: RemovalPlaces): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { what, run } of removals(places)) {
+    try {
+      await run();
+    } catch (error) {
+      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return problems;
+}
+
+/** The configuration first: from then on the runtime starts no pod here. Pins last: they hold what still carries traffic. */
+function removals({ host, pinFolder, cni }: RemovalPlaces): Removal[] {
+  return [
+    { what: 'CNI files', run: () => removeCni(cni) },
+    { what: 'wires', run: () => removeWires(host) },
+    { what: `device ${vxlanDevice}`, run: () => removeDevice(host) },
+    { what: 'routes', run: () => removeRoutes(host) },
+    { what: 'masquerading rules', run: () => removeTable(host) },
+    { what: 'filters', run: () => removeFilters(host) },
+    { what: `pins in ${pinFolder}`, run: () => rmSync(pinFolder, { recursive: true, force: true }) },
+    // The folder itself is where a volume of the agent's pod is mounted.
+    { what: 'socket', run: () => removeSocket(cni.socket) },
+  ];
+}
+
+function isWire(link: Link): boolean {
+  return link.kind === 'veth' && isHostVethName(link.name);
+}
+
+/** All at once: each deletion waits for grace periods of the kernel, which they share. */
+async function removeWires(host: Host): Promise<void> {
+  await Promise.all(
+    listLinks(host.socket)
+      .filter(isWire)
+      .map((link) => deleteLinkAsync(host.socket, link.index)),
+  );
+}
+
+/** Its addresses, routes, neighbours and programs go with it. */
+function removeDevice(host: Host): void {
+  const link = findLink(host.socket, { name: vxlanDevice });
+  if (link !== undefined) deleteLink(host.socket, link.index);
+}
+
+function removeRoutes(host: Host): void {
+  for (const route of listRoutes(host.socket, { protocol: routeProtocol })) deleteRoute(host.socket, route);
+}
+
+async function removeTable(host: Host): Promise<void> {
+  // Declared first, since deleting a table that is not there is an error.
+  const { code, stderr } = await runProgram(host, ['nft', '-f', '-'], 'table ip fast\ndelete table ip fast\n');
+  if (code !== 0) throw new Error(stderr.trim());
+}
+
+/** Ours on devices that stay, such as the uplink's where the kernel has no tcx. */
+function removeFilters(host: Host): void {
+  for (const { index } of listLinks(host.socket)) {
+    for (const direction of ['ingress', 'egress'] as const) {
+      const isOurs = filtersOf(host, index, direction).some(
+        (one) => one.priority === filterPriority && one.handle === filterHandle,
+      );
+      if (isOurs) deleteFilter(host.socket, index, direction, filterPriority, filterHandle);
+    }
+  }
+}
+
+/** A device without a clsact qdisc has none, which the kernel answers as an error. */
+function filtersOf(host: Host, index: number, direction: 'ingress' | 'egress') {
+  try {
+    return listFilters(host.socket, index, direction);
+  } catch {
+    return [];
+  }
+}
+
+function removeSocket(path: string): void {
+  if (existsSync(dirname(path))) rmSync(path, { force: true });
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `fast-ctl uninstall` does to a cluster, in which order, and what it says when something stands in the way.
+import { describe, expect, it } from 'vitest';
+import { installed } from '../../src/cli/installed.ts';
+import type { Cluster } from '../../src/cli/surroundings.ts';
+import { KubeError } from '../../src/kube/errors.ts';
+import type { KubeObject, Resource } from '../../src/kube/object.ts';
+import { manifestsOf } from '../../scripts/manifests.ts';
+import { fastCtl } from './cli-shell.ts';
+
+const missing = (plural: string): KubeError =>
+  new KubeError('notFound', { verb: 'get', target: plural }, 'it is not there', { status: 404 });
+
+/** An install on two nodes, as objects by kind. Agents answer at once, but those of `deaf` nodes. */
+function cluster(deaf: readonly string[] = []) {
+  const done: string[] = [];
+  const objects = new Map<string, KubeObject[]>([
+    ['nodeendpoints', ['one', 'two'].map((name) => ({ metadata: { name } }))],
+    ['ipses', [{ metadata: { name: 'sample-ips', finalizers: ['sample.fast.io/in-use'] } }]],
+    [
+      'ipallocations',
+      [{ metadata: { name: '10.244.10.0' }, spec: { owner: { kind: 'Pod' }, state: 'Bound' } } as KubeObject],
+    ],
+  ]);
+  for (const { resource, name } of installed) {
+    objects.set(resource.plural, [...(objects.get(resource.plural) ?? []), { metadata: { name } }]);
+  }
+  const list = (of: Resource<KubeObject>) => {
+    const items = objects.get(of.plural);
+    if (of.plural === 'pods') return Promise.resolve({ items: [], resourceVersion: '1' });
+    return items === undefined ? Promise.reject(missing(of.plural)) : Promise.resolve({ items, resourceVersion: '1' });
+  };
+  const patch = (of: Resource<KubeObject>, name: string) => {
+    done.push(`patch ${of.plural} ${name}`);
+    if (of.plural === 'nodeendpoints' && !deaf.includes(name)) {
+      const conditions = [{ type: 'Removed', status: 'True', message: 'all is gone' }];
+      const rest = (objects.get(of.plural) ?? []).filter((one) => one.metadata.name !== name);
+      objects.set(of.plural, [...rest, { metadata: { name }, status: { conditions } } as KubeObject]);
+    }
+    return Promise.resolve({ metadata: { name } });
+  };
+  const remove = (of: Resource<KubeObject>, name: string) => {
+    const before = objects.get(of.plural) ?? [];
+    const after = before.filter((one) => one.metadata.name !== name);
+    if (after.length === before.length) return Promise.reject(missing(of.plural));
+    objects.set(of.plural, after);
+    done.push(`delete ${of.plural} ${name}`);
+    return Promise.resolve();
+  };
+  const find = (of: Resource<KubeObject>, name: string) =>
+    Promise.resolve(objects.get(of.plural)?.find((one) => one.metadata.name === name));
+  const fake = { list, patch, delete: remove, find } as unknown as Cluster;
+  return { done, fake };
+}
+
+/** A clock that every wait moves. */
+function clock() {
+  let ms = 0;
+  return {
+    nowMs: () => ms,
+    sleep: (delayMs: number) => {
+      ms += delayMs;
+      return Promise.resolve();
+    },
+  };
+}
+
+describe('fast-ctl uninstall', () => {
+  it('without --yes says what would go and touches nothing', async () => {
+    const { fake, done } = cluster();
+    const shown = await fastCtl('uninstall', { cluster: () => Promise.resolve(fake) });
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(shown.stdout).toBe(
+      'This takes Fast off 2 nodes and deletes 1 pools; 1 pods have an address of it and lose their network.\n' +
+        'Nothing was done. To do it: fast-ctl uninstall --yes\n',
+    );
+    expect(done).toEqual([]);
+  });
+
+  it('asks the agents, then takes guards, programs, finalizers, kinds and the rest, in this order', async () => {
+    const { fake, done } = cluster();
+    const shown = await fastCtl('uninstall --yes', { cluster: () => Promise.resolve(fake), ...clock() });
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    const at = (what: string): number => done.indexOf(what);
+    const order = [
+      'patch nodeendpoints two',
+      'delete validatingadmissionpolicies fast-records',
+      'delete deployments fast-controller-manager',
+      'patch ipses sample-ips',
+      'delete customresourcedefinitions ipses.sample.fast.io',
+      'delete namespaces fast-system',
+    ].map(at);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(order).not.toContain(-1);
+    expect(shown.stdout).toContain('one: all is gone');
+    expect(shown.stdout).toContain('Fast is gone.');
+  });
+
+  it('names the node whose agent does not answer, deletes nothing, and goes on without it when told so', async () => {
+    const { fake, done } = cluster(['two']);
+    const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
+    const shown = await fastCtl('uninstall --yes --timeout 5s', around());
+    expect(shown.code).toBe(1);
+    expect(shown.stderr).toContain('the nodes are not done after 5 s: two (its agent has not answered)');
+    expect(shown.stderr).toContain('--without NODE');
+    expect(done.filter((one) => one.startsWith('delete'))).toEqual([]);
+    expect(await fastCtl('uninstall --yes --without two', around())).toMatchObject({ code: 0 });
+  });
+
+  it('can be run again wherever it was stopped', async () => {
+    const { fake } = cluster();
+    const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
+    await fastCtl('uninstall --yes', around());
+    const again = await fastCtl('uninstall --yes', around());
+    expect(again.code).toBe(0);
+    expect(again.stdout).toContain('controller and agents: none left');
+  });
+
+  it('takes no time that is none', async () => {
+    expect((await fastCtl('uninstall --timeout soon')).stderr).toContain('Write seconds, such as 120s.');
+  });
+});
+
+describe('the list of what an install consists of', () => {
+  it('has every object of config/default but what goes with the namespace', () => {
+    const wanted = manifestsOf('config/default')
+      .filter(({ kind, metadata }) => metadata.namespace === undefined || kind === 'Deployment')
+      .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    const listed = installed.map(({ resource, name }) => `${resource.kind} ${name}`);
+    expect(listed.filter((one) => one !== 'DaemonSet fast-agent').toSorted()).toEqual(wanted.toSorted());
+  });
+});
