@@ -86,7 +86,7 @@ function catalogHead(): string {
     },
     { schema: 'olm.channel', package: packageName, name: channel, entries: [{ name: csvName }] },
   ];
-  return head + parts.map((part) => `---\n${dump(part, { lineWidth: -1 })}`).join('');
+  return head + parts.map((part) => dump(part, { lineWidth: -1 })).join('---\n');
 }
 
 /** The rights that are no part of the operator's own: OLM applies the objects as they stand here. */
