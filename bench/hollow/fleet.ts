@@ -101,6 +101,7 @@ class Fleet {
       wires: wire === undefined ? [] : [wire],
       leaving: [],
       releasingForMs: 0,
+      detachedForMs: 0,
       isOverlayAddress: false,
     });
     if (decision.decision !== 'write') return done;

@@ -10,6 +10,7 @@ import type { Log } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
 import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
 import { installCni } from './cni-install.ts';
+import { CniMetrics } from './cni-metrics.ts';
 import { EndpointReport } from './endpoint-report.ts';
 import { openHost } from './host.ts';
 import { type AgentInformers, agentInformers } from './informers.ts';
@@ -34,6 +35,7 @@ export class Agent {
   readonly #log: Log;
   readonly #client: KubeClient;
   readonly #health: HealthServer;
+  readonly #cniMetrics: CniMetrics;
   readonly #informers: AgentInformers;
   readonly #endpointReport: EndpointReport;
   #fastPath: ConditionFact = { isTrue: false, reason: 'Starting', message: 'The programs are not loaded yet.' };
@@ -49,6 +51,7 @@ export class Agent {
     this.#o = options;
     this.#log = log;
     const metrics = new Metrics();
+    this.#cniMetrics = new CniMetrics(metrics.registry);
     const { kubeconfig } = options;
     this.#client = connect({
       fieldManager: agentName,
@@ -157,6 +160,7 @@ export class Agent {
       onRun: () => {
         this.#say();
       },
+      onAdd: (met) => this.#cniMetrics.added(met),
       observer: slowSteps(this.#log),
       log: this.#log,
     });

@@ -13,6 +13,7 @@ import { hostVethName, isHostVethName, podMacOf, type Wire } from '../wiring/wir
 import { wireProblems } from '../wiring/wire-check.ts';
 import { attachSteps, InterfaceExistsError } from './attach-steps.ts';
 import { hostVethMac } from './constants.ts';
+import type { RecordMet } from './cni-metrics.ts';
 import type { Host } from './host.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { NodeFacts } from './node-facts.ts';
@@ -36,6 +37,8 @@ export interface AttachmentsOptions {
   readonly reasonOf: (pod: PodIdentity) => string | undefined;
   /** The wires of this address changed: its record's status must follow. */
   readonly onChange: (address: string) => void;
+  /** An ADD met its pod's record, or did not. */
+  readonly onAdd?: ((met: RecordMet) => void) | undefined;
   readonly log: Log;
   readonly clock?: Clock | undefined;
   readonly observer?: StepObserver | undefined;
@@ -95,7 +98,8 @@ export class Attachments {
   }
 
   async #addInTurn(request: AgentRequest, endMs: number, gone: AbortSignal): Promise<AgentResponse> {
-    const { records, book } = this.#o;
+    const { records, book, onAdd } = this.#o;
+    let met: RecordMet = 'found';
     // Each turn waits for an event or for the deadline, so the deadline bounds the turns.
     for (;;) {
       if (gone.aborted) return failure(errorCode.tryAgainLater, 'the runtime gave up waiting');
@@ -113,11 +117,16 @@ export class Attachments {
         case 'attach':
           // Whoever waited for this turn has been answered.
           if (leftMs <= 0) return this.#noTurn(request.pod);
+          onAdd?.(met);
           return this.#attach(request, identity, plan.record, plan.replaced);
         case 'refuse':
           return failure(errorCode.tryAgainLater, plan.because);
         case 'wait':
-          if (leftMs <= 0) return this.#noRecord(request.pod);
+          if (leftMs <= 0) {
+            onAdd?.('missing');
+            return this.#noRecord(request.pod);
+          }
+          met = 'awaited';
           await records.next(request.pod, leftMs);
           break;
       }

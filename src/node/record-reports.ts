@@ -34,6 +34,8 @@ export class RecordReports {
   readonly #controller: Controller;
   /** When this agent first saw a record as Releasing, by the record's uid; monotonic milliseconds. */
   readonly #releasingSinceMs = new Map<string, number>();
+  /** When it first saw the wire gone that a record tells of. */
+  readonly #detachedSinceMs = new Map<string, number>();
 
   constructor(options: RecordReportsOptions) {
     this.#o = options;
@@ -50,7 +52,9 @@ export class RecordReports {
 
   start(): void {
     this.#o.records.source.on(({ type, object }) => {
-      if (type === 'deleted') this.#releasingSinceMs.delete(object.metadata.uid ?? '');
+      if (type === 'deleted') {
+        for (const since of [this.#releasingSinceMs, this.#detachedSinceMs]) since.delete(object.metadata.uid ?? '');
+      }
       this.look(object.metadata.name);
     });
     this.#controller.start();
@@ -65,14 +69,15 @@ export class RecordReports {
     this.#controller.enqueue(address);
   }
 
-  #releasingForMs(record: IpAllocation): number {
+  /** How long the record has been so, as this agent has seen it. */
+  #age(since: Map<string, number>, record: IpAllocation, isSo: boolean): number {
     const uid = record.metadata.uid ?? '';
-    if (record.spec.state !== 'Releasing') {
-      this.#releasingSinceMs.delete(uid);
+    if (!isSo) {
+      since.delete(uid);
       return 0;
     }
-    const sinceMs = this.#releasingSinceMs.get(uid) ?? this.#clock.monotonicMs();
-    this.#releasingSinceMs.set(uid, sinceMs);
+    const sinceMs = since.get(uid) ?? this.#clock.monotonicMs();
+    since.set(uid, sinceMs);
     return this.#clock.monotonicMs() - sinceMs;
   }
 
@@ -80,18 +85,21 @@ export class RecordReports {
     const { records, book, attachments, overlayAddress } = this.#o;
     const record = records.get(address);
     if (record === undefined) return done;
+    const wires = book.list().filter((wire) => wire.address === address);
+    const isDetached = record.spec.state === 'Bound' && wires.every((wire) => wire.identity !== record.spec.owner.uid);
     const decision = decideRecord({
       record,
-      wires: book.list().filter((wire) => wire.address === address),
+      wires,
       leaving: book.leaving().filter((wire) => wire.address === address),
-      releasingForMs: this.#releasingForMs(record),
+      releasingForMs: this.#age(this.#releasingSinceMs, record, record.spec.state === 'Releasing'),
+      detachedForMs: this.#age(this.#detachedSinceMs, record, isDetached),
       isOverlayAddress: overlayAddress() === address,
     });
     switch (decision.decision) {
       case 'nothing':
         return done;
       case 'wait':
-        return retryAfter(decision.ms, 'the wire of a released pod is still there');
+        return retryAfter(decision.ms, 'the wire may be on its way');
       case 'cut':
         for (const wire of decision.wires) {
           attachments.cut(wire, 'its pod was released and no DEL has come');

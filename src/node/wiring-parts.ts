@@ -10,6 +10,7 @@ import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
 import { Attachments } from './attachments.ts';
 import { Comparison } from './comparison.ts';
 import type { Part } from './comparison.ts';
+import type { RecordMet } from './cni-metrics.ts';
 import type { Host } from './host.ts';
 import { IdentityQueue } from './identity-queue.ts';
 import { NodeParts } from './node-parts.ts';
@@ -45,6 +46,7 @@ export interface WiringOptions {
   readonly everyMs: number;
   readonly onChange: (address: string) => void;
   readonly onRun: () => void;
+  readonly onAdd?: ((met: RecordMet) => void) | undefined;
   /** Sees the steps of ADD and DEL. */
   readonly observer?: StepObserver | undefined;
   readonly log: Log;
@@ -80,6 +82,7 @@ export function buildWiring(o: WiringOptions): Wiring {
     facts,
     reasonOf: (pod) => waitingReason(own(), pod),
     onChange,
+    onAdd: o.onAdd,
     log,
     observer,
   });

@@ -6,6 +6,12 @@ import type { Wire } from './wire.ts';
 /** How long the runtime's DEL may take to come before the agent cuts a released pod's wire itself. */
 export const delGraceMs = 30_000;
 
+/**
+ * A pod's DEL comes a moment before its object is gone, and what is said of its release then says all. Only where the
+ * record stays Bound so long, as between two sandboxes, is it said that no wire is attached.
+ */
+export const detachGraceMs = 10_000;
+
 /** A veth's removal takes some 20 ms; its end is told, and this is for the case that it is not. */
 const removalMs = 500;
 
@@ -27,6 +33,8 @@ export interface RecordWorld {
   readonly leaving: readonly Wire[];
   /** How long this agent has seen the record as Releasing; the clocks of two machines are never compared. */
   readonly releasingForMs: number;
+  /** How long it has seen the owner without the wire that the record tells of. */
+  readonly detachedForMs: number;
   /** For an owner of kind Node: whether the address is still this node's overlay address. */
   readonly isOverlayAddress: boolean;
 }
@@ -61,6 +69,8 @@ export function decideRecord(world: RecordWorld): RecordDecision {
   const said = record.status?.attached;
   if (wire === undefined) {
     if (said === undefined) return { decision: 'nothing' };
+    const leftMs = detachGraceMs - world.detachedForMs;
+    if (leftMs > 0) return { decision: 'wait', ms: leftMs };
     const { attached: _attached, ...rest } = record.status ?? {};
     return { decision: 'write', status: rest };
   }

@@ -199,6 +199,7 @@ function decision(own: IpAllocation, world: Partial<RecordWorld> = {}) {
     wires: [],
     leaving: [],
     releasingForMs: 0,
+    detachedForMs: 0,
     isOverlayAddress: false,
     ...world,
   });
@@ -213,7 +214,15 @@ describe('the status of a record', () => {
     const attached = { owner: { uid: 'a' }, containerID: 'c1', interface: 'fastc1' };
     expect(decision(own, { wires: [there] })).toEqual({ decision: 'write', status: { attached } });
     expect(decision({ ...own, status: { attached } }, { wires: [there] })).toEqual({ decision: 'nothing' });
-    expect(decision({ ...own, status: { attached } })).toEqual({ decision: 'write', status: {} });
+  });
+
+  it('says that a wire is gone only when its record stays Bound: a pod that goes has one write less', () => {
+    const attached = { owner: { uid: 'a' }, containerID: 'c1', interface: 'fastc1' };
+    const own = { ...record('10.0.0.1', 'a'), status: { attached } };
+    expect(decision(own, { detachedForMs: 4_000 })).toEqual({ decision: 'wait', ms: 6_000 });
+    expect(decision(own, { detachedForMs: 10_000 })).toEqual({ decision: 'write', status: {} });
+    const gone = { ...own, spec: { ...own.spec, state: 'Releasing' as const } };
+    expect(decision(gone)).toEqual({ decision: 'write', status: { released: { owner: { uid: 'a' } } } });
   });
 
   it('waits 30 s for the DEL of a released pod, then cuts the wire', () => {
