@@ -7,6 +7,10 @@ export const apiVersion = 'sample.fast.io/v1alpha1';
 export const poolAnnotation = 'fast.io/ips';
 /** On a pod: the one address that it shall have. */
 export const addressAnnotation = 'fast.io/ip';
+/** A pod's scheduling gate: it is not scheduled before there is an address for it. */
+export const schedulingGate = 'fast.io/address';
+/** On a pod whose gate was lifted: the pool that it expects its address from. */
+export const expectsAnnotation = 'fast.io/expects';
 /** The pool of pods that name none. */
 export const defaultPool = 'default-ips';
 /** The pool of usage Node that the install ships; overlay addresses are from it. */

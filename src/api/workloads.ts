@@ -3,7 +3,7 @@
 import type { KubeObject } from './object.ts';
 
 export interface Pod extends KubeObject {
-  spec: { nodeName?: string; hostNetwork?: boolean };
+  spec: { nodeName?: string; hostNetwork?: boolean; schedulingGates?: Array<{ name: string }> };
   status?: { phase?: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'; podIP?: string };
 }
 

@@ -4,7 +4,7 @@
 import { type IpAllocation, ipAllocationResource } from '../api/generated/ip-allocation.ts';
 import { type Ips, ipsResource } from '../api/generated/ips.ts';
 import { type NodeEndpoint, nodeEndpointResource } from '../api/generated/node-endpoint.ts';
-import { addressAnnotation, poolAnnotation, staticPodAnnotation } from '../api/names.ts';
+import { addressAnnotation, expectsAnnotation, poolAnnotation, staticPodAnnotation } from '../api/names.ts';
 import type { KubeObject, ObjectMeta } from '../api/object.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import { type Resource, resource } from '../kube/object.ts';
@@ -18,7 +18,7 @@ export const poolKind: Resource<Ips> = ipsResource;
 export const recordKind: Resource<IpAllocation> = ipAllocationResource;
 export const endpointKind: Resource<NodeEndpoint> = nodeEndpointResource;
 
-const keptAnnotations = [poolAnnotation, addressAnnotation, staticPodAnnotation];
+const keptAnnotations = [poolAnnotation, addressAnnotation, expectsAnnotation, staticPodAnnotation];
 
 export function stripPod({ metadata, spec, status }: Pod): Pod {
   // Its set tells a StatefulSet's pod which address it had; who owns other pods changes nothing.
@@ -28,6 +28,7 @@ export function stripPod({ metadata, spec, status }: Pod): Pod {
     spec: {
       ...(spec.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
       ...(spec.hostNetwork === undefined ? {} : { hostNetwork: spec.hostNetwork }),
+      ...(spec.schedulingGates === undefined ? {} : { schedulingGates: spec.schedulingGates }),
     },
     status: {
       ...(status?.phase === undefined ? {} : { phase: status.phase }),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reconcilers' ports on the API server: errors become words where the reconcilers know what to do, and stay
 // exceptions where only another try helps. Every write dies with the leadership: `signal` aborts it.
+import type { Pod } from '../api/workloads.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isReason, type KubeError } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
@@ -10,6 +11,7 @@ import type {
   EndpointPort,
   EventPort,
   OwnerReader,
+  PodPort,
   PoolPort,
   RecordPort,
   Written,
@@ -18,13 +20,14 @@ import { endpointKind, nodeKind, podKind, poolKind, recordKind, statefulSetKind 
 
 export interface Writes {
   readonly records: RecordPort;
+  readonly podWrites: PodPort;
   readonly poolWrites: PoolPort;
   readonly endpoints: EndpointPort;
   readonly liveOwners: OwnerReader;
 }
 
 /** The verbs that the ports stand on. */
-export type WriteVerbs = Pick<KubeClient, 'create' | 'find' | 'replace' | 'replaceStatus' | 'delete'>;
+export type WriteVerbs = Pick<KubeClient, 'create' | 'find' | 'replace' | 'replaceStatus' | 'patch' | 'delete'>;
 
 /** The ports, for as long as `signal` is not aborted. */
 export function writesOn(client: WriteVerbs, signal: AbortSignal): Writes {
@@ -50,6 +53,7 @@ export function writesOn(client: WriteVerbs, signal: AbortSignal): Writes {
       replaceStatus: replaceStatus(recordKind),
       delete: remove(recordKind),
     },
+    podWrites: { patch: (pod, patch) => written(() => patchPod(client, pod, patch, call), signal) },
     poolWrites: { replace: replace(poolKind), replaceStatus: replaceStatus(poolKind) },
     endpoints: {
       create: create(endpointKind),
@@ -71,6 +75,10 @@ export function writesOn(client: WriteVerbs, signal: AbortSignal): Writes {
  */
 function unmanaged<T extends KubeObject>(object: T): T {
   return { ...object, metadata: { ...object.metadata, managedFields: [{}] } };
+}
+
+function patchPod(client: WriteVerbs, { metadata }: Pod, patch: object, call: { signal: AbortSignal }) {
+  return client.patch(podKind, metadata.name, patch, { type: 'merge', namespace: metadata.namespace }, call);
 }
 
 /** Deleted only if it is still this very object in this very version. */

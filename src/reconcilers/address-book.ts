@@ -14,6 +14,7 @@ import { type Offer, type Promised, Promises, type Wish } from './promises.ts';
 import { Published } from './published.ts';
 import { isInHands } from './record-index.ts';
 import { RecordLedger } from './record-ledger.ts';
+import { Expected } from './scheduling-gate.ts';
 import { ordinalKey, type ReservedFor } from './stateful-set.ts';
 import { type Wearer, WornAddresses } from './worn-addresses.ts';
 
@@ -29,6 +30,8 @@ export class AddressBook {
   readonly published = new Published();
   /** Which pods want which address. */
   readonly wanted = new Wanted();
+  /** Which pods have been let through to the scheduler. */
+  readonly expected = new Expected();
   readonly #pools = new Map<string, PoolEntry>();
   readonly #ledger = new RecordLedger();
   readonly #promises = new Promises();
@@ -38,31 +41,24 @@ export class AddressBook {
   readonly #worn = new WornAddresses();
   /** What wires without a record have, as their nodes say. */
   readonly #orphans = new WornAddresses();
-  readonly #nodes = new Map<string, readonly Address[]>();
   readonly #kept = new KeptAddresses();
 
   /** A pool that is new or was edited. */
   setPool(pool: Pool): void {
-    const before = this.#pools.get(pool.name)?.pool.gateway.address;
-    const changed = this.#kept.change([pool.gateway.address], before === undefined ? [] : [before]);
+    const changed = this.#kept.keep(`pool ${pool.name}`, [pool.gateway.address]);
     this.#setEntry(pool);
     this.#rebuild(changed, pool.name);
   }
 
   removePool(name: string): void {
-    const gateway = this.#pools.get(name)?.pool.gateway.address;
-    if (gateway === undefined) return;
-    this.#pools.delete(name);
+    if (!this.#pools.delete(name)) return;
     this.#ledger.tally(name).setUsable(RangeSet.empty, this.byPool(name));
-    this.#rebuild(this.#kept.change([], [gateway]));
+    this.#rebuild(this.#kept.keep(`pool ${name}`, []));
   }
 
   /** The addresses that a node has of its own; they are never given out. Answers with the pools that this concerns. */
   setNodeAddresses(node: string, addresses: readonly Address[]): string[] {
-    const changed = this.#kept.change(addresses, this.#nodes.get(node) ?? []);
-    if (addresses.length === 0) this.#nodes.delete(node);
-    else this.#nodes.set(node, addresses);
-    return this.#rebuild(changed);
+    return this.#rebuild(this.#kept.keep(`node ${node}`, addresses));
   }
 
   pool(name: string): Pool | undefined {

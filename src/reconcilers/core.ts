@@ -12,6 +12,7 @@ import type {
   EndpointPort,
   EventPort,
   OwnerReader,
+  PodPort,
   PoolPort,
   Queues,
   RecordPort,
@@ -24,6 +25,7 @@ import { WaitingRoom } from './waiting-room.ts';
 export interface CorePorts {
   readonly views: Views;
   readonly records: RecordPort;
+  readonly podWrites: PodPort;
   readonly poolWrites: PoolPort;
   readonly endpoints: EndpointPort;
   readonly liveOwners: OwnerReader;

@@ -4,15 +4,20 @@ import type { Address } from '../ip/address.ts';
 import type { RangeSet } from '../ip/range-set.ts';
 
 export class KeptAddresses {
-  /** Each with how many gateways and nodes hold it. */
+  /** What each gateway's pool and each node keeps, by `pool NAME` and `node NAME`. */
+  readonly #kept = new Map<string, readonly Address[]>();
+  /** Each address with how many keep it. */
   readonly #holders = new Map<Address, number>();
 
   within(declared: RangeSet): Address[] {
     return [...this.#holders.keys()].filter((address) => declared.contains(address));
   }
 
-  /** Notes who keeps which address and who no more. Answers with the addresses that this made kept, or free of it. */
-  change(added: readonly Address[], removed: readonly Address[]): Address[] {
+  /** What one holder keeps now, in the place of what it kept. Answers with what this made kept, or free of it. */
+  keep(holder: `pool ${string}` | `node ${string}`, added: readonly Address[]): Address[] {
+    const removed = this.#kept.get(holder) ?? [];
+    if (added.length === 0) this.#kept.delete(holder);
+    else this.#kept.set(holder, added);
     const touched = new Set([...added, ...removed]);
     const before = new Set([...touched].filter((address) => this.#holders.has(address)));
     for (const address of added) this.#holders.set(address, (this.#holders.get(address) ?? 0) + 1);

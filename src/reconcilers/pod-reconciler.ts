@@ -8,16 +8,18 @@ import { fixedAddressOf } from './fixed-address.ts';
 import { identityOf, needOf } from './pod.ts';
 import { askerOf, candidatePools, choosePool, type Refusal } from './pool-choice.ts';
 import type { Pool } from './pool.ts';
-import type { Clock, EventPort, Outcome, Queues, RecordPort, Views } from './ports.ts';
+import type { Clock, EventPort, Outcome, PodPort, Queues, RecordPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
+import { decideGate, liftedPatch } from './scheduling-gate.ts';
 import { Unclear } from './unclear.ts';
-import type { WaitingRoom } from './waiting-room.ts';
+import { type WaitingRoom, wake } from './waiting-room.ts';
 
 export interface PodWorld {
   readonly views: Views;
   readonly book: AddressBook;
   readonly waiting: WaitingRoom;
   readonly records: RecordPort;
+  readonly podWrites: PodPort;
   readonly events: EventPort;
   readonly queues: Queues;
   readonly clock: Clock;
@@ -25,6 +27,8 @@ export interface PodWorld {
 
 /** Whoever waits is woken by events; this is the net under them. */
 const WAIT_RECHECK_MS = 30_000;
+/** How long the watch may take to show a change that a refused write has told us of. */
+const STALE_RETRY_MS = 250;
 /** NodeEndpoints are a view; changes within this time are written at once. */
 export const ENDPOINT_COALESCE_MS = 150;
 
@@ -41,6 +45,7 @@ export class PodReconciler {
   async reconcile(key: string): Promise<Outcome> {
     const [namespace = '', name = ''] = key.split('/');
     const pod = this.#world.views.pods.get(name, namespace);
+    if (pod !== undefined && needOf(pod) === 'gated') return await this.#lookAtGate(key, pod);
     if (pod === undefined || needOf(pod) !== 'address') return this.#settled(key);
     if (this.#world.book.isServed(identityOf(pod))) return this.#settled(key);
     // Another pod of this name may have gone between its create and the answer.
@@ -78,9 +83,24 @@ export class PodReconciler {
     if (result.outcome === 'crowded') return retryAfter(1_000, result.because);
     // Another worker took the last address between the choice and the promise: choose again, and say so properly.
     if (result.outcome === 'exhausted') return retryAfter(1, 'the last address was just taken');
+    book.expected.forget(key);
     if (result.before?.spec.state === 'Cooling') this.#tellCutShort(pod, choice.pool, result.before);
     this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
     return this.#settled(key);
+  }
+
+  async #lookAtGate(key: string, pod: Pod): Promise<Outcome> {
+    const { views, book, clock, podWrites, queues, waiting } = this.#world;
+    const namespace = views.namespaces.get(pod.metadata.namespace ?? '');
+    const action = decideGate(pod, namespace, { book, pools: views.pools, clock });
+    if (action.gate === 'keep') return this.#wait(key, pod, action.pools, action.refusal);
+    // Noted before the write: others are looked at meanwhile.
+    if (action.pool !== '') book.expected.expect(pod, action.pool);
+    const written = await podWrites.patch(pod, liftedPatch(pod, action.pool));
+    if (written === 'written') return this.#settled(key);
+    book.expected.forget(key);
+    wake(waiting.forPool(action.pool), queues);
+    return written === 'gone' ? this.#settled(key) : retryAfter(STALE_RETRY_MS, 'the pod changed under the decision');
   }
 
   /** A rest that is cut short is a sign that the pool is too small for its churn. */
@@ -95,7 +115,7 @@ export class PodReconciler {
   #settled(key: string): Outcome {
     this.#unclear.giveBack(key);
     const waiter = this.#world.waiting.leave('Pod', key);
-    if (waiter !== undefined) this.#world.queues.node(waiter.nodeName, ENDPOINT_COALESCE_MS);
+    if (waiter !== undefined && waiter.nodeName !== '') this.#world.queues.node(waiter.nodeName, ENDPOINT_COALESCE_MS);
     return done;
   }
 
@@ -118,7 +138,7 @@ export class PodReconciler {
       if (refusal.reason !== 'PoolStarting') {
         events.record({ kind: 'Pod', object: pod, type: 'Warning', reason: refusal.reason, note: refusal.message });
       }
-      queues.node(nodeName, ENDPOINT_COALESCE_MS);
+      if (nodeName !== '') queues.node(nodeName, ENDPOINT_COALESCE_MS);
     }
     return retryAfter(WAIT_RECHECK_MS, refusal.message);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Pod object says about its need for an address.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
-import { staticPodAnnotation } from '../api/names.ts';
+import { schedulingGate, staticPodAnnotation } from '../api/names.ts';
 import type { Node, Pod } from '../api/workloads.ts';
 import { type Address, isAddress, parseAddress } from '../ip/address.ts';
 
@@ -27,7 +27,12 @@ export function ownerOf(pod: Pod): IpAllocation['spec']['owner'] {
   return { kind: 'Pod', namespace, name, uid: identityOf(pod) };
 }
 
-export type PodNeed = 'address' | 'hostNetwork' | 'unscheduled' | 'finished' | 'terminating';
+/** Whether the pod asks not to be scheduled before there is an address for it. */
+export function isGated({ spec }: Pod): boolean {
+  return spec.schedulingGates?.some(({ name }) => name === schedulingGate) ?? false;
+}
+
+export type PodNeed = 'address' | 'gated' | 'hostNetwork' | 'unscheduled' | 'finished' | 'terminating';
 
 /** Succeeded and Failed are final: the kubelet never starts such a pod's containers again. */
 export function isFinished(pod: Pod): boolean {
@@ -36,6 +41,7 @@ export function isFinished(pod: Pod): boolean {
 
 /** Why a pod needs an address now, or the word for why it does not. */
 export function needOf(pod: Pod): PodNeed {
+  if (pod.metadata.deletionTimestamp === undefined && isGated(pod)) return 'gated';
   if (pod.spec.hostNetwork === true) return 'hostNetwork';
   if (pod.spec.nodeName === undefined || pod.spec.nodeName === '') return 'unscheduled';
   if (isFinished(pod)) return 'finished';

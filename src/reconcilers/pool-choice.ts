@@ -45,6 +45,8 @@ export interface Asker {
   readonly podLabels?: Record<string, string> | undefined;
   readonly namespaceLabels?: Record<string, string> | undefined;
   readonly nodeLabels?: Record<string, string> | undefined;
+  /** No node is chosen yet: no gate on nodes is shut, and those that were let through before come first. */
+  readonly isUnscheduled?: boolean | undefined;
 }
 
 export interface PoolWorld {
@@ -62,7 +64,7 @@ const MAX_MESSAGE = 1_024;
  * The pools that may serve the pod, in order of preference: the pod's annotation, then its namespace's, then the pools
  * whose selectors name it, then the default pool.
  */
-export function candidatePools(pod: Pod, namespace: Namespace, node: Node, world: PoolWorld): string[] {
+export function candidatePools(pod: Pod, namespace: Namespace, node: Node | undefined, world: PoolWorld): string[] {
   const named = namesIn(pod.metadata.annotations?.[poolAnnotation]);
   if (named.length > 0) return named;
   const inherited = namesIn(namespace.metadata.annotations?.[poolAnnotation]);
@@ -81,7 +83,8 @@ function namesIn(annotation: string | undefined): string[] {
   return [...new Set(names.filter((name) => name !== ''))].slice(0, MAX_NAMES);
 }
 
-export function askerOf(pod: Pod, namespace: Namespace, node: Node): Asker {
+/** `node` is undefined while none is chosen. */
+export function askerOf(pod: Pod, namespace: Namespace, node: Node | undefined): Asker {
   const asked = fixedAddressOf(pod);
   const fixed = asked.fixed === 'address' ? asked.address : undefined;
   return {
@@ -89,7 +92,8 @@ export function askerOf(pod: Pod, namespace: Namespace, node: Node): Asker {
     wish: { owner: ownerOf(pod), fixed, reservedFor: reservedForOf(pod) },
     podLabels: pod.metadata.labels,
     namespaceLabels: namespace.metadata.labels,
-    nodeLabels: node.metadata.labels,
+    nodeLabels: node?.metadata.labels,
+    isUnscheduled: node === undefined,
   };
 }
 
@@ -148,9 +152,20 @@ function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
   const coming = awaited(pool, wish, book, clock.now());
   if (coming !== undefined) return { refusal: { reason: 'AddressReleasing', message: coming } };
   const offer = book.offer(name, wish);
-  if (offer !== undefined) return { pool, manner: offer.manner };
+  if (offer !== undefined) return letThrough(pool, offer, asker, book);
   if (wish.fixed !== undefined) return { refusal: refuseFixed(name, wish.fixed, wish.owner.uid, book) };
   return { refusal: { reason: 'PoolExhausted', message: exhaustionOf(name, book.counts(name)) } };
+}
+
+/** An address that is just free may be for a pod that the scheduler has in hand. */
+function letThrough(pool: Pool, { manner }: Offer, { isUnscheduled, wish }: Asker, book: AddressBook): Verdict {
+  const isAny = wish.fixed === undefined && (manner === 'free' || manner === 'resting');
+  if (isUnscheduled !== true || !isAny) return { pool, manner };
+  const { free, cooling } = book.counts(pool.name);
+  const expected = book.expected.in(pool.name);
+  if (free + cooling > expected) return { pool, manner };
+  const message = `the ${free + cooling} addresses that pool ${pool.name} has left are for the ${expected} pods let through before this one`;
+  return { refusal: { reason: 'PoolExhausted', message } };
 }
 
 /** With numbers, for whoever has to find addresses. */
@@ -200,7 +215,8 @@ export function hasGate(pool: Pool): boolean {
 
 /** The field of the first gate that is shut for the asker. A node's own address passes no gate but the node's. */
 function gateOf(pool: Pool, asker: Asker): string | undefined {
-  if (pool.nodeGate !== undefined && !matchesLabels(pool.nodeGate, asker.nodeLabels)) return 'nodeSelector';
+  if (pool.nodeGate !== undefined && asker.isUnscheduled !== true && !matchesLabels(pool.nodeGate, asker.nodeLabels))
+    return 'nodeSelector';
   if (asker.usage === 'Node') return undefined;
   if (pool.podGate !== undefined && !matchesLabels(pool.podGate, asker.podLabels)) return 'podSelector';
   if (pool.namespaceGate !== undefined && !matchesLabels(pool.namespaceGate, asker.namespaceLabels)) {

@@ -54,6 +54,11 @@ export interface RecordPort {
   delete(record: IpAllocation): Promise<Written>;
 }
 
+export interface PodPort {
+  /** A merge patch that carries the resourceVersion of the pod that it is for. */
+  patch(pod: Pod, patch: object): Promise<Written>;
+}
+
 export interface PoolPort {
   replace(pool: Ips): Promise<Written>;
   replaceStatus(pool: Ips): Promise<Written>;

@@ -46,6 +46,9 @@ export class Router {
     queues.pod(podKey(object.metadata));
     if (type === 'deleted') book.wanted.forget(podKey(object.metadata));
     else book.wanted.show(object);
+    const spared =
+      type === 'deleted' ? book.expected.forget(podKey(object.metadata)) : book.expected.show(object, book);
+    if (spared !== undefined) this.wakePools([spared]);
     const worn = type === 'deleted' ? undefined : runningAddressOf(object);
     this.wakePools(book.wear(identityOf(object), worn));
     // One that comes back (a mirror) ends its record's wait as surely as one that goes begins it.

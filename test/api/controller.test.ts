@@ -67,6 +67,18 @@ describe('the controller', () => {
     });
   });
 
+  it('lets a pod with its scheduling gate through once there is an address, and not before', async () => {
+    const schedulingGates = [{ name: 'fast.io/address' }, { name: 'example.org/other' }];
+    await cluster.addPod('gated', undefined, 'for-gated', { schedulingGates });
+    await eventually('the event', async () =>
+      (await cluster.kubectl(['events', '--for', 'pod/gated'])).includes('pool for-gated does not exist'),
+    );
+    await cluster.addPool('for-gated', ['10.244.95.0']);
+    const gates = ['get', 'pod', 'gated', '-o', 'jsonpath={.spec.schedulingGates[*].name}'];
+    await eventually('the gate', async () => (await cluster.kubectl(gates)) === 'example.org/other');
+    await cluster.removePod('gated');
+  });
+
   it('gives no address to pods of the host network, of no node, or of a node that does not exist', async () => {
     await cluster.addPod('hostly', 'node-a', 'sample-ips', { hostNetwork: true });
     await cluster.addPod('unbound', undefined, 'sample-ips');

@@ -102,7 +102,10 @@ describe('with the rights of config/rbac alone', () => {
   it('the controller does all that it has to: agents, pools, nodes, addresses, their end, events', async () => {
     await eventually('the DaemonSet', () => cluster.client.find(daemonSets, 'fast-agent', namespace));
     await eventually('an overlay address', async () => (await cluster.endpoint('node-a'))?.spec.overlayAddress);
-    await cluster.addPool('sample-ips', ['10.244.10.0-10.244.10.1']);
+    await cluster.addPool('sample-ips', ['10.244.10.0-10.244.10.1'], { coolDownSeconds: 0 });
+    await cluster.addPod('gated', undefined, 'sample-ips', { schedulingGates: [{ name: 'fast.io/address' }] });
+    const gates = ['get', 'pod', 'gated', '-o', 'jsonpath={.spec.schedulingGates}'];
+    await eventually('the gate being lifted', async () => (await cluster.kubectl(gates)) === '');
     for (const [name, node] of [
       ['a', 'node-a'],
       ['b', 'node-b'],

@@ -71,6 +71,7 @@ export class ModelCluster {
         replaceStatus: async (record) => records.replace(record, (live) => ({ ...live, ...statusOf(record) })),
         delete: async (record) => records.delete(record),
       },
+      podWrites: { patch: async (pod, patch) => this.#patchPod(pod, patch) },
       poolWrites: {
         replace: async (pool) => this.#replacePool(pool),
         replaceStatus: async (pool) => pools.replace(pool, (live) => ({ ...live, ...statusOf(pool) })),
@@ -230,6 +231,17 @@ export class ModelCluster {
     this.nextReplaceError = undefined;
     if (error !== undefined) throw error;
     return written;
+  }
+
+  #patchPod(pod: Pod, patch: Partial<Pod>): Written {
+    return this.pods.replace(pod, (live) => ({
+      ...live,
+      metadata: {
+        ...live.metadata,
+        annotations: { ...live.metadata.annotations, ...patch.metadata?.annotations },
+      },
+      spec: { ...live.spec, ...patch.spec },
+    }));
   }
 
   /** An object whose last finalizer goes while it is being deleted is gone. */

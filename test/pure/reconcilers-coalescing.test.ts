@@ -118,6 +118,7 @@ class Stage {
     return new Core({
       views: { ...nothing, nodes: this.#nodes, pools: this.#pools, endpoints: this.#endpoints },
       records: { create: unasked, read: unasked, replace: unasked, replaceStatus: unasked, delete: unasked },
+      podWrites: { patch: unasked },
       poolWrites: {
         replace: async (pool) => {
           this.#showPool(pool);

@@ -12,6 +12,7 @@ export type Caller =
 const controllerVerbs: Readonly<Record<string, readonly string[]>> = {
   ipallocations: ['create', 'update', 'delete'],
   'ipallocations/status': ['update'],
+  pods: ['patch'],
   ipses: ['create', 'update'],
   'ipses/status': ['update'],
   nodeendpoints: ['create', 'update', 'delete'],

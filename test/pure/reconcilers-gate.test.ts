@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods that ask not to be scheduled before there is an address for them.
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Pod } from '../../src/api/workloads.ts';
+import { ModelCluster } from './model-cluster.ts';
+
+let cluster: ModelCluster;
+
+beforeEach(async () => {
+  cluster = new ModelCluster();
+  cluster.addNode('node-a');
+  cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
+  cluster.addPool('pair', ['10.0.0.0/31']);
+  await cluster.settle();
+});
+
+const gates = [{ name: 'fast.io/address' }, { name: 'example.org/other' }];
+const addGated = async (name: string, more: Partial<Pod['spec']> = {}, pool = 'pair'): Promise<void> => {
+  cluster.addPod(name, '', pool, { spec: { schedulingGates: gates, ...more } });
+  await cluster.settle();
+};
+const gatesOf = (name: string): string =>
+  (cluster.pods.live.get(`default/${name}`)?.spec.schedulingGates ?? []).map((gate) => gate.name).join();
+const bind = async (name: string): Promise<void> => {
+  const pod = cluster.pods.live.get(`default/${name}`);
+  if (pod === undefined) throw new Error(`no pod ${name}`);
+  cluster.pods.put({ ...pod, spec: { nodeName: 'node-a' } });
+  await cluster.settle();
+};
+const note = (): string => `${cluster.events.at(-1)?.object.metadata.name} ${cluster.events.at(-1)?.note}`;
+
+describe('a pod with the gate fast.io/address', () => {
+  it('is let through when its pool has an address, and keeps the gates of others', async () => {
+    await addGated('a');
+    expect(gatesOf('a')).toBe('example.org/other');
+    expect(cluster.held().filter((line) => line.startsWith('10.0.'))).toEqual([]);
+  });
+
+  it('waits for one that is not another’s who was let through before, and is let through by itself', async () => {
+    for (const name of ['a', 'b', 'c']) await addGated(name);
+    expect(gatesOf('c')).toContain('fast.io/address');
+    expect(note()).toBe('c the 2 addresses that pool pair has left are for the 2 pods let through before this one');
+    for (const name of ['a', 'b']) await bind(name);
+    expect(gatesOf('c')).toContain('fast.io/address');
+    cluster.removePod('a');
+    await cluster.settle();
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    expect(gatesOf('c')).toBe('example.org/other');
+    await bind('c');
+    expect(cluster.records.live.get('10.0.0.0')?.spec.owner.name).toBe('c');
+  });
+
+  it('takes the place of one that was let through and is gone', async () => {
+    for (const name of ['a', 'b', 'c']) await addGated(name);
+    cluster.removePod('a');
+    await cluster.settle();
+    expect(gatesOf('c')).toBe('example.org/other');
+  });
+
+  it('is not let through twice over by a new leader, which reads from the pods who was', async () => {
+    for (const name of ['a', 'b', 'c']) await addGated(name);
+    cluster.changeLeader();
+    await cluster.settle();
+    expect(gatesOf('c')).toContain('fast.io/address');
+  });
+
+  it('is not let through twice over while the watch does not show who was', async () => {
+    cluster.pods.hold();
+    for (const name of ['a', 'b', 'c']) await addGated(name);
+    cluster.pods.resume();
+    await cluster.settle();
+    expect([gatesOf('a'), gatesOf('b')]).toEqual(['example.org/other', 'example.org/other']);
+    expect(gatesOf('c')).toContain('fast.io/address');
+  });
+
+  it('says that its pool is not there, and is let through once it is', async () => {
+    await addGated('a', {}, 'none');
+    expect(note()).toContain('a pool none does not exist; create the Ips none');
+    cluster.addPool('none', ['10.1.0.0']);
+    await cluster.settle();
+    expect(gatesOf('a')).toBe('example.org/other');
+  });
+
+  it('of a pool for some nodes is let through, for the scheduler has not chosen one', async () => {
+    cluster.addPool('zoned', ['10.1.0.0'], { nodeSelector: { matchLabels: { zone: 'z' } } });
+    await addGated('a', {}, 'zoned');
+    expect(gatesOf('a')).toBe('example.org/other');
+  });
+
+  it('on the host network is let through at once', async () => {
+    await addGated('a', { hostNetwork: true }, 'none');
+    expect(gatesOf('a')).toBe('example.org/other');
+  });
+});
