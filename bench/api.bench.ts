@@ -105,13 +105,20 @@ function callsTable({ gets, creates32, creates64 }: Measured): Table {
 }
 
 function syncTable({ syncFew, syncMany }: Measured): Table {
-  const row = (count: number, { ours, pages, whole, bytesPerObject }: SyncTimes) => [
+  const row = (count: number, { ours, pages, whole, bytesPerObject, pauseMs }: SyncTimes) => [
     count,
-    ...[ours, pages, whole, bytesPerObject].map(median),
+    ...[ours, pages, whole, bytesPerObject, pauseMs].map(median),
   ];
   return {
     title: 'first sync of an informer',
-    columns: ['objects', 'ours ms', 'bare list in pages ms', 'bare list in one answer ms', 'bytes of heap per object'],
+    columns: [
+      'objects',
+      'ours ms',
+      'bare list in pages ms',
+      'bare list in one answer ms',
+      'bytes of heap per object',
+      'longest pause ms',
+    ],
     rows: [row(few, syncFew), row(many, syncMany)],
   };
 }
@@ -167,6 +174,10 @@ function resultOf(measured: Measured): BenchResult {
     figures: {
       events_per_second: { value: median(events.ours), of: 'through the informer, to one handler' },
       bytes_per_object: { value: median(syncMany.bytesPerObject), of: `heap of an informer of ${many} records` },
+      sync100k_pause_ms: {
+        value: median(syncMany.pauseMs),
+        of: `the longest time for which a first sync of ${many} records lets no timer run`,
+      },
       new_tls_connections_after_warmup: {
         value: newConnections,
         aim: { atMost: 0 },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first sync of an informer as the controller has it, against the bare list of the same objects, both ways.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
@@ -22,6 +23,8 @@ export interface SyncTimes {
   readonly whole: number[];
   /** Heap that the informer's objects, keys and store take, per object. */
   readonly bytesPerObject: number[];
+  /** The longest time for which ours let nothing else run: no renewal of a lease, no answer to a probe. Milliseconds. */
+  readonly pauseMs: number[];
 }
 
 /** An informer with what the controller's has. `more.client` may stand between it and the server. */
@@ -43,13 +46,18 @@ function check(found: number, wanted: number): void {
 /** At least three rounds: one alone says little of what a collector of garbage and a cache take part in. */
 export async function syncTimes(contestants: Contestants, count: number, run: BenchRun): Promise<SyncTimes> {
   const bytesPerObject: number[] = [];
+  const pauseMs: number[] = [];
   const ours = async (): Promise<number> => {
     const informer = recordInformer(contestants);
     collect();
     const before = process.memoryUsage().heapUsed;
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
     const startMs = performance.now();
     await synced(informer);
     const ms = performance.now() - startMs;
+    delay.disable();
+    pauseMs.push(delay.max / 1e6);
     collect();
     bytesPerObject.push((process.memoryUsage().heapUsed - before) / count);
     check(informer.size, count);
@@ -66,5 +74,5 @@ export async function syncTimes(contestants: Contestants, count: number, run: Be
   };
   const all = { ours, pages: bare(pageSize), whole: bare(0) };
   const times = await interleaved(all, { ...run, rounds: Math.max(run.rounds, 3) });
-  return { ...times, bytesPerObject };
+  return { ...times, bytesPerObject, pauseMs };
 }
