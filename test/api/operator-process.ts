@@ -41,7 +41,7 @@ export class OperatorProcess {
   }
 
   /** The first line with this message that has been or will be logged. */
-  heard(message: string, timeoutMs = 15_000): Promise<LogLine> {
+  heard(message: string, timeoutMs = 60_000): Promise<LogLine> {
     return eventually(`"${message}"`, async () => this.lines.find(({ msg }) => msg === message), timeoutMs);
   }
 
