@@ -18,7 +18,7 @@ const crds = join(fileURLToPath(new URL('../..', import.meta.url)), 'crds');
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const endMs = Date.now() + timeoutMs;
   for (;;) {
