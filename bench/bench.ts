@@ -35,6 +35,8 @@ export interface BenchResult {
 export interface BenchRun {
   /** How many interleaved rounds the caller asked for. */
   readonly rounds: number;
+  /** The one part of the benchmark that was asked for. */
+  readonly only?: string;
   /** Progress, for people. */
   readonly say: (line: string) => void;
   /** Aborted by Ctrl-C: stop what was started and return or throw soon. */
@@ -46,6 +48,8 @@ export interface Bench {
   /** One line for `--help`. */
   readonly about: string;
   readonly defaultRounds: number;
+  /** What can be measured by itself. */
+  readonly parts?: readonly string[];
   run(run: BenchRun): Promise<BenchResult>;
 }
 

@@ -31,9 +31,13 @@ async function load(name: string): Promise<Bench> {
   return ((await import(join(folder, `${name}.bench.ts`))) as { bench: Bench }).bench;
 }
 
-async function run(name: string, options: { json?: true; rounds?: number }): Promise<void> {
+async function run(name: string, options: { json?: true; rounds?: number; only?: string }): Promise<void> {
   const bench = await load(name);
   const rounds = options.rounds ?? bench.defaultRounds;
+  const { only } = options;
+  if (only !== undefined && bench.parts?.includes(only) !== true) {
+    throw new Error(`--only ${only}: the parts of ${name} are ${bench.parts?.join(', ') ?? 'none'}`);
+  }
   const startMs = performance.now();
   const say = (line: string): void => {
     process.stderr.write(`${((performance.now() - startMs) / 1000).toFixed(0).padStart(4)} s  ${line}\n`);
@@ -43,7 +47,7 @@ async function run(name: string, options: { json?: true; rounds?: number }): Pro
     say('stopping; once more Ctrl-C leaves at once');
     stop.abort(new Error('stopped by Ctrl-C'));
   });
-  const result = await bench.run({ rounds, say, signal: stop.signal });
+  const result = await bench.run({ rounds, say, signal: stop.signal, ...(only === undefined ? {} : { only }) });
   process.stdout.write(`${textOf(name, result)}\n`);
   if (options.json === true) process.stdout.write(`${jsonOf(name, rounds, result)}\n`);
 }
@@ -58,6 +62,7 @@ const program = new Command('bench')
   .description('Measures Fast against a named peer and the limit, on this machine, in interleaved rounds.')
   .argument('<name>', 'which benchmark', nameOf)
   .option('--json', 'one line of JSON as the last line')
+  .option('--only <part>', 'one part of it, where it has parts')
   .option('--rounds <n>', 'how many interleaved rounds', roundsOf)
   .addHelpText('after', await about())
   .action(run);

@@ -22,9 +22,10 @@ export class Child<M extends Methods> {
   readonly #open = new Map<number, PromiseWithResolvers<unknown>>();
   #lastId = 0;
 
-  /** Starts `file`, which calls `serve`. */
-  constructor(file: string, nodeFlags: readonly string[] = []) {
-    this.#process = fork(file, { execArgv: [...nodeFlags], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  /** Starts `file`, which calls `serve`. `through` is a program that becomes Node in the end, such as unshare. */
+  constructor(file: string, nodeFlags: readonly string[] = [], through: readonly string[] = []) {
+    const [execPath = process.execPath, ...execArgv] = [...through, process.execPath, ...nodeFlags];
+    this.#process = fork(file, { execPath, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.#process.on('message', (reply: Reply) => {
       const waiting = this.#open.get(reply.id);
       this.#open.delete(reply.id);

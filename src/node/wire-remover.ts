@@ -4,7 +4,8 @@
 import { deleteLinkAsync, findLink, setLink, SysError } from 'ebpf-native';
 import type { Log } from '../kube/log.ts';
 import type { Wire } from '../wiring/wire.ts';
-import { type Host, runProgram } from './host.ts';
+import { Flows } from './flows.ts';
+import type { Host } from './host.ts';
 import { dropLocalPod } from './maps.ts';
 import type { Datapath } from './programs.ts';
 import { observed, type StepObserver } from './steps.ts';
@@ -26,10 +27,12 @@ function isGone(error: unknown): boolean {
 
 export class WireRemover {
   readonly #o: WireRemoverOptions;
+  readonly #flows: Flows;
   readonly #running = new Map<number, Promise<void>>();
 
   constructor(options: WireRemoverOptions) {
     this.#o = options;
+    this.#flows = new Flows(options.host);
   }
 
   /**
@@ -98,15 +101,11 @@ export class WireRemover {
     onGone(wire);
   }
 
-  /** Old flows would steer the address's next pod. The reply's source finds those that came by a Service. */
   async #flushConntrack(address: string): Promise<void> {
-    for (const side of ['--orig-src', '--reply-src']) {
-      try {
-        // Exit code 1 says that there was no such flow.
-        await runProgram(this.#o.host, ['conntrack', '--delete', side, address]);
-      } catch (error) {
-        this.#o.log.warn({ err: error, address }, 'conntrack keeps flows of an address that was given back');
-      }
+    try {
+      await this.#flows.forget(address);
+    } catch (error) {
+      this.#o.log.warn({ err: error, address }, 'conntrack keeps flows of an address that was given back');
     }
   }
 }

@@ -22,6 +22,8 @@ export { codecs, PerCpuMap, struct, TypedMap } from './bpf/typed-map.ts';
 export type { Codec } from './bpf/typed-map.ts';
 export { addAddress, deleteAddress, listAddresses, replaceAddress } from './netlink/address.ts';
 export type { Address, AddressSpec } from './netlink/address.ts';
+export { deleteFlows } from './netlink/conntrack.ts';
+export type { FlowSide } from './netlink/conntrack.ts';
 export { deleteFilter, ensureClsact, listFilters, replaceFilter } from './netlink/filter.ts';
 export type { Filter, FilterDirection, FilterSpec } from './netlink/filter.ts';
 export { createVeth, createVxlan, deleteLink, deleteLinkAsync, findLink, listLinks, setLink } from './netlink/link.ts';
@@ -31,3 +33,4 @@ export type { Neighbour, NeighbourSpec, NeighbourState } from './netlink/neighbo
 export { addRoute, deleteRoute, listRoutes, lookUpRoute, replaceRoute } from './netlink/route.ts';
 export type { PacketQuestion, Route, RouteFilter, RouteSpec, RouteType, Scope } from './netlink/route.ts';
 export { RouteSocket } from './netlink/socket.ts';
+export type { NetlinkFamily } from './netlink/socket.ts';

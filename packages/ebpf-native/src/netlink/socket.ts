@@ -30,14 +30,18 @@ const mostParts = 100_000;
 
 type Outcome = 'more' | 'done';
 
+/** NETLINK_ROUTE and NETLINK_NETFILTER. */
+export const netlinkFamilies = { route: 0, netfilter: 12 } as const;
+export type NetlinkFamily = keyof typeof netlinkFamilies;
+
 export class RouteSocket {
   readonly fd: number;
   readonly #received = Buffer.alloc(receiveSize);
   #sequence = 0;
   #tableChanged = false;
 
-  private constructor() {
-    this.fd = checked('socket AF_NETLINK', libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, 0));
+  private constructor(family: NetlinkFamily) {
+    this.fd = checked('socket AF_NETLINK', libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, netlinkFamilies[family]));
     try {
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
         const on = Buffer.from([1, 0, 0, 0]);
@@ -56,8 +60,8 @@ export class RouteSocket {
   }
 
   /** A socket of that namespace, or of the present one. It stays there wherever it is used. */
-  static open(netns?: Netns): RouteSocket {
-    return netns === undefined ? new RouteSocket() : netns.run(() => new RouteSocket());
+  static open(netns?: Netns, family: NetlinkFamily = 'route'): RouteSocket {
+    return netns === undefined ? new RouteSocket(family) : netns.run(() => new RouteSocket(family));
   }
 
   /** Another socket of the same namespace. */
@@ -108,6 +112,17 @@ export class RouteSocket {
 
   /** As `change`, with the calling thread free meanwhile: for what waits on the kernel's grace periods. One at a time. */
   async changeAside(message: Message): Promise<void> {
+    await this.#aside(message, () => undefined);
+  }
+
+  /** As `dump`, once, with the calling thread free while the kernel walks its table. One at a time. */
+  async dumpAside(message: Message): Promise<Buffer[]> {
+    const found: Buffer[] = [];
+    await this.#aside(message, (bytes) => found.push(bytes));
+    return found;
+  }
+
+  async #aside(message: Message, take: (bytes: Buffer) => unknown): Promise<void> {
     const sequence = ++this.#sequence;
     const bytes = message.finish(sequence);
     const sent = await new Promise<number>((resolve, reject) => {
@@ -119,7 +134,7 @@ export class RouteSocket {
     // errno does not cross threads; the kernel refuses a message only by its answer, unless it lacks memory.
     if (sent < 0) throw new SysError(message.purpose, 105, 'the kernel took no message', 'try again later');
     for (let part = 0; part < mostParts; part++) {
-      if (this.#receive(message, sequence, () => undefined) === 'done') return;
+      if (this.#receive(message, sequence, take) === 'done') return;
     }
     throw this.#endless(message);
   }

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// One node with a real API server and the real agent as a process, all in the network and mount namespace of the process
+// that runs this. `unshare --net --mount` gives such a process; nothing of the machine's own network is touched.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildBpf } from '../../scripts/build-bpf.ts';
+import { buildCni } from '../../scripts/build-cni.ts';
+import { buildFolder } from '../../scripts/steps.ts';
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { apiVersion } from '../../src/api/names.ts';
+import { endpointKind, recordKind } from '../../src/operator/kinds.ts';
+import { eventually, HollowCluster } from './hollow-cluster.ts';
+
+const program = fileURLToPath(new URL('../../src/node/main.ts', import.meta.url));
+const nodeName = 'one';
+const nodeAddress = '172.30.0.1';
+const overlayAddress = '10.244.224.0';
+const readyWithinMs = 60_000;
+
+export function run(...argv: string[]): string {
+  const [name = '', ...args] = argv;
+  return execFileSync(name, args, { encoding: 'utf8', stdio: 'pipe' });
+}
+
+/** Links that nobody else sees: an uplink that leads nowhere, and a default route for those that ask for one. */
+function layOutNode(): void {
+  const links = readdirSync('/proc/sys/net/ipv4/conf').filter((name) => !['all', 'default', 'lo'].includes(name));
+  if (links.length > 0) throw new Error(`this is no namespace of its own, it has ${links.join(', ')}`);
+  run('ip', 'link', 'set', 'lo', 'up');
+  run('ip', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'away0');
+  run('ip', 'addr', 'add', `${nodeAddress}/24`, 'dev', 'up0');
+  for (const link of ['up0', 'away0']) run('ip', 'link', 'set', link, 'up');
+  run('ip', 'route', 'add', 'default', 'via', '172.30.0.254');
+}
+
+export interface Sandbox {
+  readonly name: string;
+  /** As a runtime puts it into CNI_NETNS. */
+  readonly netns: string;
+}
+
+/** The record of a pod whose name and uid are one. */
+export function recordOf(pod: string, address: string): IpAllocation {
+  return {
+    apiVersion,
+    kind: 'IpAllocation',
+    metadata: { name: address },
+    spec: {
+      address,
+      ips: 'sample-ips',
+      gateway: '10.244.0.1',
+      prefixLength: 32,
+      nodeName,
+      nodeUID: 'node-one',
+      owner: { kind: 'Pod', namespace: 'default', name: pod, uid: pod },
+      state: 'Bound',
+      stateSince: '2026-01-01T00:00:00Z',
+    },
+  };
+}
+
+export class AgentMachine {
+  readonly folder = mkdtempSync(join(tmpdir(), 'fast-machine-'));
+  readonly socket = join(this.folder, 'agent.sock');
+  readonly #log = join(this.folder, 'agent.log');
+  readonly #bpffs = join(this.folder, 'bpf');
+  readonly #sandboxes: string[] = [];
+  #agent: ChildProcess | undefined;
+  cluster!: HollowCluster;
+
+  /** Comes back when the agent takes pods. */
+  static async start(): Promise<AgentMachine> {
+    await buildBpf();
+    await buildCni();
+    layOutNode();
+    const machine = new AgentMachine();
+    mkdirSync(machine.#bpffs);
+    run('mount', '-t', 'bpf', 'bpf', machine.#bpffs);
+    try {
+      machine.cluster = await HollowCluster.start();
+      await machine.cluster.addPool('sample-ips', ['10.244.10.0-10.244.20.250']);
+      await machine.cluster.client.create(endpointKind, {
+        apiVersion,
+        kind: 'NodeEndpoint',
+        metadata: { name: nodeName },
+        spec: { nodeUID: 'node-one', tunnelAddress: nodeAddress, overlayAddress },
+      });
+      await machine.startAgent();
+      return machine;
+    } catch (error) {
+      await machine.stop();
+      throw error;
+    }
+  }
+
+  get agentPid(): number {
+    return this.#agent?.pid ?? 0;
+  }
+
+  async startAgent(): Promise<void> {
+    const flags = Object.entries({
+      node: nodeName,
+      kubeconfig: this.cluster.server.kubeconfig,
+      socket: this.socket,
+      'bpf-object': join(buildFolder, 'fast.bpf.o'),
+      'pin-folder': join(this.#bpffs, 'fast'),
+      'cni-bin-dir': join(this.folder, 'bin'),
+      'cni-conf-dir': join(this.folder, 'conf'),
+      'cni-source': join(buildFolder, 'fast-cni'),
+      'health-port': '0',
+      'log-level': 'error',
+    }).flatMap(([name, value]) => [`--${name}`, value]);
+    const log = openSync(this.#log, 'a');
+    const child = spawn(process.execPath, [program, ...flags], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.#agent = child;
+    // Whatever way this process ends, its agent does not outlive it.
+    process.once('exit', () => child.kill('SIGKILL'));
+    await eventually(
+      'the agent to take pods',
+      () => {
+        if (child.exitCode !== null)
+          throw new Error(`fast-agent ended with code ${child.exitCode}: ${this.agentLog()}`);
+        return Promise.resolve(existsSync(join(this.folder, 'conf/10-fast.conflist')) && existsSync(this.socket));
+      },
+      readyWithinMs,
+    );
+  }
+
+  /** What all agents of this machine have said, errors alone. */
+  agentLog(): string {
+    return readFileSync(this.#log, 'utf8');
+  }
+
+  async endAgent(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#agent;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  /** A namespace as a runtime makes it for a pod. */
+  sandbox(name: string): Sandbox {
+    const full = `fmachine-${process.pid}-${name}`;
+    run('ip', 'netns', 'add', full);
+    this.#sandboxes.push(full);
+    return { name, netns: `/run/netns/${full}` };
+  }
+
+  async addRecord(pod: string, address: string): Promise<IpAllocation> {
+    return await this.cluster.client.create(recordKind, recordOf(pod, address));
+  }
+
+  /** The host's ends of pods' wires. */
+  hostVeths(): string[] {
+    return readdirSync('/proc/sys/net/ipv4/conf').filter((name) => /^fast[0-9a-f]{10}$/.test(name));
+  }
+
+  async stop(): Promise<void> {
+    await this.endAgent('SIGTERM');
+    for (const name of this.#sandboxes) run('ip', 'netns', 'del', name);
+    await this.cluster?.stop();
+    run('umount', '-l', this.#bpffs);
+    rmSync(this.folder, { recursive: true });
+  }
+}
