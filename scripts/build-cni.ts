@@ -48,7 +48,7 @@ async function cargo(binary: 'compile' | 'fast-cni', bytecode: string): Promise<
   const env = {
     CARGO_TARGET_DIR: folder,
     // One static file: no libc of the node's is asked for.
-    RUSTFLAGS: '-C target-feature=+crt-static',
+    RUSTFLAGS: '-C target-feature=+crt-static -C relocation-model=static',
     FAST_CNI_BYTECODE: bytecode,
   };
   await run('cargo', ['build', '--release', '--locked', '--target', target, '--bin', binary], { cwd: host, env });

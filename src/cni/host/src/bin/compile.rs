@@ -14,7 +14,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let module = Module::declare(c.clone(), "fast-cni", source)
             .catch(&c)
             .map_err(|error| error.to_string())?;
-        module.write(WriteOptions::default()).map_err(|error| error.to_string())
+        // Names and lines of the source are half of the bytecode, and reading it is half of a run.
+        let options = WriteOptions {
+            strip_source: true,
+            strip_debug: true,
+            ..Default::default()
+        };
+        module.write(options).map_err(|error| error.to_string())
     })?;
     std::fs::write(&bytecode, bytes).map_err(|error| format!("cannot write {bytecode}: {error}"))?;
     Ok(())
