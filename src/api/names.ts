@@ -38,3 +38,8 @@ export const vxlanOverheadBytes = 50;
 
 export const agentSocketPath = '/run/fast/agent.sock';
 export const bpfPinFolder = '/sys/fs/bpf/fast';
+
+/** How nodes reach each other's pods, in the ConfigMap and as a flag of the agent. */
+export const modes = ['tunnel', 'direct'] as const;
+/** `direct`: without a tunnel wherever a pair of nodes can. */
+export type Mode = (typeof modes)[number];

@@ -5,6 +5,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { isAddress } from '../ip/address.ts';
 import type { ClusterPodEntry, LocalPodEntry } from './entries.ts';
 import { maps } from './generated/layout.ts';
+import { byTunnel, type Way } from './way.ts';
 
 /** An entry that was asked for and is not in the map, with the reason in a sentence. */
 export interface Refused {
@@ -23,13 +24,14 @@ interface Claim {
   address: string;
   nodeName: string;
   nodeAddress: string;
+  way: Way;
 }
 
 /** What a node's endpoint claims: its pods' addresses and its own on the overlay. */
-function claimsOf(endpoint: NodeEndpoint): Claim[] {
+function claimsOf(endpoint: NodeEndpoint, way: Way = byTunnel): Claim[] {
   const { tunnelAddress: nodeAddress, overlayAddress, podAddresses = [] } = endpoint.spec;
   const addresses = overlayAddress === undefined ? podAddresses : [overlayAddress, ...podAddresses];
-  return addresses.map((address) => ({ address, nodeName: endpoint.metadata.name, nodeAddress }));
+  return addresses.map((address) => ({ address, nodeName: endpoint.metadata.name, nodeAddress, way }));
 }
 
 /** Why a claim cannot stand; undefined where it can. `holder` is who has the address already. */
@@ -46,19 +48,21 @@ function objection(claim: Claim, holder: string | undefined): string | undefined
 export function desiredClusterEntries(
   endpoints: Iterable<NodeEndpoint>,
   ownNodeName: string,
+  way: (other: NodeEndpoint) => Way = () => byTunnel,
 ): Desired<ClusterPodEntry> {
   const sorted = [...endpoints].toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const own = sorted.find((endpoint) => endpoint.metadata.name === ownNodeName);
   const holders = new Map(own === undefined ? [] : claimsOf(own).map(({ address }) => [address, ownNodeName]));
   const entries = new Map<string, ClusterPodEntry>();
   const refused: Refused[] = [];
-  for (const claim of sorted.filter((endpoint) => endpoint !== own).flatMap(claimsOf)) {
+  const others = sorted.filter((endpoint) => endpoint !== own);
+  for (const claim of others.flatMap((endpoint) => claimsOf(endpoint, way(endpoint)))) {
     const { address, nodeName, nodeAddress } = claim;
     const full = entries.size >= maps.clusterPodIps.maxEntries;
     const because = full ? fullMap(maps.clusterPodIps) : objection(claim, holders.get(address));
     if (because === undefined) {
       holders.set(address, nodeName);
-      entries.set(address, { address, nodeAddress, direct: false, adjacent: false });
+      entries.set(address, { address, nodeAddress, ...claim.way });
     } else {
       refused.push({ address, nodeName, because });
     }

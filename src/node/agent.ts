@@ -143,13 +143,14 @@ export class Agent {
   }
 
   #build(): Wiring {
-    const { node, bpfObject, pinFolder, uplink } = this.#o;
+    const { node, bpfObject, pinFolder, uplink, mode } = this.#o;
     const records = new Records(this.#informers.records);
     const wiring = buildWiring({
       host: openHost(),
       bpfObject,
       pinFolder,
       uplink,
+      mode,
       node,
       records,
       endpoints: () => this.#informers.endpoints.list(),

@@ -8,6 +8,7 @@ import {
   findLink,
   type Link,
   listAddresses,
+  listLinks,
   listRoutes,
   setLink,
   SysError,
@@ -69,15 +70,20 @@ function create(host: Host, mtu: number, mac: string): Link {
   return link;
 }
 
+/** Who has the tunnel's port, and what to do. */
+function holderOfPort(host: Host): string {
+  const other = listLinks(host.socket).find((one) => one.name !== vxlanDevice && one.vxlan?.port === vxlanPort);
+  return other === undefined
+    ? `a program of this node has UDP port ${vxlanPort}; ss -lunp 'sport = :${vxlanPort}' names it`
+    : `the vxlan device ${other.name} has UDP port ${vxlanPort} already; ip link del ${other.name}, if nothing needs it`;
+}
+
 function bringUp(host: Host, link: Link): void {
   try {
     setLink(host.socket, link.index, { up: true });
   } catch (error) {
     if (error instanceof SysError && (error.code === 'EADDRINUSE' || error.code === 'EEXIST')) {
-      throw new Error(
-        `${vxlanDevice} cannot be brought up: another device or program of this node has UDP port ${vxlanPort}; remove it`,
-        { cause: error },
-      );
+      throw new Error(`${vxlanDevice} cannot be brought up: ${holderOfPort(host)}`, { cause: error });
     }
     throw error;
   }

@@ -2,6 +2,7 @@
 // fast-agent: wires the pods of one node and keeps its eBPF maps equal to the API server's state.
 import { Command, Option } from 'commander';
 import { createLog } from '../kube/log.ts';
+import { modes } from '../api/names.ts';
 import { Agent } from './agent.ts';
 import { type AgentOptions, defaults } from './options.ts';
 
@@ -18,6 +19,11 @@ function readOptions(): AgentOptions {
     .option('--cni-source <file>', 'the fast-cni to install', defaults.cniSource)
     .option('--health-port <port>', 'serves /healthz, /readyz and /metrics', defaults.healthPort)
     .option('--uplink <link>', 'the link that other nodes are reached by, or auto', defaults.uplink)
+    .addOption(
+      new Option('--mode <mode>', 'tunnel, or direct: without a tunnel between nodes of one network')
+        .choices(modes)
+        .default(defaults.mode),
+    )
     .addOption(
       new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default(defaults.logLevel),
     );

@@ -14,6 +14,7 @@ import {
 import { desiredClusterEntries, desiredLocalEntries, type Refused } from '../datapath/desired.ts';
 import { differenceOf } from '../datapath/diff.ts';
 import type { LocalDev, LocalPodEntry } from '../datapath/entries.ts';
+import type { Way } from '../datapath/way.ts';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
 import { hostVethMac } from './constants.ts';
 
@@ -27,8 +28,13 @@ export interface SyncResult {
  * Other nodes' addresses. Removals need the own NodeEndpoint in the list as a witness: a list without it is not the
  * cluster's, and a map is never emptied because a list came back empty.
  */
-export function syncClusterPods(map: BpfMap, endpoints: readonly NodeEndpoint[], ownName: string): SyncResult {
-  const desired = desiredClusterEntries(endpoints, ownName);
+export function syncClusterPods(
+  map: BpfMap,
+  endpoints: readonly NodeEndpoint[],
+  ownName: string,
+  way: (other: NodeEndpoint) => Way,
+): SyncResult {
+  const desired = desiredClusterEntries(endpoints, ownName, way);
   const wanted = [...desired.entries.values()].map(encodeClusterPod);
   const { upserts, removals } = differenceOf(wanted, map.entries());
   if (upserts.length > 0) map.updateBatch(upserts);

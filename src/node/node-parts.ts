@@ -3,8 +3,12 @@
 // the masquerading rules.
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import type { Mode } from '../api/names.ts';
+import { directCondition, wayTo } from '../datapath/way.ts';
 import type { Log } from '../kube/log.ts';
+import type { ConditionFact } from '../wiring/endpoint-status.ts';
 import { type Overlay, overlayOf } from '../wiring/overlay.ts';
+import type { Clock } from '../kube/clock.ts';
 import type { Part } from './comparison.ts';
 import { ensureDevice, ensureOverlayAddress, findUplink, networksOf, podMtu } from './device.ts';
 import { ensureSysctl, type Host } from './host.ts';
@@ -12,23 +16,35 @@ import { syncClusterPods, syncLocalDev } from './maps.ts';
 import { Masquerade } from './masquerade.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { syncOverlayRoutes } from './overlay-routes.ts';
-import type { Datapath, OverlayPrograms } from './programs.ts';
+import type { DevicePrograms } from './device-programs.ts';
+import { type Datapath, ensureMapPins, removeOtherLayouts } from './programs.ts';
 
 export interface NodePartsOptions {
   readonly host: Host;
   readonly datapath: Datapath;
-  readonly overlayPrograms: OverlayPrograms;
+  readonly programs: DevicePrograms;
+  readonly pinFolder: string;
+  /** The layout's version; this build's where nothing is said. */
+  readonly layout?: number | undefined;
   readonly uplink: string;
+  readonly mode: Mode;
   readonly ownName: string;
   readonly endpoints: () => readonly NodeEndpoint[];
   readonly own: () => NodeEndpoint | undefined;
   readonly pools: () => readonly Ips[];
+  /** What keeps any other part from being right. */
+  readonly problems: () => readonly string[];
+  readonly clock: Clock;
   readonly log: Log;
 }
+
+/** For this long a node that was in mode direct listens on: the others must learn of it. */
+const lingerMs = 60_000;
 
 export class NodeParts {
   readonly #o: NodePartsOptions;
   readonly #masquerade: Masquerade;
+  readonly #bornMs: number;
   #facts: NodeFacts | undefined;
   /** Other nodes' addresses in the map, as of the last run. */
   clusterEntries = 0;
@@ -39,6 +55,7 @@ export class NodeParts {
   constructor(options: NodePartsOptions) {
     this.#o = options;
     this.#masquerade = new Masquerade(options.host);
+    this.#bornMs = options.clock.monotonicMs();
   }
 
   /** @throws Error before the first run of the part `device` has succeeded */
@@ -55,7 +72,8 @@ export class NodeParts {
     return this.#facts?.mtu ?? 0;
   }
 
-  parts(): Part[] {
+  /** What the programs stand upon; to be made before them, or packets would meet programs with empty maps. */
+  foundation(): Part[] {
     return [
       { name: 'device', run: () => this.#device() },
       { name: 'cluster-pods', run: () => this.#clusterPods() },
@@ -64,8 +82,34 @@ export class NodeParts {
     ];
   }
 
+  /** To be run when all maps are filled and the wires have their programs. */
+  programs(): Part[] {
+    return [
+      { name: 'programs', run: (full) => this.#programs(full) },
+      { name: 'pins', run: (full) => (full ? this.#pins() : 0) },
+    ];
+  }
+
+  /** What neighbours must know before they send to this node's pods without a tunnel. Nothing in mode tunnel. */
+  directFact(): Record<string, ConditionFact> {
+    const { mode, problems } = this.#o;
+    if (mode !== 'direct') return {};
+    const because = problems()
+      .filter((one) => /^(?:device|programs): /.test(one))
+      .join('; ');
+    const fact =
+      because === ''
+        ? {
+            isTrue: true,
+            reason: 'Listening',
+            message: 'Pods of nodes in the same network are reached without a tunnel.',
+          }
+        : { isTrue: false, reason: 'Differs', message: because.slice(0, 1024) };
+    return { [directCondition]: fact };
+  }
+
   #device(): number {
-    const { host, datapath, overlayPrograms, own, uplink: uplinkName } = this.#o;
+    const { host, datapath, own, uplink: uplinkName } = this.#o;
     const { tunnelAddress, overlayAddress } = own()?.spec ?? {};
     if (tunnelAddress === undefined || overlayAddress === undefined) {
       throw new Error(`NodeEndpoint ${this.#o.ownName} has no overlay address; fast-controller-manager gives it one`);
@@ -75,7 +119,6 @@ export class NodeParts {
     const mtu = podMtu(uplink);
     const { link, changed } = ensureDevice(host, mtu, overlayAddress);
     let changes = changed ? 1 : 0;
-    if (overlayPrograms.ensure(link.index)) changes += 1;
     if (ensureOverlayAddress(host, link.index, overlayAddress)) changes += 1;
     const dev = {
       vxlanIfindex: link.index,
@@ -98,13 +141,39 @@ export class NodeParts {
   }
 
   #clusterPods(): number {
-    const { datapath, endpoints, ownName, log } = this.#o;
-    const { changes, entries, refused } = syncClusterPods(datapath.clusterPods, endpoints(), ownName);
+    const { datapath, endpoints, ownName, mode, log } = this.#o;
+    const networks = this.facts().uplinkNetworks;
+    const way = (other: NodeEndpoint) => wayTo(other, mode, networks);
+    const { changes, entries, refused } = syncClusterPods(datapath.clusterPods, endpoints(), ownName, way);
     this.clusterEntries = entries;
     if (changes > 0) {
       for (const one of refused) log.warn(one, 'an address of another node gets no entry');
     }
     return changes;
+  }
+
+  #programs(full: boolean): number {
+    const { datapath, programs, mode } = this.#o;
+    const { deviceIndex, uplinkIndex } = this.facts();
+    let changes = programs.ensure({ ifindex: deviceIndex, direction: 'ingress', program: datapath.fromOverlay }, full);
+    changes += programs.ensure({ ifindex: deviceIndex, direction: 'egress', program: datapath.toOverlay }, full);
+    if (mode === 'direct' || this.#lingers()) {
+      const place = { ifindex: uplinkIndex, direction: 'ingress', program: datapath.fromUplink } as const;
+      return changes + programs.ensure(place, full);
+    }
+    return changes + (full ? programs.remove('from_uplink', uplinkIndex, 'ingress') : 0);
+  }
+
+  /** In mode tunnel: whether the former agent was in mode direct, and neighbours may not know yet that this one is not. */
+  #lingers(): boolean {
+    const { programs, clock } = this.#o;
+    return clock.monotonicMs() - this.#bornMs < lingerMs && programs.has('from_uplink', this.facts().uplinkIndex);
+  }
+
+  #pins(): number {
+    const { datapath, pinFolder, layout, problems } = this.#o;
+    const restored = ensureMapPins(datapath);
+    return problems().length > 0 ? restored : restored + removeOtherLayouts(pinFolder, layout);
   }
 
   /** A list without the own NodeEndpoint is not the cluster's: no route and no rule goes because of one. */

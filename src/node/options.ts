@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fast-agent can be told, by flags and environment.
-import { agentSocketPath, bpfPinFolder } from '../api/names.ts';
+import { agentSocketPath, bpfPinFolder, type Mode } from '../api/names.ts';
 
 export interface AgentOptions {
   /** The Node object's name. */
@@ -16,6 +16,7 @@ export interface AgentOptions {
   readonly healthPort: number;
   /** A link's name, or `auto`. */
   readonly uplink: string;
+  readonly mode: Mode;
   readonly logLevel: string;
 }
 
@@ -28,5 +29,6 @@ export const defaults = {
   cniSource: '/opt/fast/bin/fast-cni',
   healthPort: '9441',
   uplink: 'auto',
+  mode: 'tunnel',
   logLevel: 'info',
 } as const;

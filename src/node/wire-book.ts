@@ -7,6 +7,8 @@ import type { Host } from './host.ts';
 
 export interface KernelWires {
   readonly wires: readonly Wire[];
+  /** The host veths of the wires, by index. */
+  readonly links: ReadonlyMap<number, Link>;
   /** Host veths of ours that an ADD did not complete: no alias, or neither a neighbour nor an entry, the last steps. */
   readonly halfMade: readonly Link[];
 }
@@ -19,6 +21,7 @@ export interface KernelWires {
 export function readWires(host: Host, isKnown: (ifindex: number, address: string) => boolean): KernelWires {
   const neighbours = new Set(listNeighbours(host.socket).map((one) => `${one.index} ${one.address}`));
   const wires: Wire[] = [];
+  const links = new Map<number, Link>();
   const halfMade: Link[] = [];
   for (const link of listLinks(host.socket)) {
     if (link.kind !== 'veth' || !isHostVethName(link.name)) continue;
@@ -29,11 +32,12 @@ export function readWires(host: Host, isKnown: (ifindex: number, address: string
     }
     if (neighbours.has(`${link.index} ${label.address}`) || isKnown(link.index, label.address)) {
       wires.push({ ...label, interface: link.name, ifindex: link.index });
+      links.set(link.index, link);
     } else {
       halfMade.push(link);
     }
   }
-  return { wires, halfMade };
+  return { wires, links, halfMade };
 }
 
 export class WireBook {

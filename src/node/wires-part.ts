@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The comparison of pods' wires: the book equal to the kernel, each wire whole, `local_pod_ips` equal to the wires.
-import { deleteLink, listNeighbours, listRoutes, setLink } from 'ebpf-native';
+import { type Link, deleteLink, listNeighbours, listRoutes, setLink } from 'ebpf-native';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Log } from '../kube/log.ts';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
 import { decideWires } from '../wiring/wire-fate.ts';
 import { configureHostVeth, wayToPod } from './attach-steps.ts';
 import type { Attachments } from './attachments.ts';
-import { routeProtocol } from './constants.ts';
+import { filterName, hostVethMac, routeProtocol } from './constants.ts';
 import type { Host } from './host.ts';
 import { mappedIfindex, syncLocalPods } from './maps.ts';
 import type { NodeFacts } from './node-facts.ts';
-import { attachFromPod, type Datapath, hasFromPod } from './programs.ts';
+import { followMtu, type WireEnds } from './pod-mtu.ts';
+import { attachFromPod, type Datapath, hasFromPod, removeStrayFilters } from './programs.ts';
 import type { Records } from './records.ts';
 import { readWires, type WireBook } from './wire-book.ts';
 import type { WireRemover } from './wire-remover.ts';
@@ -33,6 +34,8 @@ export interface WiresPartOptions {
 export class WiresPart {
   readonly #o: WiresPartOptions;
   #orphans: readonly Wire[] = [];
+  /** Host veths, as of the last full run. */
+  #links: ReadonlyMap<number, Link> = new Map();
 
   constructor(options: WiresPartOptions) {
     this.#o = options;
@@ -43,7 +46,10 @@ export class WiresPart {
     return this.#orphans;
   }
 
-  /** `full`: also look at each wire's link, program, route and neighbour. Answers how much was changed. */
+  /**
+   * `full`: also look at each wire's link, program, route and neighbour. Answers how much was changed. The map comes before
+   * the programs: after a change of its layout it is empty, and a program would know no pod.
+   */
   run(full: boolean): number {
     const { book, datapath, attachments, remover } = this.#o;
     let changes = full ? this.#readKernel() : 0;
@@ -54,10 +60,11 @@ export class WiresPart {
       changes += 1;
     }
     const whole = book.list();
+    changes += syncLocalPods(datapath.localPods, whole).changes;
     if (full) {
       for (const wire of whole) changes += this.#mend(wire);
+      changes += followMtu(this.#o.host, this.#ends(whole), this.#o.facts().mtu);
     }
-    changes += syncLocalPods(datapath.localPods, whole).changes;
     this.#orphans = fates.orphans;
     return changes;
   }
@@ -80,7 +87,7 @@ export class WiresPart {
   #readKernel(): number {
     const { host, book, datapath, log, onChange } = this.#o;
     const before = new Map(book.list().map((wire) => [wire.ifindex, wire]));
-    const { wires, halfMade } = readWires(
+    const { wires, links, halfMade } = readWires(
       host,
       (ifindex, address) => book.has(ifindex) || mappedIfindex(datapath.localPods, address) === ifindex,
     );
@@ -89,6 +96,7 @@ export class WiresPart {
       deleteLink(host.socket, link.index);
     }
     book.reset(wires);
+    this.#links = links;
     const after = new Map(book.list().map((wire) => [wire.ifindex, wire]));
     const came = [...after.values()].filter((wire) => !before.has(wire.ifindex));
     const went = [...before.values()].filter((wire) => !after.has(wire.ifindex));
@@ -96,11 +104,22 @@ export class WiresPart {
     return halfMade.length + went.length;
   }
 
+  #ends(wires: readonly Wire[]): WireEnds[] {
+    return wires.flatMap((wire) => {
+      const link = this.#links.get(wire.ifindex);
+      return link === undefined ? [] : [{ wire, link }];
+    });
+  }
+
   #mend(wire: Wire): number {
     const { host, datapath, facts } = this.#o;
     const { nodeAddress } = facts();
     const { ifindex: index } = wire;
-    let changes = 0;
+    let changes = removeStrayFilters(host, index, 'ingress', filterName);
+    if (this.#links.get(index)?.mac !== hostVethMac) {
+      setLink(host.socket, index, { mac: hostVethMac });
+      changes += 1;
+    }
     if (!hasFromPod(host, index, datapath.fromPod)) {
       attachFromPod(host, index, datapath.fromPod);
       changes += 1;

@@ -4,6 +4,8 @@
 import { maps } from '../datapath/generated/layout.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Ips } from '../api/generated/ips.ts';
+import type { Mode } from '../api/names.ts';
+import { realClock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { PodIdentity } from '../protocol/messages.ts';
 import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
@@ -14,7 +16,8 @@ import type { RecordMet } from './cni-metrics.ts';
 import type { Host } from './host.ts';
 import { IdentityQueue } from './identity-queue.ts';
 import { NodeParts } from './node-parts.ts';
-import { loadDatapath, OverlayPrograms } from './programs.ts';
+import { DevicePrograms } from './device-programs.ts';
+import { loadDatapath } from './programs.ts';
 import type { Records } from './records.ts';
 import type { Unavailable } from './requests.ts';
 import type { StepObserver } from './steps.ts';
@@ -37,6 +40,9 @@ export interface WiringOptions {
   readonly bpfObject: string;
   readonly pinFolder: string;
   readonly uplink: string;
+  readonly mode: Mode;
+  /** For tests of upgrades: the layout's version, where it is not this build's. */
+  readonly layout?: number | undefined;
   readonly node: string;
   readonly records: Records;
   readonly endpoints: () => readonly NodeEndpoint[];
@@ -55,17 +61,22 @@ export interface WiringOptions {
 /** Loads the programs and builds the parts; nothing else is touched before the first comparison. */
 export function buildWiring(o: WiringOptions): Wiring {
   const { host, records, log, endpoints, onChange, node } = o;
-  const datapath = loadDatapath(o.bpfObject, o.pinFolder);
+  const datapath = loadDatapath(o.bpfObject, o.pinFolder, o.layout);
   const own = (): NodeEndpoint | undefined => endpoints().find((one) => one.metadata.name === node);
   const nodeParts = new NodeParts({
     host,
     datapath,
-    overlayPrograms: new OverlayPrograms(host, o.pinFolder, datapath),
+    programs: new DevicePrograms(host, o.pinFolder, o.layout),
+    pinFolder: o.pinFolder,
+    layout: o.layout,
     uplink: o.uplink,
+    mode: o.mode,
     ownName: node,
     endpoints,
     own,
     pools: o.pools,
+    problems: () => comparison.problems(),
+    clock: realClock,
     log,
   });
   const facts = () => nodeParts.facts();
@@ -99,17 +110,13 @@ export function buildWiring(o: WiringOptions): Wiring {
     onChange,
     log,
   });
-  const parts = [...nodeParts.parts(), { name: 'wires', run: (full: boolean) => wires.run(full) }, ...o.moreParts];
-  const comparison = new Comparison({ parts, log, everyMs: o.everyMs, onRun: o.onRun });
-  const report = (fastPath: ConditionFact): NodeReport => ({
-    mtu: nodeParts.mtu(),
-    maps: [
-      { name: maps.localPodIps.name, entries: book.list().length, maxEntries: maps.localPodIps.maxEntries },
-      { name: maps.clusterPodIps.name, entries: nodeParts.clusterEntries, maxEntries: maps.clusterPodIps.maxEntries },
-    ],
-    orphans: wires.orphans(),
-    conditions: { DatapathReady: datapathFact(comparison.problems()), FastPath: fastPath },
-  });
+  const parts = [
+    ...nodeParts.foundation(),
+    { name: 'wires', run: (full: boolean) => wires.run(full) },
+    ...nodeParts.programs(),
+    ...o.moreParts,
+  ];
+  const comparison: Comparison = new Comparison({ parts, log, everyMs: o.everyMs, onRun: o.onRun });
   return {
     attachments,
     comparison,
@@ -117,8 +124,20 @@ export function buildWiring(o: WiringOptions): Wiring {
     remover,
     overlayAddress: () => nodeParts.overlayAddress(),
     unavailable: () => unavailable(comparison, book),
-    report,
+    report: (fastPath) => ({
+      mtu: nodeParts.mtu(),
+      maps: fillOf(book.list().length, nodeParts.clusterEntries),
+      orphans: wires.orphans(),
+      conditions: { DatapathReady: datapathFact(comparison.problems()), FastPath: fastPath, ...nodeParts.directFact() },
+    }),
   };
+}
+
+function fillOf(local: number, cluster: number): NodeReport['maps'] {
+  return [
+    { name: maps.localPodIps.name, entries: local, maxEntries: maps.localPodIps.maxEntries },
+    { name: maps.clusterPodIps.name, entries: cluster, maxEntries: maps.clusterPodIps.maxEntries },
+  ];
 }
 
 /**
@@ -129,6 +148,9 @@ function unavailable(comparison: Comparison, book: WireBook): Unavailable | unde
   const device = comparison.problemOf('device');
   if (device !== undefined)
     return { because: `the tunnel's device is not as it should be: ${device}`, isLimited: true };
+  const programs = comparison.problemOf('programs');
+  if (programs !== undefined)
+    return { because: `the tunnel's programs are not as they should be: ${programs}`, isLimited: true };
   const wires = comparison.problemOf('wires');
   if (wires !== undefined) return { because: `wires cannot be compared: ${wires}`, isLimited: false };
   const { name, maxEntries } = maps.localPodIps;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agents' DaemonSet. It is made here and not in the manifests, since an operator bundle cannot carry one; so both
 // ways to install Fast lead to the same object.
-import { agentName, bpfPinFolder } from '../api/names.ts';
+import { agentName, bpfPinFolder, type Mode } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import type { DaemonSet } from '../kube/resources.ts';
 
@@ -9,6 +9,7 @@ export interface AgentFacts {
   readonly namespace: string;
   readonly image: string;
   readonly logLevel: string;
+  readonly mode: Mode;
   /** The controller's Deployment, so that the agents go when it goes. */
   readonly owner?: OwnerReference;
 }
@@ -63,12 +64,12 @@ export function agentDaemonSet(facts: AgentFacts): DaemonSet {
   };
 }
 
-function agentContainer({ image, logLevel }: AgentFacts): { name: string; [field: string]: unknown } {
+function agentContainer({ image, logLevel, mode }: AgentFacts): { name: string; [field: string]: unknown } {
   return {
     name: 'agent',
     image,
     imagePullPolicy: 'IfNotPresent',
-    args: ['--health-port', `${AGENT_HEALTH_PORT}`, '--log-level', logLevel],
+    args: ['--health-port', `${AGENT_HEALTH_PORT}`, '--log-level', logLevel, '--mode', mode],
     env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
     securityContext: { privileged: true },
     readinessProbe: {

@@ -4,7 +4,7 @@
 import { loadYaml } from '@kubernetes/client-node';
 import { Gauge } from 'prom-client';
 import type { Ips } from '../api/generated/ips.ts';
-import { apiVersion, configMapName, controllerName, nodePool } from '../api/names.ts';
+import { apiVersion, configMapName, controllerName, type Mode, modes, nodePool } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import { isReason } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
@@ -83,10 +83,22 @@ export class InstallReconciler {
       namespace,
       image: agentImage,
       logLevel: knobs()?.data?.['agent-log-level'] ?? 'info',
+      mode: this.#mode(),
       ...(owner === undefined ? {} : { owner }),
     });
     const options = { type: 'apply' as const, namespace, force: true };
     await client.patch(daemonSets, wanted.metadata.name ?? '', wanted, options, { signal });
+  }
+
+  /** A word that the agents do not know would end them all. */
+  #mode(): Mode {
+    const text = this.#world.knobs()?.data?.['mode'] ?? 'tunnel';
+    const known = modes.find((mode) => mode === text);
+    if (known === undefined) {
+      const choice = modes.join(' or ');
+      this.#world.log.warn({ mode: text }, `ConfigMap ${configMapName}, key mode: write ${choice}; taken as tunnel`);
+    }
+    return known ?? 'tunnel';
   }
 
   async #owner(signal: AbortSignal): Promise<OwnerReference | undefined> {

@@ -4,13 +4,17 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Netns } from 'ebpf-native';
+import { BpfMap, Netns } from 'ebpf-native';
 import { buildBpf } from '../../scripts/build-bpf.ts';
 import { buildFolder } from '../../scripts/steps.ts';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import type { Mode } from '../../src/api/names.ts';
 import { silentLog } from '../../src/kube/log.ts';
+import { decodeCounters } from '../../src/datapath/codecs.ts';
+import { mapPins } from '../../src/datapath/pins.ts';
+import { endpointStatus } from '../../src/wiring/endpoint-status.ts';
 import { openHost } from '../../src/node/host.ts';
 import { RecordReports } from '../../src/node/record-reports.ts';
 import { Records } from '../../src/node/records.ts';
@@ -122,7 +126,16 @@ export function outsideDown(): void {
   run('ip', 'netns', 'del', `${prefix}outside`);
 }
 
+/** What an agent is told by flags, or is by its build. */
+export interface NodeOptions {
+  mode?: Mode;
+  layout?: number;
+  bpfObject?: string;
+}
+
 export class AgentNode {
+  /** For the next start. */
+  readonly options: NodeOptions = {};
   readonly records = new MemoryRecords();
   readonly pools: Ips[] = [
     { metadata: { name: 'sample-ips' }, spec: { subnet: '10.244.0.1/32', ips: ['10.244.10.0-10.244.10.63'] } },
@@ -143,10 +156,11 @@ export class AgentNode {
   }
 
   /** Makes the namespace with an uplink to the switch, and starts the agent's parts in it. */
-  static async up(place: Place, endpoints: NodeEndpoint[]): Promise<AgentNode> {
+  static async up(place: Place, endpoints: NodeEndpoint[], options: NodeOptions = {}): Promise<AgentNode> {
     const bpffs = mkdtempSync(join(tmpdir(), family));
     run('mount', '-t', 'bpf', 'bpf', bpffs);
     const node = new AgentNode(place, endpoints, bpffs);
+    Object.assign(node.options, options);
     run('ip', 'netns', 'add', prefix + place.name);
     const [n, o] = [place.name, 'outside'].map((name) => ['ip', '-n', prefix + name]) as [string[], string[]];
     const port = `to-${place.name}`;
@@ -171,9 +185,11 @@ export class AgentNode {
     const records = new Records(this.records);
     this.wiring = buildWiring({
       host: openHost(netns),
-      bpfObject: join(buildFolder, 'fast.bpf.o'),
+      bpfObject: this.options.bpfObject ?? join(buildFolder, 'fast.bpf.o'),
       pinFolder: this.pinFolder,
       uplink: 'auto',
+      mode: this.options.mode ?? 'tunnel',
+      layout: this.options.layout,
       node: this.#place.name,
       records,
       endpoints: () => this.endpoints,
@@ -231,6 +247,23 @@ export class AgentNode {
     await this.wiring.comparison.runNow(true);
     const problems = this.wiring.comparison.problems();
     if (problems.length > 0) throw new Error(problems.join('; '));
+  }
+
+  /** Writes what the agent says of its node where the other agents see it. */
+  publish(): void {
+    const at = this.endpoints.findIndex((endpoint) => endpoint.metadata.name === this.#place.name);
+    const endpoint = this.endpoints[at];
+    const fastPath = { isTrue: true, reason: 'Conntrack', message: '' };
+    const status = endpointStatus({}, this.wiring.report(fastPath), '2026-01-01T00:00:00Z');
+    if (endpoint !== undefined && status !== undefined) this.endpoints[at] = { ...endpoint, status };
+  }
+
+  /** Packets by counter, from the maps that are pinned now. */
+  counted(): Record<string, number> {
+    const map = BpfMap.openPinned(mapPins(this.pinFolder, this.options.layout)['counters'] ?? '');
+    const readings = decodeCounters(map.entries());
+    map.close();
+    return Object.fromEntries(readings.map(({ name, packets }) => [name, Number(packets)]));
   }
 
   async down(): Promise<void> {

@@ -28,6 +28,7 @@ export { deleteFilter, ensureClsact, listFilters, replaceFilter } from './netlin
 export type { Filter, FilterDirection, FilterSpec } from './netlink/filter.ts';
 export { createVeth, createVxlan, deleteLink, deleteLinkAsync, findLink, listLinks, setLink } from './netlink/link.ts';
 export type { Link, LinkChange, VethSpec, VxlanSpec } from './netlink/link.ts';
+export { namespaceId } from './netlink/namespace-id.ts';
 export { deleteNeighbour, listNeighbours, replaceNeighbour } from './netlink/neighbour.ts';
 export type { Neighbour, NeighbourSpec, NeighbourState } from './netlink/neighbour.ts';
 export { addRoute, deleteRoute, listRoutes, lookUpRoute, replaceRoute } from './netlink/route.ts';

@@ -12,6 +12,7 @@ export type Direction = 'ingress' | 'egress';
 /** BPF_TCX_INGRESS and BPF_TCX_EGRESS. */
 const attachTypes = { ingress: 46, egress: 47 } as const;
 const BPF_PROG_QUERY = 16;
+const BPF_LINK_GET_FD_BY_ID = 30;
 const BPF_LINK_CREATE = 28;
 const BPF_LINK_UPDATE = 29;
 const BPF_F_REPLACE = 4;
@@ -82,6 +83,15 @@ export class BpfLink {
 
   static openPinned(path: string): BpfLink {
     return new BpfLink(openPin('link', path));
+  }
+
+  /** By the kernel's number for it, as `tcxChain` tells it. Throws SysError ENOENT when it is gone. */
+  static openById(id: number): BpfLink {
+    const attributes = Buffer.alloc(64);
+    attributes.writeUInt32LE(id, 0);
+    const fd = bpfCall(BPF_LINK_GET_FD_BY_ID, attributes);
+    if (fd < 0) throw new SysError(`open link ${id}`, -fd, '', fd === -2 ? 'it is gone' : undefined);
+    return new BpfLink(fd);
   }
 
   info(): LinkInfo {
