@@ -83,33 +83,15 @@ export function buildWiring(o: WiringOptions): Wiring {
   const book = new WireBook();
   const { observer } = o;
   const remover = new WireRemover({ host, datapath, book, log, observer, onGone: (wire) => onChange(wire.address) });
+  const shared = { host, datapath, records, book, remover, facts, onChange, log };
   const attachments = new Attachments({
-    host,
-    datapath,
-    records,
-    book,
-    remover,
+    ...shared,
     queue: new IdentityQueue(),
-    facts,
     reasonOf: (pod) => waitingReason(own(), pod),
-    onChange,
     onAdd: o.onAdd,
-    log,
     observer,
   });
-  const wires = new WiresPart({
-    host,
-    datapath,
-    records,
-    book,
-    remover,
-    attachments,
-    facts,
-    endpoints,
-    ownName: node,
-    onChange,
-    log,
-  });
+  const wires = new WiresPart({ ...shared, attachments, endpoints, ownName: node });
   const parts = [
     ...nodeParts.foundation(),
     { name: 'wires', run: (full: boolean) => wires.run(full) },

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BpfMap, Netns } from 'ebpf-native';
+import { Netns } from 'ebpf-native';
 import { buildBpf } from '../../scripts/build-bpf.ts';
 import { buildFolder } from '../../scripts/steps.ts';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
@@ -12,9 +12,6 @@ import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import type { Mode } from '../../src/api/names.ts';
 import { silentLog } from '../../src/kube/log.ts';
-import { decodeCounters } from '../../src/datapath/codecs.ts';
-import { mapPins } from '../../src/datapath/pins.ts';
-import { endpointStatus } from '../../src/wiring/endpoint-status.ts';
 import { openHost } from '../../src/node/host.ts';
 import { RecordReports } from '../../src/node/record-reports.ts';
 import { Records } from '../../src/node/records.ts';
@@ -247,23 +244,6 @@ export class AgentNode {
     await this.wiring.comparison.runNow(true);
     const problems = this.wiring.comparison.problems();
     if (problems.length > 0) throw new Error(problems.join('; '));
-  }
-
-  /** Writes what the agent says of its node where the other agents see it. */
-  publish(): void {
-    const at = this.endpoints.findIndex((endpoint) => endpoint.metadata.name === this.#place.name);
-    const endpoint = this.endpoints[at];
-    const fastPath = { isTrue: true, reason: 'Conntrack', message: '' };
-    const status = endpointStatus({}, this.wiring.report(fastPath), '2026-01-01T00:00:00Z');
-    if (endpoint !== undefined && status !== undefined) this.endpoints[at] = { ...endpoint, status };
-  }
-
-  /** Packets by counter, from the maps that are pinned now. */
-  counted(): Record<string, number> {
-    const map = BpfMap.openPinned(mapPins(this.pinFolder, this.options.layout)['counters'] ?? '');
-    const readings = decodeCounters(map.entries());
-    map.close();
-    return Object.fromEntries(readings.map(({ name, packets }) => [name, Number(packets)]));
   }
 
   async down(): Promise<void> {
