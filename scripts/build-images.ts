@@ -31,6 +31,7 @@ const contents: Record<ImageName, Array<[from: string, to: string]>> = {
     ['node_modules/koffi', 'koffi'],
     ['node_modules/@koromix/koffi-linux-x64', 'koffi-linux-x64'],
     ['build/fast-cni', 'fast-cni'],
+    ['build/cni-plugins', 'cni-plugins'],
     ['images/fast-ctl.sh', 'fast-ctl.sh'],
     ['build/fast.bpf.o', 'fast.bpf.o'],
     ['build/agent.mjs', 'agent.mjs'],

@@ -3,6 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { buildBpf } from './build-bpf.ts';
 import { buildCni } from './build-cni.ts';
+import { buildCniPlugins } from './build-cni-plugins.ts';
 import { buildImages } from './build-images.ts';
 import { buildPrograms } from './build-programs.ts';
 import { buildFolder, say } from './steps.ts';
@@ -11,6 +12,7 @@ export async function buildAll(): Promise<void> {
   await mkdir(buildFolder, { recursive: true });
   await buildBpf();
   await buildCni();
+  await buildCniPlugins();
   await buildPrograms();
   await buildImages();
 }

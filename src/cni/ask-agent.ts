@@ -15,12 +15,13 @@ import { validateResponse } from './validators.ts';
 const marginMs = 1000;
 
 function buildRequest(command: AgentCommand, configuration: Configuration, environment: Environment): AgentRequest {
-  const { timeoutMs, prevResult, validAttachments } = configuration;
+  const { timeoutMs, prevResult, validAttachments, hasBandwidthLimit } = configuration;
   return {
     protocol: protocolVersion,
     command,
     ...environment,
     deadlineMs: Math.max(timeoutMs - marginMs, Math.floor(timeoutMs / 2)),
+    ...(command === 'ADD' && hasBandwidthLimit ? { hasBandwidthLimit } : {}),
     ...(command === 'CHECK' && prevResult !== undefined ? { prevResult: knownPart(prevResult) } : {}),
     ...(validAttachments === undefined ? {} : { validAttachments }),
   };

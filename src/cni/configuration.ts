@@ -21,6 +21,8 @@ export interface Configuration {
   prevResult?: RawResult;
   /** What an administrator wants the result to say of name servers. */
   dns?: object;
+  /** Whether the plugin bandwidth, behind fast-cni, will limit the pod. */
+  hasBandwidthLimit: boolean;
   /** Absent where the runtime gave no list, which is no statement about any attachment. */
   validAttachments?: ValidAttachment[];
 }
@@ -86,6 +88,13 @@ function validAttachments(raw: RawConfiguration, command: CniCommand): { validAt
   return { validAttachments: (list ?? []).map((one) => ({ containerId: one.containerID, ifName: one.ifname })) };
 }
 
+/** CONVENTIONS.md, "bandwidth": rates in bits per second; what is absent or 0 is no limit. */
+function hasBandwidthLimit(bandwidth: unknown): boolean {
+  if (typeof bandwidth !== 'object' || bandwidth === null) return false;
+  const rates: Record<string, unknown> = { ...bandwidth };
+  return Number(rates['ingressRate'] ?? 0) > 0 || Number(rates['egressRate'] ?? 0) > 0;
+}
+
 /** Throws code 7 that names the field, 2 for a field that cannot be honoured, or 1 for a version that is not served. */
 export function parseConfiguration(value: unknown, command: CniCommand): Configuration {
   const problem = explain(validateConfiguration, value, expected);
@@ -98,6 +107,7 @@ export function parseConfiguration(value: unknown, command: CniCommand): Configu
   return {
     cniVersion,
     socket: raw.socket ?? agentSocketPath,
+    hasBandwidthLimit: hasBandwidthLimit(raw.runtimeConfig?.['bandwidth']),
     timeoutMs: (raw.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
     ...(raw.dns ? { dns: raw.dns } : {}),
     ...previousResult(raw, command),

@@ -143,7 +143,7 @@ export class Agent {
   }
 
   #build(): Wiring {
-    const { node, bpfObject, pinFolder, uplink, mode } = this.#o;
+    const { node, bpfObject, pinFolder, uplink, mode, masqueradeExclude } = this.#o;
     const records = new Records(this.#informers.records);
     const wiring = buildWiring({
       host: openHost(),
@@ -151,6 +151,7 @@ export class Agent {
       pinFolder,
       uplink,
       mode,
+      masqueradeExclude,
       node,
       records,
       endpoints: () => this.#informers.endpoints.list(),

@@ -21,13 +21,15 @@ import { formatAlias, podMacOf, type Wire, type WireLabel } from '../wiring/wire
 import { hostVethMac, mainTable, routeProtocol } from './constants.ts';
 import { ensureSysctl, type Host, readSysctl } from './host.ts';
 import { putLocalPod } from './maps.ts';
-import { attachFromPod, type Datapath } from './programs.ts';
+import type { Datapath } from './programs.ts';
 import type { Step } from './steps.ts';
+import { attachFromPod } from './wire-program.ts';
 
 export interface WireSpec extends WireLabel {
   readonly interface: string;
   readonly record: IpAllocationSpec;
   readonly mtu: number;
+  readonly isLimited: boolean;
   /** Source of what the host itself sends to the pod. */
   readonly nodeAddress: string;
 }
@@ -102,6 +104,8 @@ function removeLink(host: Host, name: string): void {
   }
 }
 
+const limitMark = ({ isLimited }: WireSpec): Pick<Wire, 'isLimited'> => (isLimited ? { isLimited } : {});
+
 /**
  * The steps in order; after the last one `finished` gives the wire. The neighbour comes when all but the entry of the map
  * is there: a wire without either is half made. `replaced` are wires that had the address until now.
@@ -114,7 +118,7 @@ export function attachSteps(
   replaced: readonly Wire[] = [],
 ): { steps: Step[]; finished: () => Wire } {
   const { identity, containerId, address, podInterface, interface: name } = spec;
-  const wire = { identity, containerId, address, podInterface, interface: name, ifindex: 0 };
+  const wire = { identity, containerId, address, podInterface, interface: name, ifindex: 0, ...limitMark(spec) };
   const removeVeth = (): void => {
     removeLink(host, name);
   };
@@ -147,7 +151,7 @@ export function attachSteps(
       name: `set up ${name}`,
       apply: () => {
         configureHostVeth(host, name);
-        attachFromPod(host, wire.ifindex, datapath.fromPod);
+        attachFromPod(host, datapath, wire);
         setLink(host.socket, wire.ifindex, { up: true });
       },
     },

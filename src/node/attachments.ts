@@ -183,6 +183,7 @@ export class Attachments {
         record: record.spec,
         mtu,
         nodeAddress,
+        isLimited: request.hasBandwidthLimit === true,
       };
       const { steps, finished } = attachSteps(host, datapath, pod, spec, replaced);
       try {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts fast-cni and its configuration on the node. Each file appears whole, by rename, and the configuration last: the
-// moment it is there the node counts as ready for pods.
+// Puts fast-cni, the plugins that follow it and their configuration on the node. Each file appears whole, by rename, and
+// the configuration last: the moment it is there the node counts as ready for pods.
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface CniPaths {
-  /** The fast-cni to install. */
+  /** The folder with fast-cni and the plugins that follow it. */
   readonly source: string;
   /** The runtime's plugin folder. */
   readonly binFolder: string;
@@ -16,13 +16,28 @@ export interface CniPaths {
 }
 
 const executable = 'fast-cni';
+/** Reference plugins that the image brings: a pod's hostPorts, and its bandwidth limits. */
+export const companions = ['portmap', 'bandwidth'] as const;
+/**
+ * Under names of our own: what the distribution or another network installed as `portmap` stays theirs, and ours comes
+ * and goes with our release.
+ */
+const programs = [
+  { from: executable, to: executable },
+  ...companions.map((name) => ({ from: name, to: `fast-${name}` })),
+];
 /** Sorts before most others: a runtime takes the first file. */
 const configuration = '10-fast.conflist';
 
 function configurationText(socket: string): string {
+  const plugins = [
+    // The limits are told to fast-cni too: it has to keep such a pod off the fast path, which skips their qdiscs.
+    { type: executable, socket, capabilities: { bandwidth: true } },
+    { type: 'fast-portmap', capabilities: { portMappings: true } },
+    { type: 'fast-bandwidth', capabilities: { bandwidth: true } },
+  ];
   // containerd 1.6 knows no version above 1.0.0, and newer runtimes take it as well.
-  const list = { cniVersion: '1.0.0', name: 'fast', plugins: [{ type: executable, socket }] };
-  return `${JSON.stringify(list, undefined, 2)}\n`;
+  return `${JSON.stringify({ cniVersion: '1.0.0', name: 'fast', plugins }, undefined, 2)}\n`;
 }
 
 function isSameFile(source: string, target: string): boolean {
@@ -39,17 +54,23 @@ function read(file: string): string | undefined {
   }
 }
 
+/** Answers whether it had to be written. */
+function installProgram(source: string, folder: string, name: string): boolean {
+  const target = join(folder, name);
+  if (isSameFile(source, target)) return false;
+  const early = join(folder, `.${name}.new`);
+  copyFileSync(source, early);
+  chmodSync(early, 0o755);
+  renameSync(early, target);
+  return true;
+}
+
 /** Installs what is missing or different; answers how many files it wrote. */
 export function installCni(paths: CniPaths): number {
-  let changes = 0;
-  const binary = join(paths.binFolder, executable);
   mkdirSync(paths.binFolder, { recursive: true });
-  if (!isSameFile(paths.source, binary)) {
-    const early = join(paths.binFolder, `.${executable}.new`);
-    copyFileSync(paths.source, early);
-    chmodSync(early, 0o755);
-    renameSync(early, binary);
-    changes += 1;
+  let changes = 0;
+  for (const { from, to } of programs) {
+    if (installProgram(join(paths.source, from), paths.binFolder, to)) changes += 1;
   }
   const file = join(paths.confFolder, configuration);
   const text = configurationText(paths.socket);
@@ -64,10 +85,9 @@ export function installCni(paths: CniPaths): number {
   return changes;
 }
 
-/** Takes both away again, the configuration first. Files that others put there stay. */
+/** Takes all of it away again, the configuration first. Files that others put there stay. */
 export function removeCni(paths: Pick<CniPaths, 'binFolder' | 'confFolder'>): void {
-  for (const file of [join(paths.confFolder, configuration), join(paths.binFolder, executable)]) {
-    rmSync(file, { force: true });
-    rmSync(`${file}.new`, { force: true });
-  }
+  const file = join(paths.confFolder, configuration);
+  const own = programs.flatMap(({ to }) => [join(paths.binFolder, to), join(paths.binFolder, `.${to}.new`)]);
+  for (const one of [file, `${file}.new`, ...own]) rmSync(one, { force: true });
 }

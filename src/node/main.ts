@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // fast-agent: wires the pods of one node and keeps its eBPF maps equal to the API server's state.
 import { Command, Option } from 'commander';
+import { parseRange } from '../ip/range.ts';
+import { RangeSet } from '../ip/range-set.ts';
 import { createLog } from '../kube/log.ts';
 import { modes } from '../api/names.ts';
 import { Agent } from './agent.ts';
 import { type AgentOptions, defaults } from './options.ts';
+
+type Flags = Omit<AgentOptions, 'healthPort' | 'masqueradeExclude'> & { healthPort: string; masqueradeExclude: string };
+
+/** Ranges between commas or blanks; `refuse` hears of each that is none. */
+function rangesOf(text: string, refuse: (problem: string) => void): RangeSet {
+  const words = text.split(/[\s,]+/).filter((word) => word !== '');
+  return RangeSet.of(
+    words.flatMap((word) => {
+      try {
+        return [parseRange(word)];
+      } catch (error) {
+        refuse(error instanceof Error ? error.message : String(error));
+        return [];
+      }
+    }),
+  );
+}
 
 function readOptions(): AgentOptions {
   const command = new Command('fast-agent')
@@ -16,8 +35,9 @@ function readOptions(): AgentOptions {
     .option('--pin-folder <path>', 'where maps and links outlive the agent, in a bpffs', defaults.pinFolder)
     .option('--cni-bin-dir <path>', "the runtime's plugins", defaults.cniBinDir)
     .option('--cni-conf-dir <path>', "the runtime's network configurations", defaults.cniConfDir)
-    .option('--cni-source <file>', 'the fast-cni to install', defaults.cniSource)
+    .option('--cni-source <folder>', 'where fast-cni and the plugins that follow it are', defaults.cniSource)
     .option('--health-port <port>', 'serves /healthz, /readyz and /metrics', defaults.healthPort)
+    .option('--masquerade-exclude <ranges>', 'destinations that see pods by their own addresses: CIDRs, ranges a-b', '')
     .option('--uplink <link>', 'the link that other nodes are reached by, or auto', defaults.uplink)
     .addOption(
       new Option('--mode <mode>', 'tunnel, or direct: without a tunnel between nodes of one network')
@@ -27,12 +47,15 @@ function readOptions(): AgentOptions {
     .addOption(
       new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default(defaults.logLevel),
     );
-  const options = command.parse().opts<Omit<AgentOptions, 'healthPort'> & { healthPort: string }>();
+  const options = command.parse().opts<Flags>();
   const healthPort = Number(options.healthPort);
   if (!Number.isInteger(healthPort) || healthPort < 0 || healthPort > 65_535) {
     command.error(`--health-port is ${options.healthPort}; write a port from 0 to 65535`);
   }
-  return { ...options, healthPort };
+  const masqueradeExclude = rangesOf(options.masqueradeExclude, (problem) => {
+    command.error(`--masquerade-exclude: ${problem}`);
+  });
+  return { ...options, healthPort, masqueradeExclude };
 }
 
 const options = readOptions();

@@ -51,7 +51,13 @@ export function syncClusterPods(
 
 function localEntry(wire: Wire): LocalPodEntry {
   const podMac = podMacOf(wire.address);
-  return { address: wire.address, ifindex: wire.ifindex, podMac, hostMac: hostVethMac, stackOnly: false };
+  return {
+    address: wire.address,
+    ifindex: wire.ifindex,
+    podMac,
+    hostMac: hostVethMac,
+    stackOnly: wire.isLimited === true,
+  };
 }
 
 /** Puts the wire's entry, from which moment on the fast path knows its pod. */

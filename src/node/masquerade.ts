@@ -7,18 +7,21 @@ import { type Host, runProgram } from './host.ts';
 
 export class Masquerade {
   readonly #host: Host;
+  /** Destinations outside that see pods by their own addresses. */
+  readonly #excluded: RangeSet;
   /** The script that was applied last. */
   #applied = '';
   /** The kernel's listing right after that: whatever differs later was changed by somebody else. */
   #listing = '';
 
-  constructor(host: Host) {
+  constructor(host: Host, excluded: RangeSet) {
     this.#host = host;
+    this.#excluded = excluded;
   }
 
   /** With `verify` also what others did to the table is found. Answers whether it had to be written. */
   async ensure(addresses: RangeSet, verify: boolean): Promise<boolean> {
-    const script = masqueradeScript(addresses, vxlanDevice);
+    const script = masqueradeScript(addresses, vxlanDevice, this.#excluded);
     if (script === this.#applied && (!verify || (await this.#list()) === this.#listing)) {
       return false;
     }

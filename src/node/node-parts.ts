@@ -5,6 +5,7 @@ import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Mode } from '../api/names.ts';
 import { directCondition, wayTo } from '../datapath/way.ts';
+import type { RangeSet } from '../ip/range-set.ts';
 import type { Log } from '../kube/log.ts';
 import type { ConditionFact } from '../wiring/endpoint-status.ts';
 import { type Overlay, overlayOf } from '../wiring/overlay.ts';
@@ -28,6 +29,8 @@ export interface NodePartsOptions {
   readonly layout?: number | undefined;
   readonly uplink: string;
   readonly mode: Mode;
+  /** Destinations outside that see pods by their own addresses. */
+  readonly masqueradeExclude: RangeSet;
   readonly ownName: string;
   readonly endpoints: () => readonly NodeEndpoint[];
   readonly own: () => NodeEndpoint | undefined;
@@ -54,7 +57,7 @@ export class NodeParts {
 
   constructor(options: NodePartsOptions) {
     this.#o = options;
-    this.#masquerade = new Masquerade(options.host);
+    this.#masquerade = new Masquerade(options.host, options.masqueradeExclude);
     this.#bornMs = options.clock.monotonicMs();
   }
 

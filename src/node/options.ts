@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fast-agent can be told, by flags and environment.
+import type { RangeSet } from '../ip/range-set.ts';
 import { agentSocketPath, bpfPinFolder, type Mode } from '../api/names.ts';
 
 export interface AgentOptions {
@@ -12,11 +13,14 @@ export interface AgentOptions {
   readonly pinFolder: string;
   readonly cniBinDir: string;
   readonly cniConfDir: string;
+  /** A folder. */
   readonly cniSource: string;
   readonly healthPort: number;
   /** A link's name, or `auto`. */
   readonly uplink: string;
   readonly mode: Mode;
+  /** Destinations outside that see pods by their own addresses. */
+  readonly masqueradeExclude: RangeSet;
   readonly logLevel: string;
 }
 
@@ -26,7 +30,7 @@ export const defaults = {
   pinFolder: bpfPinFolder,
   cniBinDir: '/opt/cni/bin',
   cniConfDir: '/etc/cni/net.d',
-  cniSource: '/opt/fast/bin/fast-cni',
+  cniSource: '/opt/fast/bin',
   healthPort: '9441',
   uplink: 'auto',
   mode: 'tunnel',

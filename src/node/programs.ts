@@ -3,20 +3,10 @@
 // ones, each by one atomic exchange, so that no packet meets a moment without a program.
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  type BpfMap,
-  BpfObject,
-  type BpfProgram,
-  deleteFilter,
-  ensureClsact,
-  type Filter,
-  isBpffs,
-  listFilters,
-  replaceFilter,
-} from 'ebpf-native';
+import { type BpfMap, BpfObject, type BpfProgram, deleteFilter, type Filter, isBpffs, listFilters } from 'ebpf-native';
 import { maps } from '../datapath/generated/layout.ts';
 import { isLayoutFolder, mapPins, pinFolder } from '../datapath/pins.ts';
-import { filterHandle, filterName, filterPriority } from './constants.ts';
+import { filterHandle, filterPriority } from './constants.ts';
 import type { Host } from './host.ts';
 
 export interface Datapath {
@@ -29,6 +19,8 @@ export interface Datapath {
   readonly fromUplink: BpfProgram;
   /** All maps, by the path of their pins. */
   readonly pins: ReadonlyMap<string, BpfMap>;
+  /** Where the links of limited wires are pinned: under the host veths' names, whatever the maps' layout. */
+  readonly wirePins: string;
 }
 
 /**
@@ -51,6 +43,7 @@ export function loadDatapath(objectFile: string, folder: string, version?: numbe
     fromOverlay: object.program('from_overlay'),
     fromUplink: object.program('from_uplink'),
     pins: new Map(Object.entries(pinPaths).map(([name, path]) => [path, object.map(name)])),
+    wirePins: join(folder, 'wires'),
   };
 }
 
@@ -72,20 +65,9 @@ export function removeOtherLayouts(folder: string, version?: number): number {
   return others.length;
 }
 
-/** Puts `from_pod` on a host veth, in place of an older one. No packet passes in between. */
-export function attachFromPod(host: Host, ifindex: number, program: BpfProgram): void {
-  ensureClsact(host.socket, ifindex);
-  const spec = { priority: filterPriority, handle: filterHandle, name: filterName, program };
-  replaceFilter(host.socket, ifindex, 'ingress', spec);
-}
-
-function isInPlace(one: Filter): boolean {
+/** Whether a filter stands where we put ours. */
+export function isInPlace(one: Filter): boolean {
   return one.priority === filterPriority && one.handle === filterHandle;
-}
-
-/** Whether this very program is on the veth, where we put it. */
-export function hasFromPod(host: Host, ifindex: number, program: BpfProgram): boolean {
-  return listFilters(host.socket, ifindex, 'ingress').some((one) => isInPlace(one) && one.programId === program.id);
 }
 
 /** Takes away filters of our name that stand elsewhere: a packet must not be judged twice. Answers how many. */

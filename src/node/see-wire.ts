@@ -5,15 +5,16 @@ import type { Wire } from '../wiring/wire.ts';
 import type { SeenWire } from '../wiring/wire-check.ts';
 import type { Host } from './host.ts';
 import { mappedIfindex } from './maps.ts';
-import { type Datapath, hasFromPod } from './programs.ts';
+import type { Datapath } from './programs.ts';
+import { hasFromPod } from './wire-program.ts';
 
-function seeHost(host: Host, { fromPod }: Datapath, wire: Wire): SeenWire['host'] {
+function seeHost(host: Host, datapath: Datapath, wire: Wire): SeenWire['host'] {
   const link = findLink(host.socket, { index: wire.ifindex });
   if (link?.name !== wire.interface) return undefined;
   const { index } = link;
   return {
     link,
-    hasProgram: hasFromPod(host, index, fromPod),
+    hasProgram: hasFromPod(host, datapath, wire),
     routes: listRoutes(host.socket, { index }),
     neighbours: listNeighbours(host.socket, index),
   };

@@ -16,9 +16,13 @@ export interface KernelWires {
 /**
  * What the kernel has of ours; only to be trusted while no ADD is in the middle of its steps. `isKnown` says of an
  * interface and its address that they were complete before, so that a neighbour which somebody removed costs no pod
- * its wire.
+ * its wire. `limited` names the host veths of pods with a bandwidth limit.
  */
-export function readWires(host: Host, isKnown: (ifindex: number, address: string) => boolean): KernelWires {
+export function readWires(
+  host: Host,
+  limited: ReadonlySet<string>,
+  isKnown: (ifindex: number, address: string) => boolean,
+): KernelWires {
   const neighbours = new Set(listNeighbours(host.socket).map((one) => `${one.index} ${one.address}`));
   const wires: Wire[] = [];
   const links = new Map<number, Link>();
@@ -31,7 +35,8 @@ export function readWires(host: Host, isKnown: (ifindex: number, address: string
       continue;
     }
     if (neighbours.has(`${link.index} ${label.address}`) || isKnown(link.index, label.address)) {
-      wires.push({ ...label, interface: link.name, ifindex: link.index });
+      const limit = limited.has(link.name) ? { isLimited: true as const } : {};
+      wires.push({ ...label, interface: link.name, ifindex: link.index, ...limit });
       links.set(link.index, link);
     } else {
       halfMade.push(link);

@@ -10,10 +10,11 @@ import { dropLocalPod } from './maps.ts';
 import type { Datapath } from './programs.ts';
 import { observed, type StepObserver } from './steps.ts';
 import type { WireBook } from './wire-book.ts';
+import { forgetLimited } from './wire-program.ts';
 
 export interface WireRemoverOptions {
   readonly host: Host;
-  readonly datapath: Pick<Datapath, 'localPods'>;
+  readonly datapath: Pick<Datapath, 'localPods' | 'wirePins'>;
   readonly book: WireBook;
   readonly log: Log;
   /** Told when nothing of the wire is left. */
@@ -82,7 +83,7 @@ export class WireRemover {
   }
 
   async #finish(wire: Wire): Promise<void> {
-    const { host, book, log, onGone, observer } = this.#o;
+    const { host, datapath, book, log, onGone, observer } = this.#o;
     try {
       await observed(observer, `delete ${wire.interface}`, async () => {
         if (this.#isThere(wire)) await deleteLinkAsync(host.socket, wire.ifindex);
@@ -93,6 +94,7 @@ export class WireRemover {
         return;
       }
     }
+    forgetLimited(datapath, wire.interface);
     const isTakenOver = book.list().some((other) => other.address === wire.address);
     if (!isTakenOver) {
       await observed(observer, `flush conntrack of ${wire.address}`, () => this.#flushConntrack(wire.address));

@@ -12,9 +12,10 @@ import type { Host } from './host.ts';
 import { mappedIfindex, syncLocalPods } from './maps.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { followMtu, type WireEnds } from './pod-mtu.ts';
-import { attachFromPod, type Datapath, hasFromPod, removeStrayFilters } from './programs.ts';
+import { type Datapath, removeStrayFilters } from './programs.ts';
 import type { Records } from './records.ts';
 import { readWires, type WireBook } from './wire-book.ts';
+import { attachFromPod, forgetLimited, hasFromPod, limitedWires } from './wire-program.ts';
 import type { WireRemover } from './wire-remover.ts';
 
 export interface WiresPartOptions {
@@ -87,8 +88,10 @@ export class WiresPart {
   #readKernel(): number {
     const { host, book, datapath, log, onChange } = this.#o;
     const before = new Map(book.list().map((wire) => [wire.ifindex, wire]));
+    const limited = limitedWires(datapath);
     const { wires, links, halfMade } = readWires(
       host,
+      limited,
       (ifindex, address) => book.has(ifindex) || mappedIfindex(datapath.localPods, address) === ifindex,
     );
     for (const link of halfMade.filter((one) => !book.has(one.index))) {
@@ -97,6 +100,8 @@ export class WiresPart {
     }
     book.reset(wires);
     this.#links = links;
+    const names = new Set([...wires, ...book.leaving()].map((wire) => wire.interface));
+    for (const name of limited) if (!names.has(name)) forgetLimited(datapath, name);
     const after = new Map(book.list().map((wire) => [wire.ifindex, wire]));
     const came = [...after.values()].filter((wire) => !before.has(wire.ifindex));
     const went = [...before.values()].filter((wire) => !after.has(wire.ifindex));
@@ -120,8 +125,8 @@ export class WiresPart {
       setLink(host.socket, index, { mac: hostVethMac });
       changes += 1;
     }
-    if (!hasFromPod(host, index, datapath.fromPod)) {
-      attachFromPod(host, index, datapath.fromPod);
+    if (!hasFromPod(host, datapath, wire)) {
+      attachFromPod(host, datapath, wire);
       changes += 1;
     }
     const hasRoute = listRoutes(host.socket, { index, protocol: routeProtocol }).some(

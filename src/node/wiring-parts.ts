@@ -6,6 +6,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Ips } from '../api/generated/ips.ts';
 import type { Mode } from '../api/names.ts';
 import { realClock } from '../kube/clock.ts';
+import { RangeSet } from '../ip/range-set.ts';
 import type { Log } from '../kube/log.ts';
 import type { PodIdentity } from '../protocol/messages.ts';
 import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
@@ -43,6 +44,8 @@ export interface WiringOptions {
   readonly mode: Mode;
   /** For tests of upgrades: the layout's version, where it is not this build's. */
   readonly layout?: number | undefined;
+  /** Destinations outside that see pods by their own addresses; none by default. */
+  readonly masqueradeExclude?: RangeSet;
   readonly node: string;
   readonly records: Records;
   readonly endpoints: () => readonly NodeEndpoint[];
@@ -71,6 +74,7 @@ export function buildWiring(o: WiringOptions): Wiring {
     layout: o.layout,
     uplink: o.uplink,
     mode: o.mode,
+    masqueradeExclude: o.masqueradeExclude ?? RangeSet.empty,
     ownName: node,
     endpoints,
     own,

@@ -10,6 +10,8 @@ export interface AgentFacts {
   readonly image: string;
   readonly logLevel: string;
   readonly mode: Mode;
+  /** Destinations outside that see pods by their own addresses, each a CIDR or a range. */
+  readonly masqueradeExclude: readonly string[];
   /** The controller's Deployment, so that the agents go when it goes. */
   readonly owner?: OwnerReference;
 }
@@ -64,12 +66,23 @@ export function agentDaemonSet(facts: AgentFacts): DaemonSet {
   };
 }
 
-function agentContainer({ image, logLevel, mode }: AgentFacts): { name: string; [field: string]: unknown } {
+function agentContainer({ image, logLevel, mode, masqueradeExclude }: AgentFacts): {
+  name: string;
+  [field: string]: unknown;
+} {
   return {
     name: 'agent',
     image,
     imagePullPolicy: 'IfNotPresent',
-    args: ['--health-port', `${AGENT_HEALTH_PORT}`, '--log-level', logLevel, '--mode', mode],
+    args: [
+      '--health-port',
+      `${AGENT_HEALTH_PORT}`,
+      '--log-level',
+      logLevel,
+      '--mode',
+      mode,
+      ...(masqueradeExclude.length === 0 ? [] : ['--masquerade-exclude', masqueradeExclude.join(',')]),
+    ],
     env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
     securityContext: { privileged: true },
     readinessProbe: {

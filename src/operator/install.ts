@@ -14,6 +14,7 @@ import { type ConfigMap, daemonSets, deployments } from '../kube/resources.ts';
 import type { Outcome } from '../reconcilers/ports.ts';
 import { done, retryAfter } from '../reconcilers/ports.ts';
 import { agentDaemonSet } from './agent-daemonset.ts';
+import { masqueradeKnob, readRanges } from './masquerade-knob.ts';
 import { poolKind } from './kinds.ts';
 import { policyProblems } from './policies.ts';
 import type { LeaderVerbs } from './tenure.ts';
@@ -38,6 +39,7 @@ export class InstallReconciler {
   readonly #policyProblems: Gauge;
   /** What was said of the policies last. */
   #said = '';
+  #saidOfRanges = '';
 
   constructor(world: InstallWorld) {
     this.#world = world;
@@ -84,6 +86,7 @@ export class InstallReconciler {
       image: agentImage,
       logLevel: knobs()?.data?.['agent-log-level'] ?? 'info',
       mode: this.#mode(),
+      masqueradeExclude: this.#masqueradeExclude(owner),
       ...(owner === undefined ? {} : { owner }),
     });
     const options = { type: 'apply' as const, namespace, force: true };
@@ -99,6 +102,21 @@ export class InstallReconciler {
       this.#world.log.warn({ mode: text }, `ConfigMap ${configMapName}, key mode: write ${choice}; taken as tunnel`);
     }
     return known ?? 'tunnel';
+  }
+
+  /** What is no range is said and left out: an agent that refuses to start because of it would take nodes down. */
+  #masqueradeExclude(owner: OwnerReference | undefined): readonly string[] {
+    const { knobs, log, events, namespace } = this.#world;
+    const { ranges, problems } = readRanges(knobs()?.data?.[masqueradeKnob]);
+    const text = problems.join('; ');
+    if (text !== this.#saidOfRanges && text !== '') {
+      const note = `ConfigMap ${configMapName}, key ${masqueradeKnob}: ${text}. The other entries are in force.`;
+      log.warn({ problems }, note);
+      const regarding = { ...(owner ?? { kind: 'Namespace', name: namespace }), namespace };
+      events.record({ regarding, type: 'Warning', reason: 'InvalidKnob', note, action: 'ReadConfigMap' });
+    }
+    this.#saidOfRanges = text;
+    return ranges;
   }
 
   async #owner(signal: AbortSignal): Promise<OwnerReference | undefined> {

@@ -56,6 +56,8 @@ export interface AgentRequest {
   pod: PodIdentity;
   /** How long fast-cni waits for the answer, less a margin: by then the agent gives the reason of its wait. */
   deadlineMs?: number;
+  /** ADD only: a plugin behind fast-cni will put queues on the host veth, which all of the pod's traffic has to pass. */
+  hasBandwidthLimit?: boolean;
   /** CHECK only. */
   prevResult?: PreviousResult;
   /** GC only. */

@@ -58,6 +58,7 @@ export const requestSchema = {
       properties: { namespace: text, name: text, uid: text },
     },
     deadlineMs: { type: 'integer', minimum: 1, maximum: 3_600_000 },
+    hasBandwidthLimit: { type: 'boolean' },
     prevResult: previousResult,
     validAttachments,
   },

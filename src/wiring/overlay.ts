@@ -65,21 +65,28 @@ export function overlayOf(
   return { addresses, routes: toCidrs(addresses.ranges), problems };
 }
 
+function namedSet(name: string, members: RangeSet): string {
+  const elements = members.ranges.map(formatRange);
+  const list = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
+  return `  set ${name} { type ipv4_addr; flags interval;${list} }`;
+}
+
 /**
  * The table `fast` as a script for `nft -f`, which the kernel takes as one transaction. Pods that leave the overlay get
  * the node's address, since nobody outside knows the way back; so does what enters the tunnel from outside, since the
- * other node drops sources that it cannot ask back by the tunnel.
+ * other node drops sources that it cannot ask back by the tunnel. Whoever runs the network knows of ranges outside from
+ * which there is a way back to pods: those are `excluded`, and see pods by their own addresses.
  */
-export function masqueradeScript(addresses: RangeSet, device: string): string {
-  const elements = addresses.ranges.map(formatRange);
-  const list = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
+export function masqueradeScript(addresses: RangeSet, device: string, excluded: RangeSet = RangeSet.empty): string {
   return [
     'table ip fast',
     'delete table ip fast',
     'table ip fast {',
-    `  set overlay { type ipv4_addr; flags interval;${list} }`,
+    namedSet('overlay', addresses),
+    namedSet('excluded', excluded),
     '  chain postrouting {',
     '    type nat hook postrouting priority srcnat + 1; policy accept;',
+    '    ip saddr @overlay ip daddr @excluded return',
     '    ip saddr @overlay ip daddr != @overlay fib daddr type != local counter masquerade',
     `    oifname "${device}" ip saddr != @overlay counter masquerade`,
     '  }',

@@ -14,6 +14,8 @@ export interface Wire {
   /** The host veth's name. */
   readonly interface: string;
   readonly ifindex: number;
+  /** Its pod has a bandwidth limit, which queues on the host veth hold it to: all of its traffic takes the stack. */
+  readonly isLimited?: true;
 }
 
 /** What the alias tells of a wire. */

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the runtime meets on a node: the socket and the installed fast-cni.
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/kube/log.ts';
-import { installCni } from '../../src/node/cni-install.ts';
+import { installCni, removeCni } from '../../src/node/cni-install.ts';
 import { type Handler, SocketServer } from '../../src/node/socket-server.ts';
 import { eventually } from './agent-node.ts';
 
@@ -141,8 +150,11 @@ describe('a caller that gives up', () => {
 });
 
 describe('the installation', () => {
+  const programs = ['fast-bandwidth', 'fast-cni', 'fast-portmap'];
   const install = (): number => {
-    writeFileSync(join(folder, 'source'), 'a program');
+    mkdirSync(join(folder, 'source'), { recursive: true });
+    for (const name of ['fast-cni', 'portmap', 'bandwidth'])
+      writeFileSync(join(folder, 'source', name), `I am ${name}`);
     return installCni({
       source: join(folder, 'source'),
       binFolder: join(folder, 'bin'),
@@ -151,23 +163,40 @@ describe('the installation', () => {
     });
   };
 
-  it('puts an executable and a configuration, and nothing else', () => {
-    expect(install()).toBe(2);
-    expect(readdirSync(join(folder, 'bin'))).toEqual(['fast-cni']);
-    expect(statSync(join(folder, 'bin/fast-cni')).mode & 0o777).toBe(0o755);
+  it('puts three executables and a configuration that names them in their order, and nothing else', () => {
+    expect(install()).toBe(4);
+    expect(readdirSync(join(folder, 'bin'))).toEqual(programs);
+    for (const name of programs) expect(statSync(join(folder, 'bin', name)).mode & 0o777).toBe(0o755);
     expect(readdirSync(join(folder, 'conf'))).toEqual(['10-fast.conflist']);
     expect(JSON.parse(readFileSync(join(folder, 'conf/10-fast.conflist'), 'utf8'))).toEqual({
       cniVersion: '1.0.0',
       name: 'fast',
-      plugins: [{ type: 'fast-cni', socket: '/run/fast/agent.sock' }],
+      plugins: [
+        { type: 'fast-cni', socket: '/run/fast/agent.sock', capabilities: { bandwidth: true } },
+        { type: 'fast-portmap', capabilities: { portMappings: true } },
+        { type: 'fast-bandwidth', capabilities: { bandwidth: true } },
+      ],
     });
   });
 
   it('writes nothing the second time, and what somebody changed again', () => {
     install();
     expect(install()).toBe(0);
-    writeFileSync(join(folder, 'bin/fast-cni'), 'a virus!!');
+    writeFileSync(join(folder, 'bin/fast-portmap'), 'a virus!!');
     rmSync(join(folder, 'conf/10-fast.conflist'));
     expect(install()).toBe(2);
+  });
+
+  it('takes all of its own away again', () => {
+    install();
+    removeCni({ binFolder: join(folder, 'bin'), confFolder: join(folder, 'conf') });
+    expect([readdirSync(join(folder, 'bin')), readdirSync(join(folder, 'conf'))]).toEqual([[], []]);
+  });
+
+  it('leaves the portmap of a distribution as it is', () => {
+    mkdirSync(join(folder, 'bin'), { recursive: true });
+    writeFileSync(join(folder, 'bin/portmap'), "the distribution's");
+    install();
+    expect(readFileSync(join(folder, 'bin/portmap'), 'utf8')).toBe("the distribution's");
   });
 });

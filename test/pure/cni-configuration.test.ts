@@ -97,6 +97,16 @@ describe('the network configuration', () => {
     expect(error).toMatchObject({ code: 7, msg: expect.stringContaining('prevResult') });
   });
 
+  it.each([
+    [{ ingressRate: 1000, ingressBurst: 1 }, true],
+    [{ egressRate: 1000 }, true],
+    [{ ingressRate: 0, egressRate: 0 }, undefined],
+    [{}, undefined],
+    [null, undefined],
+  ])('tells the agent whether the runtime has the pod limited: %j', (bandwidth, told) => {
+    expect(addWith({ runtimeConfig: { bandwidth } }).requests[0]?.body.hasBandwidthLimit).toBe(told);
+  });
+
   it('takes no list for no statement: a GC without one asks for nothing', () => {
     expect(call({ variables: { CNI_COMMAND: 'GC' } })).toMatchObject({ exitCode: 0, stdout: '', requests: [] });
   });

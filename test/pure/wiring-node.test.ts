@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint, NodeEndpointStatus } from '../../src/api/generated/node-endpoint.ts';
 import { parseAddress } from '../../src/ip/address.ts';
-import { formatCidr } from '../../src/ip/range.ts';
+import { formatCidr, parseRange } from '../../src/ip/range.ts';
+import { RangeSet } from '../../src/ip/range-set.ts';
+import { readRanges } from '../../src/operator/masquerade-knob.ts';
 import { endpointStatus, type NodeReport } from '../../src/wiring/endpoint-status.ts';
 import { masqueradeScript, overlayOf } from '../../src/wiring/overlay.ts';
 
@@ -63,6 +65,30 @@ describe('the overlay', () => {
     expect(script).toContain('table ip fast\ndelete table ip fast\ntable ip fast {');
     expect(script).toContain('elements = { 10.1.0.0-10.1.0.9, 10.1.1.1 };');
     expect(script).toContain('oifname "fast_vxlan" ip saddr != @overlay counter masquerade');
+  });
+});
+
+describe('ranges that are excluded from masquerading', () => {
+  it('stand before the rule that masquerades, so that hosts there see pods by their own addresses', () => {
+    const { addresses } = overlayOf([pool('a', '10.1.0.0/24')], []);
+    const lines = masqueradeScript(addresses, 'fast_vxlan', RangeSet.of([parseRange('192.0.2.0/24')])).split('\n');
+    expect(lines).toContain('  set excluded { type ipv4_addr; flags interval; elements = { 192.0.2.0-192.0.2.255 }; }');
+    const excluded = lines.indexOf('    ip saddr @overlay ip daddr @excluded return');
+    const masquerade = lines.findIndex((line) => line.includes('daddr != @overlay'));
+    expect(excluded).toBeGreaterThan(0);
+    expect(masquerade).toBeGreaterThan(excluded);
+  });
+
+  it('are read from the knob one by one: what is no range is named and the others hold', () => {
+    expect(readRanges(' 192.0.2.0/24,\n10.9.0.1 10.8.0.1-10.8.0.9')).toEqual({
+      ranges: ['192.0.2.0-192.0.2.255', '10.9.0.1', '10.8.0.1-10.8.0.9'],
+      problems: [],
+    });
+    expect(readRanges('192.0.2.0/33, 10.9.0.1')).toEqual({
+      ranges: ['10.9.0.1'],
+      problems: [expect.stringContaining('192.0.2.0/33')],
+    });
+    expect(readRanges(undefined)).toEqual({ ranges: [], problems: [] });
   });
 });
 

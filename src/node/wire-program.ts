@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// `from_pod` on the host veths. It is a clsact filter, which waits for no grace period of the kernel. The plugin bandwidth
+// needs that place for an `ingress` qdisc of its own, so on a limited pod's veth it is a tcx link instead: 8 ms more, and
+// it runs before any qdisc. The pinned link is also what a restarted agent knows a limited wire by.
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { BpfLink, ensureClsact, listFilters, replaceFilter } from 'ebpf-native';
+import type { Wire } from '../wiring/wire.ts';
+import { filterHandle, filterName, filterPriority } from './constants.ts';
+import type { Host } from './host.ts';
+import { type Datapath, isInPlace } from './programs.ts';
+
+type Place = Pick<Wire, 'interface' | 'ifindex' | 'isLimited'>;
+
+const pinOf = ({ wirePins }: Datapath, name: string): string => join(wirePins, name);
+
+/** The pinned link of a limited wire, unless it is of a former veth of that name. */
+function openLink(datapath: Datapath, wire: Place): BpfLink | undefined {
+  const pin = pinOf(datapath, wire.interface);
+  if (!existsSync(pin)) return undefined;
+  const link = BpfLink.openPinned(pin);
+  if (link.info().ifindex === wire.ifindex) return link;
+  link.close();
+  return undefined;
+}
+
+function attachLink(host: Host, datapath: Datapath, wire: Place): void {
+  const known = openLink(datapath, wire);
+  if (known !== undefined) {
+    known.update(datapath.fromPod);
+    known.close();
+    return;
+  }
+  mkdirSync(datapath.wirePins, { recursive: true });
+  rmSync(pinOf(datapath, wire.interface), { force: true });
+  const link = host.netns.run(() => BpfLink.attachTcx(datapath.fromPod, wire.ifindex, 'ingress'));
+  link.pin(pinOf(datapath, wire.interface));
+  link.close();
+}
+
+/** Puts `from_pod` on a host veth, in place of an older one. No packet passes in between. */
+export function attachFromPod(host: Host, datapath: Datapath, wire: Place): void {
+  if (wire.isLimited === true) {
+    attachLink(host, datapath, wire);
+    return;
+  }
+  ensureClsact(host.socket, wire.ifindex);
+  const spec = { priority: filterPriority, handle: filterHandle, name: filterName, program: datapath.fromPod };
+  replaceFilter(host.socket, wire.ifindex, 'ingress', spec);
+}
+
+function hasLink(datapath: Datapath, wire: Place): boolean {
+  const link = openLink(datapath, wire);
+  const programId = link?.info().programId;
+  link?.close();
+  return programId === datapath.fromPod.id;
+}
+
+/** Whether this very program is on the veth, where we put it. */
+export function hasFromPod(host: Host, datapath: Datapath, wire: Place): boolean {
+  if (wire.isLimited === true) return hasLink(datapath, wire);
+  const programId = datapath.fromPod.id;
+  return listFilters(host.socket, wire.ifindex, 'ingress').some((one) => isInPlace(one) && one.programId === programId);
+}
+
+/** The names of the host veths that were wired with limits. */
+export function limitedWires(datapath: Pick<Datapath, 'wirePins'>): Set<string> {
+  return new Set(existsSync(datapath.wirePins) ? readdirSync(datapath.wirePins) : []);
+}
+
+/** Forgets that a host veth was limited. Its link has ended with it. */
+export function forgetLimited(datapath: Pick<Datapath, 'wirePins'>, name: string): void {
+  rmSync(join(datapath.wirePins, name), { force: true });
+}

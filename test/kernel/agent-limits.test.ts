@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The wire of a pod with a bandwidth limit: the reference plugin finds room for its queues, and all of the pod's traffic
+// takes the stack, which passes them.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { buildCniPlugins } from '../../scripts/build-cni-plugins.ts';
+import { buildFolder } from '../../scripts/steps.ts';
+import type { Attachment } from '../../src/protocol/messages.ts';
+import {
+  AgentNode,
+  endpointOf,
+  inside,
+  insideArguments,
+  netnsPath,
+  one,
+  outsideDown,
+  outsideUp,
+  ping,
+  record,
+} from './agent-node.ts';
+
+let node: AgentNode;
+
+beforeAll(async () => {
+  await buildCniPlugins();
+  await outsideUp();
+  node = await AgentNode.up(one, [endpointOf(one)]);
+}, 120_000);
+
+afterAll(async () => {
+  await node.down();
+  outsideDown();
+});
+
+// The plugin's own devices stay, under names made of the sandboxes': each test has sandboxes of its own.
+afterEach(() => node.clear());
+
+async function addLimited(sandbox: string, address: string): Promise<Attachment> {
+  node.records.put(record(address, sandbox));
+  node.sandbox(sandbox);
+  const response = await node.wiring.attachments.add(
+    node.request('ADD', sandbox, sandbox, { hasBandwidthLimit: true }),
+  );
+  if (!response.ok || response.result === undefined) throw new Error(JSON.stringify(response));
+  return response.result;
+}
+
+/** Runs the plugin as a runtime does after fast-cni; its failure is an exception with its words. */
+function limit(command: 'ADD' | 'CHECK', sandbox: string, { hostInterface, address }: Attachment): void {
+  const prevResult = {
+    cniVersion: '1.0.0',
+    interfaces: [{ name: hostInterface }, { name: 'eth0', sandbox: netnsPath(sandbox) }],
+    ips: [{ address: `${address}/32`, interface: 1 }],
+  };
+  const bandwidth = { ingressRate: 8_000_000, ingressBurst: 800_000, egressRate: 8_000_000, egressBurst: 800_000 };
+  const configuration = {
+    cniVersion: '1.0.0',
+    name: 'fast',
+    type: 'fast-bandwidth',
+    prevResult,
+    runtimeConfig: { bandwidth },
+  };
+  const env = {
+    ...process.env,
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: `container-${sandbox}`,
+    CNI_NETNS: netnsPath(sandbox),
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: '/opt/cni/bin',
+  };
+  const argv = insideArguments('one', join(buildFolder, 'cni-plugins/bandwidth'));
+  execFileSync('ip', argv, { env, input: JSON.stringify(configuration), encoding: 'utf8' });
+}
+
+const qdiscs = (device: string): string => inside('one', 'tc', 'qdisc', 'show', 'dev', device);
+const limitedNames = (): string[] => {
+  const folder = join(node.pinFolder, 'wires');
+  return existsSync(folder) ? readdirSync(folder) : [];
+};
+
+describe('a pod with a bandwidth limit', () => {
+  it('has room on its host veth for the qdiscs of the plugin, which found clsact in their place', async () => {
+    const attachment = await addLimited('a1', '10.244.10.0');
+    expect(qdiscs(attachment.hostInterface)).not.toContain('clsact');
+    limit('ADD', 'a1', attachment);
+    expect(qdiscs(attachment.hostInterface)).toMatch(/qdisc tbf[\s\S]*qdisc ingress/);
+    limit('CHECK', 'a1', attachment);
+  });
+
+  it('takes the stack both ways, and is reached', async () => {
+    const limited = await addLimited('b1', '10.244.10.0');
+    limit('ADD', 'b1', limited);
+    node.records.put(record('10.244.10.1', 'b2'));
+    node.sandbox('b2');
+    const other = await node.add('b2', 'b2');
+    // Routed by the node, so one hop less.
+    expect(ping('b1', other.address)).toEqual({ received: 5, ttls: [63] });
+    expect(ping('b2', limited.address)).toEqual({ received: 5, ttls: [63] });
+  });
+
+  it('is known for one by a restarted agent, whose program takes the place of the old one', async () => {
+    const attachment = await addLimited('c1', '10.244.10.0');
+    limit('ADD', 'c1', attachment);
+    await node.stop();
+    await node.start();
+    expect(node.wiring.book.list()).toMatchObject([{ interface: attachment.hostInterface, isLimited: true }]);
+    expect(qdiscs(attachment.hostInterface)).not.toContain('clsact');
+    expect(ping('c1', one.nodeAddress).received).toBe(5);
+    const prevResult = {
+      interfaces: [{ name: 'eth0', sandbox: netnsPath('c1') }],
+      ips: [{ address: '10.244.10.0/32', interface: 0 }],
+    };
+    const check = await node.wiring.attachments.check(node.request('CHECK', 'c1', 'c1', { prevResult }));
+    expect(check).toEqual({ ok: true });
+  });
+
+  it('leaves no pin when it goes, nor when its namespace went while the agent was away', async () => {
+    const first = await addLimited('d1', '10.244.10.0');
+    expect(limitedNames()).toEqual([first.hostInterface]);
+    await node.del('d1', 'd1');
+    expect(limitedNames()).toEqual([]);
+
+    await addLimited('d2', '10.244.10.1');
+    await node.stop();
+    node.removeSandbox('d2');
+    await node.start();
+    expect(limitedNames()).toEqual([]);
+  });
+});
