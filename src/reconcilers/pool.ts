@@ -4,7 +4,7 @@
 import type { Ips } from '../api/generated/ips.ts';
 import { poolFinalizer } from '../api/names.ts';
 import { InvalidAddress } from '../ip/address.ts';
-import { formatRange, type Gateway, parseGateway, parseRange, type Range } from '../ip/range.ts';
+import { type Gateway, parseGateway, parseRange, type Range } from '../ip/range.ts';
 import { RangeSet } from '../ip/range-set.ts';
 import type { LabelSelector } from './selector.ts';
 
@@ -61,13 +61,19 @@ export function parsePool(ips: Ips): ParsedPool {
 
 function poolOf(ips: Ips): Pool {
   const { spec, metadata } = ips;
+  if (spec.ips.length === 0) throw new FieldProblem('spec.ips', 'is empty; write at least one range');
+  checkCount(spec.ips, 'spec.ips');
+  checkCount(spec.excludeIPs ?? [], 'spec.excludeIPs');
   const gateway = inField('spec.subnet', () => parseGateway(spec.subnet));
   const ranges = spec.ips.map((text, index) => inField(`spec.ips[${index}]`, () => parseRange(text)));
   const excluded = (spec.excludeIPs ?? []).map((text, index) =>
     inField(`spec.excludeIPs[${index}]`, () => parseRange(text)),
   );
   for (const [index, text] of spec.ips.entries()) checkUsable(text, ranges[index], `spec.ips[${index}]`);
-  checkInside(ranges, gateway, spec.subnet);
+  for (const [index, text] of (spec.excludeIPs ?? []).entries()) {
+    checkUsable(text, excluded[index], `spec.excludeIPs[${index}]`);
+  }
+  checkInside(spec.ips, ranges, gateway, spec.subnet);
   return {
     name: metadata.name,
     usage: spec.usage ?? 'Pod',
@@ -81,6 +87,15 @@ function poolOf(ips: Ips): Pool {
     terminating: metadata.deletionTimestamp !== undefined,
     held: metadata.finalizers?.includes(poolFinalizer) ?? false,
   };
+}
+
+/** The schema's limit, which keeps its rules affordable. */
+const MAX_ENTRIES = 256;
+
+function checkCount(entries: readonly string[], field: string): void {
+  if (entries.length <= MAX_ENTRIES) return;
+  const message = `has ${entries.length} entries; at most ${MAX_ENTRIES} are allowed, and a CIDR may take the place of many`;
+  throw new FieldProblem(field, message);
 }
 
 function inField<T>(field: string, parse: () => T): T {
@@ -102,11 +117,11 @@ function checkUsable(text: string, range: Range | undefined, field: string): voi
 }
 
 /** With a /32 the gateway is on the pod's link whatever the pod's address is; with a shorter prefix it must be near. */
-function checkInside(ranges: Range[], gateway: Gateway, subnet: string): void {
+function checkInside(texts: string[], ranges: Range[], gateway: Gateway, subnet: string): void {
   if (gateway.prefixLength === 32) return;
   for (const [index, range] of ranges.entries()) {
     if (range.first < gateway.subnet.first || range.last > gateway.subnet.last) {
-      const message = `"${formatRange(range)}" is not inside the subnet ${subnet}; list addresses inside it, or use a /32 subnet, whose pool may hold any`;
+      const message = `"${texts[index]}" is not inside the subnet ${subnet}; list addresses inside it, or use a /32 subnet, whose pool may hold any`;
       throw new FieldProblem(`spec.ips[${index}]`, message);
     }
   }

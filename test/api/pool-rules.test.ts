@@ -2,10 +2,16 @@
 // What the API server itself refuses in an Ips, in words that name the value and the cure. The parser in src/ip agrees.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Ips } from '../../src/api/generated/ips.ts';
 import { apiVersion } from '../../src/api/names.ts';
-import { parsePool } from '../../src/reconcilers/pool.ts';
+import { connect } from '../../src/kube/client.ts';
+import type { KubeError, StatusCause } from '../../src/kube/errors.ts';
+import { poolKind } from '../../src/operator/kinds.ts';
+import { type ParsedPool, parsePool } from '../../src/reconcilers/pool.ts';
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
+import { type OddPool, oddPools } from '../pure/odd-pools.ts';
 
 const crds = join(fileURLToPath(new URL('../..', import.meta.url)), 'crds');
 
@@ -66,4 +72,40 @@ describe('a pool', () => {
     const pool = { apiVersion, kind: 'Ips', metadata: { name: 'wide' }, spec };
     expect((await server.kubectl(['create', '-f', '-'], JSON.stringify(pool))).stderr).toBe('');
   });
+
+  it('written at random is judged by the API server as by the parser, 500 malformed ones, field and value named', async () => {
+    const client = connect({ fieldManager: 'fuzz', kubeconfig: server.kubeconfig });
+    const differing: string[] = [];
+    let malformed = 0;
+    for (const [index, odd] of fc.sample(oddPools, { numRuns: 1_500, seed: 20_260 }).entries()) {
+      if (malformed >= 500) break;
+      const { subnet, ips, excludeIPs } = odd;
+      const pool = { apiVersion, kind: 'Ips', metadata: { name: `odd-${index}` }, spec: { subnet, ips, excludeIPs } };
+      const parsed = parsePool(pool as Ips);
+      if (parsed.kind === 'problem') malformed += 1;
+      const said = await client.create(poolKind, pool as Ips).then(
+        () => [],
+        (error: unknown) => (error as KubeError).causes,
+      );
+      const difference = differenceOf(odd, parsed, said);
+      if (difference !== undefined) differing.push(`${JSON.stringify(pool.spec)}: ${difference}`);
+    }
+    await client.close();
+    expect(differing).toEqual([]);
+    expect(malformed).toBe(500);
+  });
 });
+
+/** Where the API server's word is another than the parser's. A text that is too long it names by its field alone. */
+function differenceOf(odd: OddPool, parsed: ParsedPool, said: readonly StatusCause[]): string | undefined {
+  if (parsed.kind === 'pool') return said.length === 0 ? undefined : `refused for ${JSON.stringify(said)}`;
+  const { field, message } = parsed.problem;
+  if (said.length === 0) return `taken, though ${message}`;
+  const cause = said.find((each) => each.field !== undefined && field.startsWith(each.field));
+  if (cause === undefined) return `${message}, and it names ${said.map((each) => each.field).join()}`;
+  const [, name = '', index = '0'] = /^spec\.(\w+)(?:\[(\d+)\])?$/.exec(field) ?? [];
+  const value = name === 'subnet' ? odd.subnet : odd[name as 'ips' | 'excludeIPs'][Number(index)];
+  const spellings = [value ?? '', JSON.stringify(value).slice(1, -1)];
+  const isNamed = spellings.some((each) => cause.message?.includes(each) === true);
+  return isNamed || cause.reason === 'FieldValueTooLong' ? undefined : `${message}, and it says ${cause.message}`;
+}
