@@ -26,7 +26,7 @@ const layers: Record<string, string[]> = {
   'src/operator': ['src/reconcilers', 'src/kube', 'src/api', 'src/ip'],
   'src/node': ['src/wiring', 'src/datapath', 'src/protocol', 'src/kube', 'src/api', 'src/ip', 'packages/ebpf-native'],
   'src/cni': ['src/protocol', 'src/api'],
-  'src/cli': ['src/datapath', 'src/kube', 'src/api', 'src/ip', 'packages/ebpf-native'],
+  'src/cli': ['src/reconcilers', 'src/datapath', 'src/kube', 'src/api', 'src/ip', 'packages/ebpf-native'],
 };
 const pure = ['src/ip', 'src/api', 'src/datapath', 'src/wiring', 'src/protocol', 'src/reconcilers'];
 const layerOf = (file: string): string | undefined => Object.keys(layers).find((layer) => file.startsWith(`${layer}/`));

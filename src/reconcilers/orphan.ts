@@ -2,15 +2,17 @@
 // What becomes of a wire that no record explains, such as after a backup was brought back. Either way it gets a record,
 // and the life of a record does the rest: Bound, its pod keeps it; Releasing, its node takes it away and says so.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { apiVersion, defaultPool } from '../api/names.ts';
 import type { Pod } from '../api/workloads.ts';
-import { parseAddress } from '../ip/address.ts';
+import { isAddress, parseAddress } from '../ip/address.ts';
 import { boundRecord, timestamp } from './allocation.ts';
 import type { Orphan } from './collector-suspects.ts';
 import { isAttached } from './collector-suspects.ts';
 import { identityOf, needOf, ownerOf } from './pod.ts';
 import type { Pool } from './pool.ts';
 import { reservedForOf } from './stateful-set.ts';
+import type { Wearer } from './worn-addresses.ts';
 
 export interface OrphanFacts {
   readonly orphan: Orphan;
@@ -67,4 +69,11 @@ function releasingRecord({ orphan, nodeUID, pools, nowMs }: OrphanFacts): IpAllo
   const from = { ips: defaultPool, gateway: address, prefixLength: 32 };
   const spec = { address, ...from, nodeName: node, nodeUID, owner, ...times };
   return { apiVersion, kind: 'IpAllocation', metadata: { name: address }, spec };
+}
+
+/** The wires that the node reports without a record, and whom they serve. */
+export function orphansOf({ status }: NodeEndpoint): Wearer[] {
+  return (status?.orphans ?? [])
+    .filter(({ address }) => isAddress(address))
+    .map(({ address, ownerUID }) => ({ address: parseAddress(address), ownerUid: ownerUID }));
 }

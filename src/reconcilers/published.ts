@@ -106,7 +106,8 @@ function listedIn({ shown, publications }: Listing): ReadonlySet<Address> {
   return new Set([...shown, ...publications.flatMap((each) => each.addresses)]);
 }
 
-function addressesOf({ spec }: NodeEndpoint): Address[] {
+/** All that an endpoint lists, where its texts are addresses. */
+export function addressesOf({ spec }: NodeEndpoint): Address[] {
   const { overlayAddress, podAddresses = [] } = spec;
   const texts = overlayAddress === undefined ? podAddresses : [overlayAddress, ...podAddresses];
   return texts.filter(isAddress).map(parseAddress);

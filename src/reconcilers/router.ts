@@ -8,15 +8,15 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { nodePool } from '../api/names.ts';
 import type { KubeObject } from '../api/object.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
-import { isAddress, parseAddress } from '../ip/address.ts';
+import { parseAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
+import { orphansOf } from './orphan.ts';
 import { identityOf, isFinished, nodeAddressesOf, podKey, runningAddressOf } from './pod.ts';
 import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
 import { hasGate } from './pool-choice.ts';
 import { parsePool } from './pool.ts';
 import type { Queues, Views } from './ports.ts';
 import { type WaitingRoom, wake, wakeUnlisted } from './waiting-room.ts';
-import type { Wearer } from './worn-addresses.ts';
 
 export type Change<T extends KubeObject> =
   | { type: 'added' | 'updated'; object: T; old?: T }
@@ -166,13 +166,6 @@ export class Router {
     else this.#nodeAddresses.set(name, text);
     this.wakePools(this.#world.book.setNodeAddresses(name, addresses.map(parseAddress)));
   }
-}
-
-/** The wires that the node reports without a record, and whom they serve. */
-function orphansOf({ status }: NodeEndpoint): Wearer[] {
-  return (status?.orphans ?? [])
-    .filter(({ address }) => isAddress(address))
-    .map(({ address, ownerUID }) => ({ address: parseAddress(address), ownerUid: ownerUID }));
 }
 
 /** Status writes must wake nobody else; a spec edit raises the generation. */

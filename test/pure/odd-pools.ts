@@ -27,7 +27,7 @@ const entry = fc.oneof(
   fc.integer({ min: 20, max: 32 }).map((length) => `10.20.0.0/${length}`),
 );
 const noise = fc.constantFrom(
-  ...'0123456789./-- ,:+xXaF%\n\t\u00e9\u0663\u0000',
+  ...'0123456789./-- ,:+xXaF%\n\t\u00e9\u0663\u0000'.split(''),
   '00',
   '..',
   '--',

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl ipam check`: what must be true at every instant of records, pods, endpoints and maps, each breach with its
+// cure. Much is on its way at any moment; a breach counts when two looks find it.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import { desiredClusterEntries } from '../datapath/desired.ts';
+import { formatAddress } from '../ip/address.ts';
+import type { AddressBook } from '../reconcilers/address-book.ts';
+import { identityOf, isFinished, needOf, podKey, runningAddressOf } from '../reconcilers/pod.ts';
+import { isReleased } from '../reconcilers/release.ts';
+import { bookOf, type IpamObjects } from './ipam-world.ts';
+import type { NodeMaps } from './node-maps.ts';
+
+export type Invariant =
+  | 'addressDoubled'
+  | 'twoAddresses'
+  | 'podWithoutRecord'
+  | 'recordWithoutPod'
+  | 'releaseStuck'
+  | 'restOverdue'
+  | 'keptAddressGiven'
+  | 'poolMissing'
+  | 'endpointDiffers'
+  | 'mapDiffers'
+  | 'countsWrong';
+
+export interface Breach {
+  readonly invariant: Invariant;
+  readonly what: string;
+  readonly cure: string;
+}
+
+/** DEL's grace is 30 s, a fence 60 s. */
+const RELEASE_PATIENCE_MS = 120_000;
+/** A new leader counts a rest once over. */
+const REST_PATIENCE_MS = 120_000;
+
+const collector = 'the collector repairs it within five minutes; if not, look at the log of fast-controller-manager';
+const agentCure = (node: string): string =>
+  `the agent compares every 30 s; if it stays, kubectl delete pod of the agent on ${node} (running pods keep their network)`;
+
+export function findBreaches(objects: IpamObjects, maps: ReadonlyMap<string, NodeMaps>, nowMs: number): Breach[] {
+  const book = bookOf(objects);
+  return [
+    ...ofPods(objects, book),
+    ...ofRecords(objects, book, nowMs),
+    ...ofPools(objects, book),
+    ...ofEndpoints(objects),
+    ...[...maps].flatMap(([node, each]) => ofMaps(objects, node, each)),
+  ];
+}
+
+/** Both looks found it. */
+export function inBoth(first: readonly Breach[], second: readonly Breach[]): Breach[] {
+  const seen = new Set(first.map((breach) => breach.what));
+  return second.filter((breach) => seen.has(breach.what));
+}
+
+function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
+  const breaches: Breach[] = [];
+  const wearers = new Map<string, string>();
+  for (const pod of pods) {
+    const running = runningAddressOf(pod);
+    if (running === undefined) continue;
+    const [address, key] = [formatAddress(running), podKey(pod.metadata)];
+    const other = wearers.get(address);
+    wearers.set(address, key);
+    const record = book.record(address);
+    const cure = `delete ${key}, so that it starts with an address of its own`;
+    if (other !== undefined) {
+      breaches.push({
+        invariant: 'addressDoubled',
+        what: `${address} is used by pod ${other} and by pod ${key}`,
+        cure,
+      });
+    } else if (record?.spec.state === 'Bound' && record.spec.owner.uid !== identityOf(pod)) {
+      const what = `pod ${key} uses ${address}, which is ${nameOf(record)}'s by its record`;
+      breaches.push({ invariant: 'addressDoubled', what, cure });
+    } else if (
+      needOf(pod) === 'address' &&
+      !book.byOwner(identityOf(pod)).some((each) => each.spec.address === address)
+    ) {
+      breaches.push({
+        invariant: 'podWithoutRecord',
+        what: `pod ${key} uses ${address} without a record`,
+        cure: collector,
+      });
+    }
+  }
+  return breaches;
+}
+
+function nameOf({ spec: { owner } }: IpAllocation): string {
+  return `${owner.kind.toLowerCase()} ${owner.kind === 'Pod' ? podKey(owner) : owner.name}`;
+}
+
+function ofRecords({ records, pods, nodes }: IpamObjects, book: AddressBook, nowMs: number): Breach[] {
+  const alive = new Set(pods.filter((pod) => !isFinished(pod)).map(identityOf));
+  for (const { metadata } of nodes) alive.add(metadata.uid ?? '');
+  const nodeNames = new Set(nodes.map(({ metadata }) => metadata.name));
+  return records.flatMap((record) => ofRecord(record, { book, alive, nodeNames, nowMs }));
+}
+
+interface RecordWorld {
+  readonly book: AddressBook;
+  readonly alive: ReadonlySet<string>;
+  readonly nodeNames: ReadonlySet<string>;
+  readonly nowMs: number;
+}
+
+function ofRecord(record: IpAllocation, { book, alive, nodeNames, nowMs }: RecordWorld): Breach[] {
+  const { address, owner, state, stateSince, nodeName, ips } = record.spec;
+  const breaches: Breach[] = [];
+  const sinceMs = nowMs - Date.parse(stateSince);
+  const whose = nameOf(record);
+  const pool = book.pool(ips);
+  const bound = book.byOwner(owner.uid).filter((each) => each.spec.state === 'Bound' && !isReleased(each));
+  if (state === 'Bound' && bound.length > 1 && bound[0] === record) {
+    const what = `${whose} has ${bound
+      .map((each) => each.spec.address)
+      .sort()
+      .join(' and ')}`;
+    breaches.push({ invariant: 'twoAddresses', what, cure: collector });
+  }
+  if (state === 'Bound' && !alive.has(owner.uid)) {
+    breaches.push({
+      invariant: 'recordWithoutPod',
+      what: `${address} is bound to ${whose}, which is gone`,
+      cure: collector,
+    });
+  }
+  if (state === 'Releasing' && sinceMs > RELEASE_PATIENCE_MS) {
+    const isThere = nodeNames.has(nodeName);
+    const cure = isThere
+      ? `look at the agent on ${nodeName}; if the machine is off, kubectl taint node ${nodeName} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`
+      : 'look at the log of fast-controller-manager';
+    const what = `${address} of ${whose} is not let go of by node ${nodeName}`;
+    breaches.push({ invariant: 'releaseStuck', what, cure });
+  }
+  const restMs = { Cooling: pool?.coolDownMs, Reserved: pool?.reservedMs }[state as string];
+  if (restMs !== undefined && sinceMs > restMs * 2 + REST_PATIENCE_MS) {
+    const cure = 'no controller leads, or its log says why: kubectl -n fast-system logs deploy/fast-controller-manager';
+    breaches.push({ invariant: 'restOverdue', what: `${address} is ${state} for longer than pool ${ips} says`, cure });
+  }
+  if (pool === undefined) {
+    const cure = `make the Ips ${ips} again, or delete what holds the address`;
+    breaches.push({
+      invariant: 'poolMissing',
+      what: `${address} of ${whose} is from pool ${ips}, which cannot be read`,
+      cure,
+    });
+  }
+  return breaches;
+}
+
+const countFields = ['total', 'bound', 'cooling', 'reserved', 'free', 'outOfRange'] as const;
+
+function ofPools({ pools, nodes, records }: IpamObjects, book: AddressBook): Breach[] {
+  const own = new Map<string, string>();
+  for (const { metadata, status } of nodes) {
+    for (const { address } of status?.addresses ?? []) own.set(address, `node ${metadata.name}`);
+  }
+  for (const { name, gateway } of book.pools()) own.set(formatAddress(gateway.address), `the gateway of pool ${name}`);
+  const given = records.flatMap((record): Breach[] => {
+    const keeper = own.get(record.spec.address);
+    if (keeper === undefined) return [];
+    const cure = `delete ${nameOf(record)}, so that it gets another`;
+    return [
+      { invariant: 'keptAddressGiven', what: `${record.spec.address} of ${nameOf(record)} is ${keeper}'s own`, cure },
+    ];
+  });
+  const counted = pools.flatMap(({ metadata: { name }, status }): Breach[] => {
+    if (book.pool(name) === undefined || status === undefined) return [];
+    const counts = book.counts(name);
+    const wrong = countFields.filter((field) => status[field] !== counts[field]);
+    if (wrong.length === 0) return [];
+    const said = wrong.map((field) => `${field} ${status[field] ?? 'nothing'}, not ${counts[field]}`);
+    const cure = 'the controller counts each second; if it stays, none leads';
+    return [{ invariant: 'countsWrong', what: `the status of pool ${name} says ${said.join(', ')}`, cure }];
+  });
+  return [...given, ...counted];
+}
+
+function ofEndpoints({ endpoints, records }: IpamObjects): Breach[] {
+  return endpoints.flatMap(({ metadata: { name }, spec }): Breach[] => {
+    const held = records.filter((record) => {
+      const { state, nodeName, owner } = record.spec;
+      const isHeld = (state === 'Bound' || state === 'Releasing') && !isReleased(record);
+      return isHeld && nodeName === name && owner.kind === 'Pod';
+    });
+    const wanted = new Set(held.map((record) => record.spec.address));
+    const listed = new Set(spec.podAddresses ?? []);
+    return difference(wanted, listed).map((said) => {
+      const cure = 'the controller writes it within a second; if it stays, none leads';
+      return { invariant: 'endpointDiffers', what: `NodeEndpoint ${name} ${said}`, cure };
+    });
+  });
+}
+
+function ofMaps({ endpoints, records }: IpamObjects, node: string, maps: NodeMaps): Breach[] {
+  const cure = agentCure(node);
+  const here = records.filter(({ spec }) => spec.nodeName === node && spec.owner.kind === 'Pod');
+  const held = new Set(
+    here.filter(({ spec }) => spec.state === 'Bound' || spec.state === 'Releasing').map(({ spec }) => spec.address),
+  );
+  const wired = new Set(
+    here
+      .filter(({ spec, status }) => spec.state === 'Bound' && status?.attached?.owner.uid === spec.owner.uid)
+      .map(({ spec }) => spec.address),
+  );
+  const local = new Set(maps.local.map(({ address }) => address));
+  const said = [
+    ...difference(wired, local.intersection(wired)).map((each) => `local_pod_ips ${each}`),
+    ...difference(held.intersection(local), local).map((each) => `local_pod_ips ${each}`),
+  ];
+  const desired = desiredClusterEntries(endpoints, node).entries;
+  const wanted = new Set([...desired.values()].map(({ address, nodeAddress }) => `${address} at ${nodeAddress}`));
+  const there = new Set(maps.cluster.map(({ address, nodeAddress }) => `${address} at ${nodeAddress}`));
+  said.push(...difference(wanted, there).map((each) => `cluster_pod_ips ${each}`));
+  return said.map((each) => ({ invariant: 'mapDiffers', what: `on ${node} ${each}`, cure }));
+}
+
+function difference(wanted: ReadonlySet<string>, there: ReadonlySet<string>): string[] {
+  const missing = [...wanted.difference(there)].map((each) => `lacks ${each}`);
+  return [...missing, ...[...there.difference(wanted)].map((each) => `has ${each}, which nobody holds there`)];
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl ipam`: pools and their fill, whether all is true, and how long it lasts. It asks the API server and, for the
+// maps, each agent's pod; it needs no shell on a node.
+import { Command, InvalidArgumentError } from 'commander';
+import type { KubeObject } from '../kube/object.ts';
+import { resource } from '../kube/object.ts';
+import { fillLegend } from './fill.ts';
+import { type Breach, findBreaches, inBoth } from './ipam-check.ts';
+import { type Fit, fitOf, fitSentence, forecastColumns, forecastRows } from './ipam-forecast.ts';
+import { pictureOf, showColumns, showRows } from './ipam-show.ts';
+import { bookOf, type IpamObjects, readIpam } from './ipam-world.ts';
+import { askNodes, type Asked } from './node-maps.ts';
+import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
+import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
+import { colours, plain } from './tones.ts';
+
+interface OutputChoice extends ClusterChoice {
+  readonly output: OutputFormat;
+}
+
+interface ForecastOptions extends OutputChoice {
+  readonly namespace: string;
+  readonly add: readonly Addition[];
+}
+
+/** Between the two looks of a check: reconcilers, watches and agents have answered by then if they are going to. */
+const secondLookMs = 3_000;
+
+export function ipamCommand(s: Surroundings): Command {
+  return new Command('ipam')
+    .description('the addresses of the cluster: pools, records, and whether they are true')
+    .addCommand(showCommand(s))
+    .addCommand(checkCommand(s))
+    .addCommand(forecastCommand(s));
+}
+
+function showCommand(s: Surroundings): Command {
+  return new Command('show')
+    .description('how full each pool is; of one pool, where in its ranges')
+    .argument('[pool]', 'an Ips')
+    .addOption(outputOption())
+    .action(async (name: string | undefined, _own: object, command: Command) => {
+      const { output, ...choice } = command.optsWithGlobals<OutputChoice>();
+      const book = bookOf(await readIpam(await s.cluster(choice)));
+      const isForPeople = output === 'table' || output === 'wide';
+      const rows = showRows(book, isForPeople).filter((row) => name === undefined || row.pool === name);
+      if (name !== undefined && rows.length === 0) throw new Error(`there is no Ips ${name} that can be read`);
+      const nothing = 'there is no pool; see docs/pools.md';
+      s.print(formatRows(showColumns, rows, output, { nothing, paint: s.isColourful ? colours : plain }));
+      if (!isForPeople || rows.length === 0) return;
+      s.print(name === undefined ? `\n${fillLegend}\n` : `\n${pictureOf(book, name)}`);
+    });
+}
+
+interface Checked {
+  readonly breaches: readonly Breach[];
+  readonly objects: IpamObjects;
+  readonly asked: Asked;
+}
+
+async function check(cluster: Cluster, s: Surroundings): Promise<Checked> {
+  const look = async (): Promise<Checked> => {
+    const asking = await readIpam(cluster);
+    const nodes = new Set([...asking.endpoints, ...asking.nodes].map(({ metadata }) => metadata.name));
+    const asked = await askNodes(cluster, [...nodes].sort(), s.stopped);
+    const objects = await readIpam(cluster);
+    return { breaches: findBreaches(objects, asked.maps, s.nowMs()), objects, asked };
+  };
+  const first = await look();
+  if (first.breaches.length === 0) return first;
+  await s.sleep(secondLookMs);
+  const second = await look();
+  return { ...second, breaches: inBoth(first.breaches, second.breaches) };
+}
+
+function checkCommand(s: Surroundings): Command {
+  return new Command('check')
+    .description("compare records with pods, endpoints and every node's maps; exits 1 where something does not hold")
+    .addOption(outputOption())
+    .action(async (_own: object, command: Command) => {
+      const { output, ...choice } = command.optsWithGlobals<OutputChoice>();
+      const { breaches, objects, asked } = await check(await s.cluster(choice), s);
+      const unasked = [...asked.unasked].map(([node, because]) => ({ node, because }));
+      const data = formatData({ breaches, unasked, nodesAsked: asked.maps.size }, output);
+      s.print(data ?? reportOf(breaches, objects, asked));
+      for (const { node, because } of unasked) s.printError(`fast-ctl: node ${node} was not asked: ${because}\n`);
+      if (breaches.length > 0) throw new Ended(1);
+    });
+}
+
+function reportOf(breaches: readonly Breach[], { records, pods, pools }: IpamObjects, { maps }: Asked): string {
+  const seen = `${pools.length} pools, ${records.length} records, ${pods.length} pods, the maps of ${maps.size} nodes`;
+  if (breaches.length === 0) return `All holds: ${seen}.\n`;
+  const lines = breaches.map(({ invariant, what, cure }) => `${invariant}: ${what}\n  cure: ${cure}\n`);
+  return `${lines.join('')}${breaches.length} things do not hold in ${seen}.\n`;
+}
+
+/** Workloads by the names that kubectl knows them by. */
+const workloads: Readonly<Record<string, readonly [plural: string, kind: string]>> = {
+  deploy: ['deployments', 'Deployment'],
+  deployment: ['deployments', 'Deployment'],
+  sts: ['statefulsets', 'StatefulSet'],
+  statefulset: ['statefulsets', 'StatefulSet'],
+};
+
+interface Addition {
+  readonly kind: string;
+  readonly name: string;
+  readonly count: number;
+}
+
+function addition(text: string, before: readonly Addition[]): Addition[] {
+  const [, kind = '', name = '', count = ''] = /^([a-z]+)\/([a-z0-9.-]+)=([1-9][0-9]{0,6})$/.exec(text) ?? [];
+  if (workloads[kind] === undefined) {
+    throw new InvalidArgumentError(`Write deploy/NAME=COUNT or sts/NAME=COUNT, such as deploy/web=50.`);
+  }
+  return [...before, { kind, name, count: Number(count) }];
+}
+
+function forecastCommand(s: Surroundings): Command {
+  return new Command('forecast')
+    .description('how long each pool lasts as in the last hour, and whether more pods fit; exits 1 if they do not')
+    .option('-n, --namespace <name>', 'of the workloads in --add', 'default')
+    .option('--add <workload=count>', 'so many more pods of it, such as deploy/web=50', addition, [] as Addition[])
+    .addOption(outputOption())
+    .action(async (_own: object, command: Command) => {
+      const { output, namespace, add, ...choice } = command.optsWithGlobals<ForecastOptions>();
+      const cluster = await s.cluster(choice);
+      const objects = await readIpam(cluster);
+      const book = bookOf(objects);
+      const rows = forecastRows(book, s.nowMs());
+      const fits: Fit[] = [];
+      for (const each of add) fits.push(await fit(cluster, each, namespace, objects, s.nowMs()));
+      const paint = s.isColourful ? colours : plain;
+      const table = (): string => formatRows(forecastColumns, rows, output, { nothing: 'there is no pool', paint });
+      s.print(
+        formatData({ pools: rows, fits }, output) ??
+          `${table()}${fits.map((each) => `\n${fitSentence(each)}\n`).join('')}`,
+      );
+      if (fits.some(({ missing }) => missing > 0)) throw new Ended(1);
+    });
+}
+
+interface Workload extends KubeObject {
+  spec: { template: { metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> } } };
+}
+
+async function fit(
+  cluster: Pick<Cluster, 'find'>,
+  { kind, name, count }: Addition,
+  namespace: string,
+  objects: IpamObjects,
+  nowMs: number,
+): Promise<Fit> {
+  const [plural, title] = workloads[kind] ?? ['', ''];
+  const found = await cluster.find(resource<Workload>('apps', 'v1', plural, title, 'namespaced'), name, namespace);
+  if (found === undefined) throw new Error(`there is no ${title} ${namespace}/${name}; name its namespace by -n`);
+  const { labels = {}, annotations = {} } = found.spec.template.metadata ?? {};
+  const pod = { metadata: { name: `${name}-more`, namespace, labels, annotations }, spec: {} };
+  const home = objects.namespaces.find(({ metadata }) => metadata.name === namespace) ?? {
+    metadata: { name: namespace },
+  };
+  return fitOf(`${kind}/${name}`, count, pod, home, objects.pools, bookOf(objects), nowMs);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl ipam forecast`: how long a pool lasts if it goes on as in the last hour, and whether more pods fit.
+import type { Ips } from '../api/generated/ips.ts';
+import type { Namespace, Pod } from '../api/workloads.ts';
+import type { AddressBook } from '../reconcilers/address-book.ts';
+import { askerOf, candidatePools, choosePool } from '../reconcilers/pool-choice.ts';
+import type { Column, Row } from './table.ts';
+
+export const forecastColumns: readonly Column[] = [
+  { title: 'POOL', field: 'pool' },
+  { title: 'FREE', field: 'free', isRightAligned: true },
+  { title: 'COOLING', field: 'cooling', isRightAligned: true },
+  { title: 'NEW-PER-HOUR', field: 'newPerHour', isRightAligned: true },
+  { title: 'LASTS', field: 'lasts', tone: (text) => (text === 'exhausted' ? 'bad' : undefined) },
+];
+
+const hourMs = 3_600_000;
+
+/**
+ * Pods that began in the last hour and still run are what the pool grew by, at most: what ended meanwhile is not
+ * recorded anywhere. So a pool lasts at least as long as this says.
+ */
+export function forecastRows(book: AddressBook, nowMs: number): Row[] {
+  return book
+    .pools()
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name }) => {
+      const { free, cooling } = book.counts(name);
+      const newPerHour = book.byPool(name).filter(({ spec }) => {
+        return spec.state === 'Bound' && nowMs - Date.parse(spec.stateSince) < hourMs;
+      }).length;
+      return { pool: name, free, cooling, newPerHour, lasts: lastsFor(free + cooling, newPerHour) };
+    });
+}
+
+function lastsFor(left: number, newPerHour: number): string {
+  if (left === 0) return 'exhausted';
+  if (newPerHour === 0) return 'does not grow';
+  const hours = left / newPerHour;
+  if (hours < 1) return `${Math.max(1, Math.round(hours * 60))} min or longer`;
+  return hours < 48 ? `${Math.round(hours)} h or longer` : `${Math.round(hours / 24)} days or longer`;
+}
+
+export interface Fit {
+  readonly workload: string;
+  readonly pods: number;
+  /** How many of them each pool would serve, in the order of preference. */
+  readonly from: ReadonlyArray<{ readonly pool: string; readonly pods: number }>;
+  readonly missing: number;
+  /** Why those that are missing would wait. */
+  readonly because: string;
+}
+
+/** Whether `count` more pods like this one would have addresses. */
+export function fitOf(
+  workload: string,
+  count: number,
+  pod: Pod,
+  namespace: Namespace,
+  pools: readonly Ips[],
+  book: AddressBook,
+  nowMs: number,
+): Fit {
+  const view = { get: (name: string) => pools.find(({ metadata }) => metadata.name === name), list: () => [...pools] };
+  const world = { book, pools: view, clock: { now: () => nowMs, monotonicMs: () => nowMs } };
+  const from: Array<{ pool: string; pods: number }> = [];
+  let missing = count;
+  let because = '';
+  for (const name of candidatePools(pod, namespace, undefined, world)) {
+    const choice = choosePool([name], askerOf(pod, namespace, undefined), world);
+    if ('refusal' in choice) {
+      because ||= choice.refusal.message;
+      continue;
+    }
+    const { free, cooling } = book.counts(name);
+    const pods = Math.min(missing, free + cooling);
+    if (pods > 0) from.push({ pool: name, pods });
+    missing -= pods;
+    if (missing > 0) because ||= `pool ${name} has ${free + cooling} addresses left`;
+  }
+  return { workload, pods: count, from, missing, because: missing === 0 ? '' : because };
+}
+
+export function fitSentence({ workload, pods, from, missing, because }: Fit): string {
+  const parts = from.map((each) => `${each.pods} from pool ${each.pool}`).join(', ');
+  if (missing === 0) return `${workload}: ${pods} more pods fit: ${parts}`;
+  const some = parts === '' ? '' : `${parts}; `;
+  return `${workload}: ${pods} more pods do not fit: ${some}${missing} would wait, since ${because}`;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The maps of every node, by the fast-ctl in each agent's pod. A node that does not answer is named with the reason.
+import { installNamespace } from '../api/names.ts';
+import type { ClusterPodEntry, LocalPodEntry } from '../datapath/entries.ts';
+import { agentPodOf } from './agent-pod.ts';
+import type { Cluster } from './surroundings.ts';
+
+export interface NodeMaps {
+  readonly local: readonly LocalPodEntry[];
+  readonly cluster: readonly ClusterPodEntry[];
+}
+
+export interface Asked {
+  /** By node. */
+  readonly maps: ReadonlyMap<string, NodeMaps>;
+  /** Node → why it could not be asked. */
+  readonly unasked: ReadonlyMap<string, string>;
+}
+
+const answerMs = 20_000;
+/** Connections at once: each is one of the API server's to a kubelet. */
+const atOnce = 8;
+
+export async function askNodes(cluster: Cluster, nodes: readonly string[], stopped: AbortSignal): Promise<Asked> {
+  const maps = new Map<string, NodeMaps>();
+  const unasked = new Map<string, string>();
+  const left = [...nodes];
+  const work = async (): Promise<void> => {
+    for (let node = left.shift(); node !== undefined; node = left.shift()) {
+      try {
+        maps.set(node, await mapsOf(cluster, node, stopped));
+      } catch (error) {
+        unasked.set(node, error instanceof Error ? error.message : String(error));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return { maps, unasked };
+}
+
+async function mapsOf(cluster: Cluster, node: string, stopped: AbortSignal): Promise<NodeMaps> {
+  const target = { namespace: installNamespace, pod: await agentPodOf(cluster, node), container: 'agent' };
+  const said = { stdout: '', stderr: '' };
+  const late = AbortSignal.timeout(answerMs);
+  const code = await cluster.exec(target, ['fast-ctl', 'maps', 'list', '-o', 'json'], {
+    stdout: (text) => void (said.stdout += text),
+    stderr: (text) => void (said.stderr += text),
+    signal: AbortSignal.any([stopped, late]),
+  });
+  if (late.aborted) throw new Error(`no answer within ${answerMs / 1000} s`);
+  if (code !== 0) throw new Error(said.stderr.trim() || `fast-ctl maps list ended with ${code} there`);
+  const all = JSON.parse(said.stdout) as { local_pod_ips: LocalPodEntry[]; cluster_pod_ips: ClusterPodEntry[] };
+  return { local: all.local_pod_ips, cluster: all.cluster_pod_ips };
+}
