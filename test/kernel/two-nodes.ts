@@ -14,7 +14,9 @@ const hostMac = '02:fa:57:00:00:01';
 const tunnelMac = '02:fa:57:00:00:02';
 const uplinkMtu = 1500;
 const overlayMtu = 1450;
-const byTunnel = { direct: false, adjacent: false };
+/** How the two nodes reach each other. */
+export type Way = 'tunnel' | 'direct';
+const ways = { tunnel: { direct: false, adjacent: false }, direct: { direct: true, adjacent: true } };
 const fromPodFilter = { priority: 0xfa57, handle: 1, name: 'from_pod' };
 
 export interface Pod {
@@ -134,9 +136,14 @@ export class TwoNodes {
   readonly #datapaths = new Map<string, DatapathObject>();
   readonly #links: BpfLink[] = [];
   readonly #peers: ChildProcess[] = [];
+  readonly #way: Way;
 
-  static async up(): Promise<TwoNodes> {
-    const world = new TwoNodes();
+  private constructor(way: Way) {
+    this.#way = way;
+  }
+
+  static async up(way: Way = 'tunnel'): Promise<TwoNodes> {
+    const world = new TwoNodes(way);
     world.#removeNamespaces();
     try {
       makeFabric();
@@ -159,6 +166,10 @@ export class TwoNodes {
     netns.run(() => {
       this.#links.push(BpfLink.attachTcx(datapath.object.program('to_overlay'), vxlan, 'egress'));
       this.#links.push(BpfLink.attachTcx(datapath.object.program('from_overlay'), vxlan, 'ingress'));
+      if (this.#way === 'direct') {
+        const uplink = linkOf(node.name, 'uplink').ifindex;
+        this.#links.push(BpfLink.attachTcx(datapath.object.program('from_uplink'), uplink, 'ingress'));
+      }
     });
     const routes = RouteSocket.open(netns);
     for (const pod of pods.filter((each) => each.node === node.name)) {
@@ -174,14 +185,17 @@ export class TwoNodes {
     for (const { name, address, node: home } of pods) {
       const nodeAddress = nodes.find((each) => each.name === home)?.address ?? '';
       if (home !== node.name) {
-        datapath.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress, ...byTunnel }));
+        datapath.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress, ...ways[this.#way] }));
         continue;
       }
       const wire = { address, ifindex: linkOf(home, name).ifindex, podMac: linkOf(name, 'eth0').address };
       datapath.write('local_pod_ips', encodeLocalPod({ ...wire, hostMac, stackOnly: false }));
     }
     for (const { overlay, address } of nodes.filter((each) => each.name !== node.name)) {
-      datapath.write('cluster_pod_ips', encodeClusterPod({ address: overlay, nodeAddress: address, ...byTunnel }));
+      datapath.write(
+        'cluster_pod_ips',
+        encodeClusterPod({ address: overlay, nodeAddress: address, ...ways[this.#way] }),
+      );
     }
     this.setFastPath(node.name, true);
   }
@@ -197,7 +211,8 @@ export class TwoNodes {
 
   /** On one node, says that another node holds an address. */
   claim(nodeName: string, address: string, nodeAddress: string): void {
-    this.#datapaths.get(nodeName)?.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress, ...byTunnel }));
+    const way = nodes.some((node) => node.address === nodeAddress) ? ways[this.#way] : ways.tunnel;
+    this.#datapaths.get(nodeName)?.write('cluster_pod_ips', encodeClusterPod({ address, nodeAddress, ...way }));
   }
 
   counter(nodeName: string, name: string): number {
@@ -243,7 +258,11 @@ export class TwoNodes {
   }
 }
 
-const peerScript = join(import.meta.dirname, 'peer.ts');
+export const peerScript = join(import.meta.dirname, 'peer.ts');
+
+export function namespaceOf(name: string): string {
+  return prefix + name;
+}
 
 export interface Answer {
   /** Who the server saw: the address of the client as it arrived. */
