@@ -3,5 +3,7 @@
 import './generate-types.ts';
 import './generate-layout.ts';
 import { generateBundle } from './generate-bundle.ts';
+import { generateDashboard } from './generate-dashboard.ts';
 
 generateBundle();
+generateDashboard();

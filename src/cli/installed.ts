@@ -41,11 +41,10 @@ export const guards: readonly Installed[] = [
   ...named(policies, 'fast-records', 'fast-agents', 'fast-removal'),
 ];
 
-/** What would make again what is removed. */
-export const programs: readonly Installed[] = [
-  { resource: deployments, name: controllerName, namespace: installNamespace },
-  { resource: daemonSets, name: agentName, namespace: installNamespace },
-];
+/** It would make again what is removed, so it goes before all that it makes. */
+export const controller: Installed = { resource: deployments, name: controllerName, namespace: installNamespace };
+
+export const agents: Installed = { resource: daemonSets, name: agentName, namespace: installNamespace };
 
 export const kinds: readonly Installed[] = named(
   definitions,
@@ -62,4 +61,4 @@ export const rest: readonly Installed[] = [
   ...named(namespaces, installNamespace),
 ];
 
-export const installed: readonly Installed[] = [...guards, ...programs, ...kinds, ...rest];
+export const installed: readonly Installed[] = [...guards, controller, agents, ...kinds, ...rest];

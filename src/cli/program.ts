@@ -5,6 +5,7 @@ import { runOnNode, withoutFlags } from './agent-pod.ts';
 import { completeCommand, completionCommand, completions } from './completion.ts';
 import { ipamCommand } from './ipam-command.ts';
 import { mapsCommand } from './maps-command.ts';
+import { statusCommand } from './status-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
 import { type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 
@@ -17,6 +18,7 @@ const whereFlags = ['--node', '--kubeconfig', '--context'];
 
 const examples = `
 Examples:
+  fast-ctl status                                whether all is well, and what to do if not
   fast-ctl maps list local_pod_ips               the pods that this node's kernel knows
   fast-ctl ipam check                            whether records, pods and every node's maps agree
   fast-ctl maps list counters --node worker-1    the same of another machine, through its agent's pod`;
@@ -25,8 +27,8 @@ Examples:
 function commandsOf(s: Surroundings): Array<{ title: string; onNode: boolean; commands: Command[] }> {
   return [
     { title: "A node's datapath (--node NAME for another machine's):", onNode: true, commands: [mapsCommand(s)] },
+    { title: 'The install:', onNode: false, commands: [statusCommand(s), uninstallCommand(s)] },
     { title: 'Addresses:', onNode: false, commands: [ipamCommand(s)] },
-    { title: 'The install:', onNode: false, commands: [uninstallCommand(s)] },
     { title: 'This program:', onNode: false, commands: [completionCommand(s.print)] },
   ];
 }

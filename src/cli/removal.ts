@@ -6,7 +6,7 @@ import { agentName, controllerName, installNamespace, removalAnnotation, removed
 import { isReason } from '../kube/errors.ts';
 import { type KubeObject, resource } from '../kube/object.ts';
 import { pods } from '../kube/resources.ts';
-import { type Installed, guards, kinds, programs, rest } from './installed.ts';
+import { agents, controller, type Installed, guards, kinds, rest } from './installed.ts';
 import { allOf, endpointKind, poolKind } from './kinds.ts';
 import type { Cluster, Surroundings } from './surroundings.ts';
 
@@ -58,8 +58,10 @@ export class Removal {
     await this.#cleanNodes();
     await this.#deleteAll('admission policies', guards);
     await this.#forgetOperator();
-    await this.#deleteAll('controller and agents', programs);
-    await this.#until('the pods of Fast', () => this.#podsLeft());
+    await this.#deleteAll('controller', [controller]);
+    await this.#until('the pods of the controller', () => this.#podsLeft(controllerName));
+    await this.#deleteAll('agents', [agents]);
+    await this.#until('the pods of the agents', () => this.#podsLeft(agentName));
     await this.#releasePools();
     await this.#deleteAll('kinds with all their objects', kinds);
     await this.#deleteAll('rights and namespace', rest);
@@ -133,8 +135,8 @@ export class Removal {
     }
   }
 
-  async #podsLeft(): Promise<string[]> {
-    const labelSelector = `app.kubernetes.io/name in (${controllerName},${agentName})`;
+  async #podsLeft(name: string): Promise<string[]> {
+    const labelSelector = `app.kubernetes.io/name=${name}`;
     const { items } = await this.#cluster.list(pods, { namespace: installNamespace, labelSelector });
     return items.map(({ metadata }) => metadata.name ?? '');
   }

@@ -14,6 +14,7 @@ import { CniMetrics } from './cni-metrics.ts';
 import { EndpointReport } from './endpoint-report.ts';
 import { openHost } from './host.ts';
 import { type AgentInformers, agentInformers } from './informers.ts';
+import { NodeMetrics } from './node-metrics.ts';
 import type { AgentOptions } from './options.ts';
 import { RecordReports } from './record-reports.ts';
 import { Records } from './records.ts';
@@ -38,6 +39,7 @@ export class Agent {
   readonly #cniMetrics: CniMetrics;
   readonly #informers: AgentInformers;
   readonly #endpointReport: EndpointReport;
+  readonly #measured: NodeMetrics;
   #fastPath: ConditionFact = { isTrue: false, reason: 'Starting', message: 'The programs are not loaded yet.' };
   #wiring: Wiring | undefined;
   #reports: RecordReports | undefined;
@@ -52,6 +54,11 @@ export class Agent {
     this.#log = log;
     const metrics = new Metrics();
     this.#cniMetrics = new CniMetrics(metrics.registry);
+    metrics.collectProcess();
+    this.#measured = new NodeMetrics(metrics.registry, {
+      report: () => this.#wiring?.report(this.#fastPath),
+      counters: () => this.#wiring?.counters,
+    });
     const { kubeconfig } = options;
     this.#client = connect({
       fieldManager: agentName,
@@ -59,7 +66,7 @@ export class Agent {
       metrics,
       ...(kubeconfig === undefined ? {} : { kubeconfig }),
     });
-    this.#health = new HealthServer({ port: options.healthPort, metrics, log });
+    this.#health = new HealthServer({ port: options.healthPort, host: options.healthHost, metrics, log });
     this.#informers = agentInformers(this.#client, options.node, log);
     this.#endpointReport = new EndpointReport({ client: this.#client, own: () => this.#own(), log });
   }
@@ -143,7 +150,7 @@ export class Agent {
   }
 
   #build(): Wiring {
-    const { node, bpfObject, pinFolder, uplink, mode, masqueradeExclude } = this.#o;
+    const { node, bpfObject, pinFolder, uplink, mode, masqueradeExclude, mtu, tunnelPort } = this.#o;
     const records = new Records(this.#informers.records);
     const wiring = buildWiring({
       host: openHost(),
@@ -152,6 +159,8 @@ export class Agent {
       uplink,
       mode,
       masqueradeExclude,
+      mtu,
+      tunnelPort,
       node,
       records,
       endpoints: () => this.#informers.endpoints.list(),
@@ -160,6 +169,7 @@ export class Agent {
       everyMs: compareEveryMs,
       onChange: (address) => this.#reports?.look(address),
       onRun: () => {
+        this.#measured.compared();
         this.#say();
       },
       onAdd: (met) => this.#cniMetrics.added(met),

@@ -13,7 +13,7 @@ import {
   setLink,
   SysError,
 } from 'ebpf-native';
-import { vxlanDevice, vxlanOverheadBytes, vxlanPort } from '../api/names.ts';
+import { vxlanDevice, vxlanOverheadBytes } from '../api/names.ts';
 import { parseAddress } from '../ip/address.ts';
 import type { Range } from '../ip/range.ts';
 import { tunnelMacOf } from '../wiring/wire.ts';
@@ -59,47 +59,56 @@ export function podMtu(uplink: Link): number {
   return uplink.mtu - vxlanOverheadBytes;
 }
 
-function isOurKind(link: Link): boolean {
-  return link.kind === 'vxlan' && link.vxlan?.collectMetadata === true && link.vxlan.port === vxlanPort;
+/** What of the tunnel's device can be chosen. */
+export interface TunnelSpec {
+  /** Of pods and device, in bytes. */
+  readonly mtu: number;
+  /** UDP, the same on all nodes. */
+  readonly port: number;
 }
 
-function create(host: Host, mtu: number, mac: string): Link {
-  createVxlan(host.socket, { name: vxlanDevice, port: vxlanPort, mtu, mac });
+function isOurKind(link: Link, port: number): boolean {
+  return link.kind === 'vxlan' && link.vxlan?.collectMetadata === true && link.vxlan.port === port;
+}
+
+function create(host: Host, { mtu, port }: TunnelSpec, mac: string): Link {
+  createVxlan(host.socket, { name: vxlanDevice, port, mtu, mac });
   const link = findLink(host.socket, { name: vxlanDevice });
   if (link === undefined) throw new Error(`${vxlanDevice} vanished right after it was made; does something remove it?`);
   return link;
 }
 
 /** Who has the tunnel's port, and what to do. */
-function holderOfPort(host: Host): string {
-  const other = listLinks(host.socket).find((one) => one.name !== vxlanDevice && one.vxlan?.port === vxlanPort);
+function holderOfPort(host: Host, port: number): string {
+  const other = listLinks(host.socket).find((one) => one.name !== vxlanDevice && one.vxlan?.port === port);
   return other === undefined
-    ? `a program of this node has UDP port ${vxlanPort}; ss -lunp 'sport = :${vxlanPort}' names it`
-    : `the vxlan device ${other.name} has UDP port ${vxlanPort} already; ip link del ${other.name}, if nothing needs it`;
+    ? `a program of this node has UDP port ${port}; ss -lunp 'sport = :${port}' names it`
+    : `the vxlan device ${other.name} has UDP port ${port} already; ip link del ${other.name}, if nothing needs it, or another port by the knob tunnel-port`;
 }
 
-function bringUp(host: Host, link: Link): void {
+function bringUp(host: Host, link: Link, port: number): void {
   try {
     setLink(host.socket, link.index, { up: true });
   } catch (error) {
     if (error instanceof SysError && (error.code === 'EADDRINUSE' || error.code === 'EEXIST')) {
-      throw new Error(`${vxlanDevice} cannot be brought up: ${holderOfPort(host)}`, { cause: error });
+      throw new Error(`${vxlanDevice} cannot be brought up: ${holderOfPort(host, port)}`, { cause: error });
     }
     throw error;
   }
 }
 
 /** Makes `fast_vxlan` as it must be; answers the link and whether something had to be mended. */
-export function ensureDevice(host: Host, mtu: number, overlayAddress: string): { link: Link; changed: boolean } {
+export function ensureDevice(host: Host, spec: TunnelSpec, overlayAddress: string): { link: Link; changed: boolean } {
+  const { mtu, port } = spec;
   const mac = tunnelMacOf(overlayAddress);
   let link = findLink(host.socket, { name: vxlanDevice });
   let changed = false;
-  if (link !== undefined && !isOurKind(link)) {
+  if (link !== undefined && !isOurKind(link, port)) {
     deleteLink(host.socket, link.index);
     link = undefined;
   }
   if (link === undefined) {
-    link = create(host, mtu, mac);
+    link = create(host, spec, mac);
     changed = true;
   }
   const { index } = link;
@@ -113,7 +122,7 @@ export function ensureDevice(host: Host, mtu: number, overlayAddress: string): {
     ensureSysctl(host, `net/ipv6/conf/${vxlanDevice}/disable_ipv6`, '1');
   }
   if (!link.up) {
-    bringUp(host, link);
+    bringUp(host, link, port);
     changed = true;
   }
   return { link, changed };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // fast-agent: wires the pods of one node and keeps its eBPF maps equal to the API server's state.
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseRange } from '../ip/range.ts';
 import { RangeSet } from '../ip/range-set.ts';
 import { createLog } from '../kube/log.ts';
@@ -25,6 +25,21 @@ function rangesOf(text: string, refuse: (problem: string) => void): RangeSet {
   );
 }
 
+function readPort(text: string): number {
+  const port = Number(text);
+  if (!/^[0-9]{1,5}$/.test(text) || port < 1 || port > 65_535) throw new InvalidArgumentError('write 1 to 65535');
+  return port;
+}
+
+function readMtu(text: string): number | 'auto' {
+  const mtu = Number(text);
+  if (text === 'auto') return 'auto';
+  // RFC 791: every host takes 576 bytes.
+  if (!/^[0-9]{3,5}$/.test(text) || mtu < 576 || mtu > 65_485)
+    throw new InvalidArgumentError('write 576 to 65485, or auto');
+  return mtu;
+}
+
 function readOptions(): AgentOptions {
   const command = new Command('fast-agent')
     .description('Wires the pods of this node and keeps its eBPF maps equal to the state in the API server.')
@@ -38,6 +53,13 @@ function readOptions(): AgentOptions {
     .option('--cni-source <folder>', 'where fast-cni and the plugins that follow it are', defaults.cniSource)
     .option('--health-port <port>', 'serves /healthz, /readyz and /metrics', defaults.healthPort)
     .option('--masquerade-exclude <ranges>', 'destinations that see pods by their own addresses: CIDRs, ranges a-b', '')
+    .option('--health-host <address>', 'where it serves them', defaults.healthHost)
+    .addOption(new Option('--mtu <bytes>', 'the MTU of pods, or auto').default(defaults.mtu).argParser(readMtu))
+    .addOption(
+      new Option('--tunnel-port <port>', 'the UDP port of the tunnel, the same on all nodes')
+        .default(defaults.tunnelPort)
+        .argParser(readPort),
+    )
     .option('--uplink <link>', 'the link that other nodes are reached by, or auto', defaults.uplink)
     .addOption(
       new Option('--mode <mode>', 'tunnel, or direct: without a tunnel between nodes of one network')

@@ -31,6 +31,8 @@ export interface NodePartsOptions {
   readonly mode: Mode;
   /** Destinations outside that see pods by their own addresses. */
   readonly masqueradeExclude: RangeSet;
+  readonly mtu: number | 'auto';
+  readonly tunnelPort: number;
   readonly ownName: string;
   readonly endpoints: () => readonly NodeEndpoint[];
   readonly own: () => NodeEndpoint | undefined;
@@ -119,8 +121,8 @@ export class NodeParts {
     }
     ensureSysctl(host, 'net/ipv4/ip_forward', '1');
     const uplink = findUplink(host, uplinkName, tunnelAddress);
-    const mtu = podMtu(uplink);
-    const { link, changed } = ensureDevice(host, mtu, overlayAddress);
+    const mtu = this.#o.mtu === 'auto' ? podMtu(uplink) : this.#o.mtu;
+    const { link, changed } = ensureDevice(host, { mtu, port: this.#o.tunnelPort }, overlayAddress);
     let changes = changed ? 1 : 0;
     if (ensureOverlayAddress(host, link.index, overlayAddress)) changes += 1;
     const dev = {

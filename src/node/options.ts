@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fast-agent can be told, by flags and environment.
 import type { RangeSet } from '../ip/range-set.ts';
-import { agentSocketPath, bpfPinFolder, type Mode } from '../api/names.ts';
+import { agentSocketPath, bpfPinFolder, type Mode, vxlanPort } from '../api/names.ts';
 
 export interface AgentOptions {
   /** The Node object's name. */
@@ -21,6 +21,11 @@ export interface AgentOptions {
   readonly mode: Mode;
   /** Destinations outside that see pods by their own addresses. */
   readonly masqueradeExclude: RangeSet;
+  /** Of pods, in bytes; 'auto' is the uplink's less the tunnel's. */
+  readonly mtu: number | 'auto';
+  /** UDP. */
+  readonly tunnelPort: number;
+  readonly healthHost: string;
   readonly logLevel: string;
 }
 
@@ -34,5 +39,8 @@ export const defaults = {
   healthPort: '9441',
   uplink: 'auto',
   mode: 'tunnel',
+  mtu: 'auto',
+  tunnelPort: vxlanPort,
+  healthHost: '127.0.0.1',
   logLevel: 'info',
 } as const;

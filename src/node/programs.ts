@@ -13,6 +13,7 @@ export interface Datapath {
   readonly localPods: BpfMap;
   readonly clusterPods: BpfMap;
   readonly localDev: BpfMap;
+  readonly counters: BpfMap;
   readonly fromPod: BpfProgram;
   readonly toOverlay: BpfProgram;
   readonly fromOverlay: BpfProgram;
@@ -38,6 +39,7 @@ export function loadDatapath(objectFile: string, folder: string, version?: numbe
     localPods: object.map(maps.localPodIps.name),
     clusterPods: object.map(maps.clusterPodIps.name),
     localDev: object.map(maps.localDev.name),
+    counters: object.map(maps.counters.name),
     fromPod: object.program('from_pod'),
     toOverlay: object.program('to_overlay'),
     fromOverlay: object.program('from_overlay'),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of the agent that touch the kernel, put together. What they know of the cluster is passed in, so a test runs
 // them in a namespace of its own with records in memory.
+import type { BpfMap } from 'ebpf-native';
 import { maps } from '../datapath/generated/layout.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Ips } from '../api/generated/ips.ts';
-import type { Mode } from '../api/names.ts';
+import { type Mode, vxlanPort } from '../api/names.ts';
 import { realClock } from '../kube/clock.ts';
 import { RangeSet } from '../ip/range-set.ts';
 import type { Log } from '../kube/log.ts';
@@ -34,6 +35,7 @@ export interface Wiring {
   readonly overlayAddress: () => string;
   readonly unavailable: () => Unavailable | undefined;
   readonly report: (fastPath: ConditionFact) => NodeReport;
+  readonly counters: BpfMap;
 }
 
 export interface WiringOptions {
@@ -46,6 +48,9 @@ export interface WiringOptions {
   readonly layout?: number | undefined;
   /** Destinations outside that see pods by their own addresses; none by default. */
   readonly masqueradeExclude?: RangeSet;
+  /** As in AgentOptions; absent: auto, and IANA's port. */
+  readonly mtu?: number | 'auto';
+  readonly tunnelPort?: number;
   readonly node: string;
   readonly records: Records;
   readonly endpoints: () => readonly NodeEndpoint[];
@@ -75,6 +80,8 @@ export function buildWiring(o: WiringOptions): Wiring {
     uplink: o.uplink,
     mode: o.mode,
     masqueradeExclude: o.masqueradeExclude ?? RangeSet.empty,
+    mtu: o.mtu ?? 'auto',
+    tunnelPort: o.tunnelPort ?? vxlanPort,
     ownName: node,
     endpoints,
     own,
@@ -116,6 +123,7 @@ export function buildWiring(o: WiringOptions): Wiring {
       orphans: wires.orphans(),
       conditions: { DatapathReady: datapathFact(comparison.problems()), FastPath: fastPath, ...nodeParts.directFact() },
     }),
+    counters: datapath.counters,
   };
 }
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agents' DaemonSet. It is made here and not in the manifests, since an operator bundle cannot carry one; so both
 // ways to install Fast lead to the same object.
-import { agentName, bpfPinFolder, type Mode } from '../api/names.ts';
+import { agentName, bpfPinFolder } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import type { DaemonSet } from '../kube/resources.ts';
 
 export interface AgentFacts {
   readonly namespace: string;
   readonly image: string;
-  readonly logLevel: string;
-  readonly mode: Mode;
-  /** Destinations outside that see pods by their own addresses, each a CIDR or a range. */
-  readonly masqueradeExclude: readonly string[];
+  /** The ConfigMap's knobs as flags of the agent. */
+  readonly args: readonly string[];
+  readonly resources?: Readonly<Record<string, unknown>>;
   /** The controller's Deployment, so that the agents go when it goes. */
   readonly owner?: OwnerReference;
 }
@@ -66,23 +65,12 @@ export function agentDaemonSet(facts: AgentFacts): DaemonSet {
   };
 }
 
-function agentContainer({ image, logLevel, mode, masqueradeExclude }: AgentFacts): {
-  name: string;
-  [field: string]: unknown;
-} {
+function agentContainer({ image, args, resources }: AgentFacts): { name: string; [field: string]: unknown } {
   return {
     name: 'agent',
     image,
     imagePullPolicy: 'IfNotPresent',
-    args: [
-      '--health-port',
-      `${AGENT_HEALTH_PORT}`,
-      '--log-level',
-      logLevel,
-      '--mode',
-      mode,
-      ...(masqueradeExclude.length === 0 ? [] : ['--masquerade-exclude', masqueradeExclude.join(',')]),
-    ],
+    args: ['--health-port', `${AGENT_HEALTH_PORT}`, ...args],
     env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
     securityContext: { privileged: true },
     readinessProbe: {
@@ -90,7 +78,7 @@ function agentContainer({ image, logLevel, mode, masqueradeExclude }: AgentFacts
       periodSeconds: 2,
       timeoutSeconds: 2,
     },
-    resources: { requests: { cpu: '50m', memory: '128Mi' } },
+    resources: resources ?? { requests: { cpu: '50m', memory: '128Mi' } },
     volumeMounts: hostFolders.map(({ name, path, propagation }) => ({
       name,
       mountPath: path,

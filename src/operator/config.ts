@@ -58,7 +58,11 @@ function commandLine(hostName: string): Command {
         .default(installNamespace),
     )
     .addOption(new Option('--identity <name>', 'name of this replica in the lease').env('POD_NAME').default(hostName))
-    .addOption(new Option('--health-host <address>', 'address for health and metrics').default('127.0.0.1'))
+    .addOption(
+      new Option('--health-host <address>', 'address for health and metrics')
+        .env('FAST_METRICS_ADDRESS')
+        .default('127.0.0.1'),
+    )
     .addOption(new Option('--health-port <port>', 'port for health and metrics').default(9440).argParser(portOf))
     .addOption(new Option('--agent-image <image>', 'image of the agents (environment: FAST_AGENT_IMAGE)'))
     .addOption(

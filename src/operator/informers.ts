@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every watch of the controller, and what its changes are told to.
-import { agentName } from '../api/names.ts';
+import { agentName, configMapName } from '../api/names.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../kube/clock.ts';
 import { Informer } from '../kube/informer.ts';
 import type { Log } from '../kube/log.ts';
 import type { Metrics } from '../kube/metrics.ts';
 import { type ConfigMap, configMaps, type DaemonSet, daemonSets } from '../kube/resources.ts';
+import { identityOf } from '../reconcilers/pod.ts';
 import type { Views } from '../reconcilers/ports.ts';
 import type { Router } from '../reconcilers/router.ts';
-import { configMapName } from '../api/names.ts';
 import {
   endpointKind,
   namespaceKind,
@@ -22,6 +22,7 @@ import {
   stripOwn,
   stripPod,
 } from './kinds.ts';
+import type { PoolMetrics } from './pool-metrics.ts';
 
 export interface InformerParts {
   readonly client: Pick<KubeClient, 'pages' | 'watch'>;
@@ -48,12 +49,19 @@ export class Informers {
   }
 
   /** Changes go to the router from now on; what concerns the install goes to `onInstall`. */
-  connect(router: Router, onInstall: () => void): void {
+  connect(router: Router, onInstall: () => void, measured?: PoolMetrics): void {
     const { pods, namespaces, nodes, pools, records, endpoints, knobs, agents } = this.#parts;
-    pods.on((change) => router.onPod(change));
+    pods.on((change) => {
+      router.onPod(change);
+      if (change.type === 'deleted') measured?.podGone(identityOf(change.object));
+      else measured?.sawPod(identityOf(change.object), change.object);
+    });
     namespaces.on((change) => router.onNamespace(change));
     nodes.on((change) => router.onNode(change));
-    records.on((change) => router.onRecord(change));
+    records.on((change) => {
+      router.onRecord(change);
+      if (change.type !== 'deleted') measured?.sawRecord(change.object);
+    });
     endpoints.on((change) => router.onEndpoint(change));
     pools.on((change) => {
       router.onPool(change);

@@ -4,7 +4,7 @@
 import { loadYaml } from '@kubernetes/client-node';
 import { Gauge } from 'prom-client';
 import type { Ips } from '../api/generated/ips.ts';
-import { apiVersion, configMapName, controllerName, type Mode, modes, nodePool } from '../api/names.ts';
+import { apiVersion, configMapName, controllerName, nodePool } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import { isReason } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
@@ -14,8 +14,8 @@ import { type ConfigMap, daemonSets, deployments } from '../kube/resources.ts';
 import type { Outcome } from '../reconcilers/ports.ts';
 import { done, retryAfter } from '../reconcilers/ports.ts';
 import { agentDaemonSet } from './agent-daemonset.ts';
-import { masqueradeKnob, readRanges } from './masquerade-knob.ts';
 import { poolKind } from './kinds.ts';
+import { readKnobs } from './knobs.ts';
 import { policyProblems } from './policies.ts';
 import type { LeaderVerbs } from './tenure.ts';
 
@@ -39,7 +39,8 @@ export class InstallReconciler {
   readonly #policyProblems: Gauge;
   /** What was said of the policies last. */
   #said = '';
-  #saidOfRanges = '';
+  #saidKnobs = '';
+  #wasOwned = false;
 
   constructor(world: InstallWorld) {
     this.#world = world;
@@ -81,42 +82,33 @@ export class InstallReconciler {
     const { client, namespace, agentImage, knobs } = this.#world;
     if (agentImage === undefined) return;
     const owner = await this.#owner(signal);
+    // Our own Deployment was deleted and we are on our way out: what we make now nobody would take away.
+    if (owner === undefined && this.#wasOwned) return;
+    this.#wasOwned = owner !== undefined;
+    const { args, resources, problems } = readKnobs(knobs()?.data);
+    this.#sayKnobs(problems, owner);
     const wanted = agentDaemonSet({
       namespace,
       image: agentImage,
-      logLevel: knobs()?.data?.['agent-log-level'] ?? 'info',
-      mode: this.#mode(),
-      masqueradeExclude: this.#masqueradeExclude(owner),
+      args,
+      ...(resources === undefined ? {} : { resources }),
       ...(owner === undefined ? {} : { owner }),
     });
     const options = { type: 'apply' as const, namespace, force: true };
     await client.patch(daemonSets, wanted.metadata.name ?? '', wanted, options, { signal });
   }
 
-  /** A word that the agents do not know would end them all. */
-  #mode(): Mode {
-    const text = this.#world.knobs()?.data?.['mode'] ?? 'tunnel';
-    const known = modes.find((mode) => mode === text);
-    if (known === undefined) {
-      const choice = modes.join(' or ');
-      this.#world.log.warn({ mode: text }, `ConfigMap ${configMapName}, key mode: write ${choice}; taken as tunnel`);
-    }
-    return known ?? 'tunnel';
-  }
-
-  /** What is no range is said and left out: an agent that refuses to start because of it would take nodes down. */
-  #masqueradeExclude(owner: OwnerReference | undefined): readonly string[] {
-    const { knobs, log, events, namespace } = this.#world;
-    const { ranges, problems } = readRanges(knobs()?.data?.[masqueradeKnob]);
+  /** Once for each set of wrong values. */
+  #sayKnobs(problems: readonly string[], owner: OwnerReference | undefined): void {
+    const { namespace, log, events } = this.#world;
     const text = problems.join('; ');
-    if (text !== this.#saidOfRanges && text !== '') {
-      const note = `ConfigMap ${configMapName}, key ${masqueradeKnob}: ${text}. The other entries are in force.`;
-      log.warn({ problems }, note);
-      const regarding = { ...(owner ?? { kind: 'Namespace', name: namespace }), namespace };
-      events.record({ regarding, type: 'Warning', reason: 'InvalidKnob', note, action: 'ReadConfigMap' });
-    }
-    this.#saidOfRanges = text;
-    return ranges;
+    if (text === this.#saidKnobs) return;
+    this.#saidKnobs = text;
+    if (text === '') return;
+    log.warn({ problems }, `the ConfigMap ${configMapName} has values that are not taken`);
+    const regarding = owner === undefined ? { kind: 'Namespace', name: namespace } : { ...owner, namespace };
+    const note = `ConfigMap ${configMapName}, key ${text}. The other entries are in force.`;
+    events.record({ regarding, type: 'Warning', reason: 'InvalidKnob', note, action: 'ReadKnobs' });
   }
 
   async #owner(signal: AbortSignal): Promise<OwnerReference | undefined> {

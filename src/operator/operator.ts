@@ -21,6 +21,7 @@ import { Informers } from './informers.ts';
 import { InstallReconciler } from './install.ts';
 import { IpamMetrics } from './ipam-metrics.ts';
 import { endpointKind, poolKind, recordKind } from './kinds.ts';
+import { PoolMetrics } from './pool-metrics.ts';
 import { TenureClient } from './tenure.ts';
 import { eventsOn, writesOn } from './writes.ts';
 
@@ -109,7 +110,12 @@ export class FastOperator extends operatorBase.default {
       await this.registerCustomResourceDefinition(crdNameOf(kind));
     }
     if (this.#isStopping) return;
-    this.#informers.connect(this.#core.router, () => this.#queues.install());
+    const measured = new PoolMetrics(
+      this.#metrics.registry,
+      () => this.#informers.views.pools.list(),
+      () => performance.now(),
+    );
+    this.#informers.connect(this.#core.router, () => this.#queues.install(), measured);
     this.#informers.start();
     this.#elector.start();
     this.#log.info({ identity: this.#config.identity }, 'standing for election');

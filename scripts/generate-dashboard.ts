@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes config/watching/dashboard.yaml: a Grafana dashboard as the ConfigMap that Grafana's sidecar looks for. Panels are
+// a table here, since thirty lines of JSON for each hide what it asks for.
+import { join } from 'node:path';
+import { dump } from 'js-yaml';
+import { writeOrCompare } from './generated-files.ts';
+import { root } from './steps.ts';
+
+interface Panel {
+  readonly title: string;
+  readonly description: string;
+  readonly unit: 'short' | 's' | 'percentunit' | 'pps';
+  /** The name of a line, and what it shows. */
+  readonly lines: ReadonlyArray<readonly [legend: string, expr: string]>;
+}
+
+const wait = 'sum by (le) (rate(fast_allocation_wait_seconds_bucket[5m]))';
+
+const panels: readonly Panel[] = [
+  {
+    title: 'Fill of the pools',
+    description: 'The share of each pool that is not free. At 100 % new pods wait.',
+    unit: 'percentunit',
+    lines: [
+      [
+        '{{pool}}',
+        '1 - min by (pool) (fast_pool_addresses{state="free"}) / max by (pool) (fast_pool_addresses{state="total"})',
+      ],
+    ],
+  },
+  {
+    title: 'Addresses by state',
+    description: 'Bound to pods or nodes, resting after use, kept for StatefulSets.',
+    unit: 'short',
+    lines: [['{{state}}', 'sum by (state) (max by (pool, state) (fast_pool_addresses{state!="total"}))']],
+  },
+  {
+    title: 'Wait for an address',
+    description: 'From bind to record. The objective: 99.9 % below 500 ms.',
+    unit: 's',
+    lines: [
+      ['p50', `histogram_quantile(0.5, ${wait})`],
+      ['p99', `histogram_quantile(0.99, ${wait})`],
+      ['p99.9', `histogram_quantile(0.999, ${wait})`],
+    ],
+  },
+  {
+    title: 'Pods that wait',
+    description: 'Bound to a node and without an address.',
+    unit: 'short',
+    lines: [['waiting', 'max(fast_pods_waiting)']],
+  },
+  {
+    title: 'Packets by verdict',
+    description: 'redirect: past the stack. next: left to the stack. drop: ended.',
+    unit: 'pps',
+    lines: [['{{program}} {{verdict}}', 'sum by (program, verdict) (rate(fast_packets_total[5m]))']],
+  },
+  {
+    title: 'Drops by reason',
+    description: 'Packets that the programs ended, by node and reason.',
+    unit: 'pps',
+    lines: [
+      [
+        '{{node}} {{program}} {{reason}}',
+        'sum by (node, program, reason) (rate(fast_packets_total{verdict="drop"}[5m])) > 0',
+      ],
+    ],
+  },
+  {
+    title: 'Fill of the eBPF maps',
+    description: 'A full map takes no further pod.',
+    unit: 'percentunit',
+    lines: [['{{node}} {{map}}', 'fast_map_entries / fast_map_max_entries']],
+  },
+  {
+    title: 'Age of the last comparison',
+    description: 'Each agent compares its node at least every 30 s.',
+    unit: 's',
+    lines: [['{{node}}', 'time() - fast_last_comparison_timestamp_seconds']],
+  },
+  {
+    title: 'Nodes in order',
+    description: 'Nodes whose datapath is as it should be, and whose traffic takes the fast path.',
+    unit: 'short',
+    lines: [['{{type}}', 'sum by (type) (fast_node_condition)']],
+  },
+  {
+    title: 'Repairs and orphans',
+    description: 'What no event had told of and the collector mended; wires without a record.',
+    unit: 'short',
+    lines: [
+      ['{{action}}', 'sum by (action) (increase(fast_collector_repairs_total[1h]))'],
+      ['orphan wires', 'sum(fast_orphan_wires)'],
+    ],
+  },
+  {
+    title: 'Work that waits in the controller',
+    description: 'Keys in the queues of the leader.',
+    unit: 'short',
+    lines: [['{{name}}', 'max by (name) (workqueue_depth)']],
+  },
+  {
+    title: 'Requests to the API server',
+    description: 'By program and answer.',
+    unit: 'short',
+    lines: [['{{job}} {{code}}', 'sum by (job, code) (rate(rest_client_requests_total[5m]))']],
+  },
+];
+
+function dashboard(): object {
+  const datasource = { type: 'prometheus', uid: '${datasource}' };
+  return {
+    title: 'Fast',
+    uid: 'fast-pod-network',
+    schemaVersion: 39,
+    tags: ['kubernetes', 'network'],
+    time: { from: 'now-6h', to: 'now' },
+    refresh: '30s',
+    templating: { list: [{ name: 'datasource', type: 'datasource', query: 'prometheus', label: 'Data source' }] },
+    panels: panels.map(({ title, description, unit, lines }, at) => ({
+      id: at + 1,
+      type: 'timeseries',
+      title,
+      description,
+      datasource,
+      gridPos: { x: (at % 2) * 12, y: Math.floor(at / 2) * 8, w: 12, h: 8 },
+      fieldConfig: { defaults: { unit, min: 0 }, overrides: [] },
+      targets: lines.map(([legendFormat, expr], line) => ({
+        refId: String.fromCodePoint(65 + line),
+        datasource,
+        expr,
+        legendFormat,
+      })),
+    })),
+  };
+}
+
+export function generateDashboard(): void {
+  const made = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'fast-dashboard', namespace: 'fast-system', labels: { grafana_dashboard: '1' } },
+    data: { 'fast.json': `${JSON.stringify(dashboard(), undefined, 2)}\n` },
+  };
+  const head = '# Generated by `npm run generate` from scripts/generate-dashboard.ts; do not edit.\n';
+  writeOrCompare(join(root, 'config/watching/dashboard.yaml'), head + dump(made, { lineWidth: -1 }));
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ConfigMap's knobs: what the agents are started with, and what is said of a value that is none.
+import { describe, expect, it } from 'vitest';
+import { agentDaemonSet } from '../../src/operator/agent-daemonset.ts';
+import { flagKnobs, readKnobs } from '../../src/operator/knobs.ts';
+
+interface Container {
+  args: string[];
+  resources: object;
+}
+
+describe('the knobs', () => {
+  it('are flags of the agent, in one order, so that the same knobs never roll the agents', () => {
+    const knobs = { mtu: '1400', 'tunnel-port': '8472\n', uplink: 'eth1', 'agent-log-level': 'debug' };
+    const args = ['--log-level', 'debug', '--tunnel-port', '8472', '--mtu', '1400', '--uplink', 'eth1'];
+    expect(readKnobs(knobs)).toEqual({ args, problems: [] });
+    expect(readKnobs(Object.fromEntries(Object.entries(knobs).toReversed())).args).toEqual(args);
+  });
+
+  it('that are absent or empty change nothing', () => {
+    expect(readKnobs()).toEqual({ args: [], problems: [] });
+    expect(readKnobs({ mtu: '', 'fast-nodes': 'subnet: 10.244.0.1/32' })).toEqual({ args: [], problems: [] });
+  });
+
+  it.each([
+    ['mtu', '100', 'write the MTU of pods in bytes, from 576 to 65485, or auto'],
+    ['mtu', 'jumbo', 'write the MTU of pods in bytes, from 576 to 65485, or auto'],
+    ['tunnel-port', '0', 'write a UDP port from 1 to 65535'],
+    ['tunnel-port', '65536', 'write a UDP port from 1 to 65535'],
+    ['uplink', 'eth0 --kubeconfig=/x', "write a link's name, or auto"],
+    ['agent-log-level', 'loud', 'write debug, info, warn or error'],
+    ['metrics-address', 'everywhere', 'write an address, such as 127.0.0.1 or 0.0.0.0'],
+  ])('%s: %j is left out and said with the cure', (key, value, cure) => {
+    expect(readKnobs({ [key]: value, 'agent-resources': 'requests: {cpu: 1}' })).toEqual({
+      args: [],
+      resources: { requests: { cpu: 1 } },
+      problems: [`${key}: "${value}" is not taken; ${cure}`],
+    });
+  });
+
+  it.each(['cpu: 1', '- a', '{', 'x'])('resources that are none (%s) are left out', (text) => {
+    const { problems, resources } = readKnobs({ 'agent-resources': text });
+    expect(resources).toBeUndefined();
+    expect(problems).toEqual(['agent-resources: not taken; write requests and limits as a container has them']);
+  });
+
+  it('reach the DaemonSet', () => {
+    const resources = { limits: { memory: '256Mi' } };
+    const made = agentDaemonSet({ namespace: 'fast-system', image: 'i', args: ['--mtu', '1400'], resources });
+    const [agent] = (made.spec?.template.spec?.containers ?? []) as unknown as Container[];
+    expect(agent?.args).toEqual(['--health-port', '9441', '--mtu', '1400']);
+    expect(agent?.resources).toEqual(resources);
+  });
+
+  it('each have a flag of their own', () => {
+    const flags = Object.values(flagKnobs).map((one) => one.flag);
+    expect(new Set(flags).size).toBe(flags.length);
+  });
+});
