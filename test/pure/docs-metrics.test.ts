@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { root } from '../../scripts/steps.ts';
 import { silentLog } from '../../src/kube/log.ts';
 import { Metrics } from '../../src/kube/metrics.ts';
+import { CniMetrics } from '../../src/node/cni-metrics.ts';
 import { NodeMetrics } from '../../src/node/node-metrics.ts';
 import { InstallReconciler } from '../../src/operator/install.ts';
 import { IpamMetrics } from '../../src/operator/ipam-metrics.ts';
@@ -21,14 +22,19 @@ interface Registered {
 async function registered(): Promise<Registered[]> {
   const metrics = new Metrics();
   const { registry } = metrics;
-  new IpamMetrics(registry);
-  new PoolMetrics(
-    registry,
-    () => [],
-    () => 0,
-  );
-  new NodeMetrics(registry, { report: () => undefined, counters: () => undefined });
-  new InstallReconciler({ metrics, log: silentLog } as unknown as ConstructorParameters<typeof InstallReconciler>[0]);
+  const install = { metrics, log: silentLog } as unknown as ConstructorParameters<typeof InstallReconciler>[0];
+  const made = [
+    new IpamMetrics(registry),
+    new PoolMetrics(
+      registry,
+      () => [],
+      () => 0,
+    ),
+    new InstallReconciler(install),
+    new NodeMetrics(registry, { report: () => undefined, counters: () => undefined }),
+    new CniMetrics(registry),
+  ];
+  expect(made).toHaveLength(5);
   const all = (await registry.getMetricsAsJSON()) as unknown as Registered[];
   return all.map((one) => ({ ...one }));
 }

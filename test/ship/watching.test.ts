@@ -56,8 +56,8 @@ describe('the alerts', () => {
 
   it('are each named in a test, and have a runbook', () => {
     const runbooks = readFileSync(join(root, 'docs/runbooks.md'), 'utf8');
-    const sections = [...runbooks.matchAll(/^## (\w+)$/gm)].map((match) => match[1]);
-    expect(sections.toSorted()).toEqual(alerts.map((rule) => rule.alert).toSorted());
+    const sections = [...runbooks.matchAll(/^## (\w+)$/gm)].map((match) => match[1] ?? '');
+    expect(sections.toSorted()).toEqual(alerts.map((rule) => rule.alert ?? '').toSorted());
     for (const { alert = '', annotations } of alerts) {
       expect(tests).toContain(alert);
       expect(annotations?.['runbook_url']).toMatch(new RegExp(`#${alert.toLowerCase()}$`));
