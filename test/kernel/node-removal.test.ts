@@ -55,7 +55,8 @@ describe('taking Fast off a node', () => {
     node.sandbox('p1');
     node.records.put(record('10.244.10.0', 'p1'));
     await node.add('p1', 'p1');
-    writeFileSync(cni.source, 'a plugin');
+    mkdirSync(cni.source);
+    for (const name of ['fast-cni', 'portmap', 'bandwidth']) writeFileSync(join(cni.source, name), 'a plugin');
     mkdirSync(cni.binFolder);
     mkdirSync(cni.confFolder);
     writeFileSync(join(cni.binFolder, 'bridge'), 'of another');

@@ -39,7 +39,7 @@ describe('the device of the tunnel', () => {
     ip('-n', name, 'link', 'add', 'other', 'type', 'vxlan', 'external', 'dstport', '4789');
     ip('-n', name, 'link', 'set', 'other', 'up');
     expect(() => ensureDevice(host, { mtu: 1300, port: 4789 }, '10.244.224.0')).toThrow(
-      /UDP port 4789; remove it, or choose another by the knob tunnel-port/,
+      /device other has UDP port 4789 already; .* or another port by the knob tunnel-port/,
     );
   });
 });
