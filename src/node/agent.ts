@@ -9,10 +9,12 @@ import { HealthServer } from '../kube/health.ts';
 import type { Log } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
 import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
+import { conntrackFunction, fastPathFact } from '../wiring/fast-path.ts';
 import { installCni } from './cni-install.ts';
 import { CniMetrics } from './cni-metrics.ts';
 import { EndpointReport } from './endpoint-report.ts';
 import { openHost } from './host.ts';
+import { ensureHostFiles } from './host-files.ts';
 import { type AgentInformers, agentInformers } from './informers.ts';
 import { NodeMetrics } from './node-metrics.ts';
 import type { AgentOptions } from './options.ts';
@@ -139,7 +141,7 @@ export class Agent {
     for (;;) {
       const { pinFolder, cniSource: source, cniBinDir, cniConfDir, socket } = this.#o;
       const cni = { source, binFolder: cniBinDir, confFolder: cniConfDir, socket };
-      const problems = await removeFromNode({ host: openHost(), pinFolder, cni });
+      const problems = await removeFromNode({ host: openHost(), pinFolder, cni, hostRun: this.#o.hostRun });
       this.#endpointReport.say(removalReport(problems));
       if (problems.length === 0 || this.#isStopping) return;
       this.#log.error({ problems }, 'something of Fast is left on this node; trying again');
@@ -165,7 +167,10 @@ export class Agent {
       records,
       endpoints: () => this.#informers.endpoints.list(),
       pools: () => this.#informers.pools.list(),
-      moreParts: [{ name: 'cni', run: (full) => (full && this.#isServing ? this.#installCni() : 0) }],
+      moreParts: [
+        { name: 'cni', run: (full) => (full && this.#isServing ? this.#installCni() : 0) },
+        { name: 'host-files', run: (full) => (full ? ensureHostFiles(this.#o.hostRun) : 0) },
+      ],
       everyMs: compareEveryMs,
       onChange: (address) => this.#reports?.look(address),
       onRun: () => {
@@ -177,7 +182,7 @@ export class Agent {
       log: this.#log,
     });
     this.#wiring = wiring;
-    this.#fastPath = fastPathFact();
+    this.#fastPath = fastPathFact(probeKfunc(conntrackFunction));
     this.#reports = new RecordReports({
       client: this.#client,
       records,
@@ -271,19 +276,4 @@ function removalReport(problems: readonly string[]): NodeReport {
       : { isTrue: false, reason: 'SomethingLeft', message: left };
   const ready = { isTrue: false, reason: 'Removed', message: 'Fast was asked to leave this node.' };
   return { mtu: 0, maps: [], orphans: [], conditions: { DatapathReady: ready, [removedCondition]: removed } };
-}
-
-/** Whether the kernel can tell a translated flow from a direct one; without that all pod traffic takes the stack. */
-function fastPathFact(): ConditionFact {
-  const name = 'bpf_skb_ct_lookup';
-  const answer = probeKfunc(name);
-  if (answer === 'yes') {
-    return {
-      isTrue: true,
-      reason: 'Conntrack',
-      message: `The kernel has ${name}: pods reach each other past the stack.`,
-    };
-  }
-  const why = answer === 'no' ? `the kernel has no ${name} (it needs 5.18 or newer)` : answer.unknown;
-  return { isTrue: false, reason: 'NoConntrack', message: `All pod traffic takes the stack: ${why}.` };
 }

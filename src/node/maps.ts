@@ -14,7 +14,7 @@ import {
 import { desiredClusterEntries, desiredLocalEntries, type Refused } from '../datapath/desired.ts';
 import { differenceOf } from '../datapath/diff.ts';
 import type { LocalDev, LocalPodEntry } from '../datapath/entries.ts';
-import type { Way } from '../datapath/way.ts';
+import { byTunnel, type Way } from '../datapath/way.ts';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
 import { hostVethMac } from './constants.ts';
 
@@ -32,7 +32,7 @@ export function syncClusterPods(
   map: BpfMap,
   endpoints: readonly NodeEndpoint[],
   ownName: string,
-  way: (other: NodeEndpoint) => Way,
+  way: (other: NodeEndpoint) => Way = () => byTunnel,
 ): SyncResult {
   const desired = desiredClusterEntries(endpoints, ownName, way);
   const wanted = [...desired.entries.values()].map(encodeClusterPod);

@@ -27,6 +27,8 @@ export interface AgentOptions {
   readonly tunnelPort: number;
   readonly healthHost: string;
   readonly logLevel: string;
+  /** The host's /run, where udev, networkd and NetworkManager look for files. */
+  readonly hostRun: string;
 }
 
 export const defaults = {
@@ -43,4 +45,5 @@ export const defaults = {
   tunnelPort: vxlanPort,
   healthHost: '127.0.0.1',
   logLevel: 'info',
+  hostRun: '/run',
 } as const;

@@ -19,11 +19,14 @@ import { isHostVethName } from '../wiring/wire.ts';
 import { type CniPaths, removeCni } from './cni-install.ts';
 import { filterHandle, filterPriority, routeProtocol } from './constants.ts';
 import { type Host, runProgram } from './host.ts';
+import { removeHostFiles } from './host-files.ts';
 
 export interface RemovalPlaces {
   readonly host: Host;
   readonly pinFolder: string;
   readonly cni: CniPaths;
+  /** The host's /run. */
+  readonly hostRun: string;
 }
 
 interface Removal {
@@ -45,7 +48,7 @@ export async function removeFromNode(places: RemovalPlaces): Promise<string[]> {
 }
 
 /** The configuration first: from then on the runtime starts no pod here. Pins last: they hold what still carries traffic. */
-function removals({ host, pinFolder, cni }: RemovalPlaces): Removal[] {
+function removals({ host, pinFolder, cni, hostRun }: RemovalPlaces): Removal[] {
   return [
     { what: 'CNI files', run: () => removeCni(cni) },
     { what: 'wires', run: () => removeWires(host) },
@@ -53,6 +56,7 @@ function removals({ host, pinFolder, cni }: RemovalPlaces): Removal[] {
     { what: 'routes', run: () => removeRoutes(host) },
     { what: 'masquerading rules', run: () => removeTable(host) },
     { what: 'filters', run: () => removeFilters(host) },
+    { what: 'files for udev, networkd and NetworkManager', run: () => removeHostFiles(hostRun) },
     { what: `pins in ${pinFolder}`, run: () => rmSync(pinFolder, { recursive: true, force: true }) },
     // The folder itself is where a volume of the agent's pod is mounted.
     { what: 'socket', run: () => removeSocket(cni.socket) },

@@ -29,6 +29,9 @@ const hostFolders: readonly HostFolder[] = [
   { name: 'cni-bin', path: '/opt/cni/bin' },
   { name: 'cni-conf', path: '/etc/cni/net.d' },
   { name: 'run-fast', path: '/run/fast' },
+  // Where the agent tells udev, networkd and NetworkManager to leave its devices alone.
+  { name: 'run-systemd-network', path: '/run/systemd/network' },
+  { name: 'run-networkmanager', path: '/run/NetworkManager/conf.d' },
   // The runtime makes a pod's network namespace as a mount here, after the agent has started.
   { name: 'run-netns', path: '/run/netns', propagation: 'HostToContainer' },
   { name: 'bpf', path: bpfPinFolder.slice(0, bpfPinFolder.lastIndexOf('/')), propagation: 'HostToContainer' },

@@ -108,6 +108,7 @@ export class AgentMachine {
       'bpf-object': join(buildFolder, 'fast.bpf.o'),
       'pin-folder': join(this.#bpffs, 'fast'),
       'cni-bin-dir': join(this.folder, 'bin'),
+      'host-run': join(this.folder, 'run'),
       'cni-conf-dir': join(this.folder, 'conf'),
       'cni-source': join(buildFolder, 'fast-cni'),
       'health-port': '0',

@@ -48,7 +48,8 @@ function remains(): string {
     .trim();
 }
 
-const remove = () => removeFromNode({ host: openHost(Netns.open(netnsPath('one'))), pinFolder: node.pinFolder, cni });
+const remove = () =>
+  removeFromNode({ host: openHost(Netns.open(netnsPath('one'))), pinFolder: node.pinFolder, cni, hostRun: folder });
 
 describe('taking Fast off a node', () => {
   it('leaves no wire, device, route, rule, pin or file of it, and everything of others', async () => {
