@@ -101,6 +101,29 @@ describe('the informer', () => {
     expect(informer.get('a', namespace)?.data).toEqual({ colour: 'blue' });
   });
 
+  it.each([
+    ['streamed', []],
+    ['in pages', [status(422, 'Invalid')]],
+  ])('shows what its selectors choose, and tells the end of what leaves them (%s)', async (_how, refusals) => {
+    const label = (name: string, colour: string) =>
+      world.patch(configMaps, name, { metadata: { labels: { colour } } }, { type: 'merge', namespace });
+    await Promise.all([label('a', 'red'), label('b', 'red'), label('c', 'blue')]);
+    for (const refusal of refusals) proxy.answerOnce(LIST, refusal);
+    const choice = { labelSelector: 'colour=red', fieldSelector: 'metadata.name!=b' };
+    const chosen = new Informer({ client, resource: configMaps, namespace, ...choice });
+    const heard: string[] = [];
+    chosen.on(({ type, object }) => heard.push(`${type} ${object.metadata.name}`));
+    chosen.start();
+    await chosen.synced();
+    expect(heard).toEqual(['added a']);
+    await label('c', 'red');
+    await until('what enters is told', () => heard.includes('added c'));
+    await label('a', 'blue');
+    await until('what leaves is told', () => heard.includes('deleted a'));
+    expect(heard).toEqual(['added a', 'added c', 'deleted a']);
+    await chosen.stop();
+  });
+
   it('tells a deletion that happened while it was cut off exactly once', async () => {
     proxy.cut();
     await remove('a');
