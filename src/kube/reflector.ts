@@ -4,6 +4,7 @@
 // It never gives up and never spins.
 
 import { Backoff } from './backoff.ts';
+import { Cadence } from './cadence.ts';
 import type { KubeClient, ListOptions } from './client.ts';
 import type { Clock } from './clock.ts';
 import { KubeError, isReason } from './errors.ts';
@@ -50,17 +51,12 @@ interface Waiter {
 
 /** A watch that ends sooner has failed, however politely: without a wait, a broken proxy would make us spin. */
 const HEALTHY_WATCH_MS = 5000;
-/** client-go's range: the server ends a watch after 5 to 10 minutes, so that connections spread over replicas again. */
-const WATCH_MS = 300_000;
-/** A watch ends so long before the list that follows it is due, so that the list takes over its connection. */
-const AHEAD_MS = 5000;
-/** A list that is due so soon after a watch has ended is made at once: a streamed list takes up to a minute of its watch. */
-const EARLY_MS = 60_000;
 
 export class Reflector<T extends KubeObject> {
   readonly #o: ReflectorOptions<T>;
   readonly #backoff: Backoff;
   readonly #way: ListWay;
+  readonly #cadence: Cadence;
   readonly #life = new AbortController();
   /** Set while a list has to come before the next watch. */
   #doubt: Doubt | undefined = 'start';
@@ -72,9 +68,6 @@ export class Reflector<T extends KubeObject> {
   #isListing = false;
   #running: Promise<void> | undefined;
   #cancelPeriodic: (() => void) | undefined;
-  /** From one list to the next; drawn anew for each, so that informers do not list in step. */
-  #relistMs = 0;
-  #listDueMs = 0;
   #resourceVersion = '';
   #heardAtMs: number | undefined;
 
@@ -82,6 +75,7 @@ export class Reflector<T extends KubeObject> {
     this.#o = options;
     this.#backoff = new Backoff({ ...options.backoff, random: options.random });
     this.#way = new ListWay(options.clock);
+    this.#cadence = new Cadence(options.relistEveryMs, options.clock, options.random);
   }
 
   /** The newest revision heard of. */
@@ -153,7 +147,7 @@ export class Reflector<T extends KubeObject> {
     const doubt = this.#doubt;
     let startMs = clock.monotonicMs();
     if (doubt !== undefined) {
-      this.#relistMs = this.#o.relistEveryMs * (0.9 + this.#o.random() / 5);
+      this.#cadence.draw();
     }
     let events = doubt === undefined || this.#way.streams ? this.#open(doubt) : undefined;
     try {
@@ -169,7 +163,7 @@ export class Reflector<T extends KubeObject> {
       if (request.signal.aborted) {
         return 0;
       }
-      if (this.#listDueMs - clock.monotonicMs() < Math.min(EARLY_MS, this.#o.relistEveryMs / 10)) {
+      if (this.#cadence.isListDue) {
         this.#doubt ??= 'periodic';
       }
       return clock.monotonicMs() - startMs < HEALTHY_WATCH_MS ? this.#backoff.next() : this.#rested();
@@ -214,7 +208,7 @@ export class Reflector<T extends KubeObject> {
       fieldSelector,
       labelSelector,
       ...from,
-      timeoutSeconds: this.#watchSeconds(doubt),
+      timeoutSeconds: this.#cadence.watchSeconds(doubt !== undefined),
       silenceMs,
       signal: this.#request.signal,
       onOpen: () => {
@@ -222,18 +216,6 @@ export class Reflector<T extends KubeObject> {
         if (!this.#isListing) this.#heard(this.#resourceVersion, clock.monotonicMs());
       },
     });
-  }
-
-  /**
-   * A watch that would leave little time before the next list lasts until then. So an idle informer comes back once per
-   * list and never twice within five minutes, and mostly over the connection that it has.
-   */
-  #watchSeconds(doubt: Doubt | undefined): number {
-    const { clock, random } = this.#o;
-    const leftMs = doubt === undefined ? this.#listDueMs - clock.monotonicMs() : this.#relistMs;
-    const usualMs = WATCH_MS * (1 + random());
-    const ms = leftMs < usualMs + WATCH_MS ? leftMs - AHEAD_MS : usualMs;
-    return Math.max(1, Math.floor(ms / 1000));
   }
 
   async #follow(events: AsyncGenerator<WatchEvent<T>>, signal: AbortSignal): Promise<void> {
@@ -268,8 +250,7 @@ export class Reflector<T extends KubeObject> {
     this.#way.succeeded();
     metrics?.informer.lists.inc({ resource: resource.plural, reason: doubt });
     this.#cancelPeriodic?.();
-    this.#cancelPeriodic = clock.after(this.#relistMs, () => this.#distrust('periodic'));
-    this.#listDueMs = clock.monotonicMs() + this.#relistMs;
+    this.#cancelPeriodic = clock.after(this.#cadence.listed(), () => this.#distrust('periodic'));
     for (const { resolve } of served) {
       resolve();
     }
