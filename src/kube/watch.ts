@@ -2,6 +2,7 @@
 // A watch as a stream of events, and the ways in which it can end made plain: the server's own end returns, everything
 // else throws a KubeError whose reason says what it means. A watch may begin with a whole list (KEP-3157).
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Clock, realClock } from './clock.ts';
 import { type Attempt, KubeError, errorOfAnswer, errorOfTransport } from './errors.ts';
 import { type KubeObject, type Resource, resourcePath } from './object.ts';
@@ -70,6 +71,8 @@ export async function* watchEvents<T extends KubeObject>(
       yield decode<T>(attempt, line);
       silence.isHeard = false;
     }
+    // Undici takes the connection back a turn after the answer's end: who watches again at once would connect anew.
+    await nextTurn();
   } catch (error) {
     throw own.signal.aborted ? own.signal.reason : errorOfTransport(attempt, error);
   } finally {

@@ -183,6 +183,18 @@ describe('the client', () => {
       await fresh.close();
     });
 
+    it('watches again over the connection of the watch that the server has ended', async () => {
+      const fresh = connect({ kubeconfig: proxy.kubeconfig, fieldManager: 'fresh' });
+      const before = proxy.connections;
+      const { resourceVersion } = await client.list(configMaps, { namespace: 'default' });
+      for (let round = 0; round < 3; round += 1) {
+        const events = fresh.watch(configMaps, { resourceVersion, timeoutSeconds: 1, silenceMs: 30_000 });
+        while ((await events.next()).done !== true);
+      }
+      expect(proxy.connections - before).toBe(1);
+      await fresh.close();
+    });
+
     it('refuses what no server could catch up with, and lets the rest wait their turn', async () => {
       for (let held = 0; held < 64; held += 1) proxy.answerOnce(/version/, () => undefined);
       const call = (timeoutMs: number) => errorOf(troubled.raw('GET', '/version', undefined, { timeoutMs }));
