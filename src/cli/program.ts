@@ -26,9 +26,9 @@ Examples:
 /** The groups in which the help shows the commands; what looks at a kernel takes --node. */
 function commandsOf(s: Surroundings): Array<{ title: string; onNode: boolean; commands: Command[] }> {
   return [
-    { title: "A node's datapath (--node NAME for another machine's):", onNode: true, commands: [mapsCommand(s)] },
     { title: 'The install:', onNode: false, commands: [statusCommand(s), uninstallCommand(s)] },
     { title: 'Addresses:', onNode: false, commands: [ipamCommand(s)] },
+    { title: "A node's datapath (--node NAME for another machine's):", onNode: true, commands: [mapsCommand(s)] },
     { title: 'This program:', onNode: false, commands: [completionCommand(s.print)] },
   ];
 }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl status`: one thing amiss at a time, and the line and the cure that a person gets for it.
+import { describe, expect, it } from 'vitest';
+import { assess, type ClusterView } from '../../src/cli/health-checks.ts';
+import type { Cluster } from '../../src/cli/surroundings.ts';
+import { KubeError } from '../../src/kube/errors.ts';
+import { fastCtl } from './cli-shell.ts';
+
+const nowMs = Date.parse('2026-11-25T12:00:00Z');
+const now = '2026-11-25T12:00:00.000000Z';
+const condition = (type: string, status: 'True' | 'False', message = '') => ({
+  type,
+  status,
+  lastTransitionTime: now,
+  reason: 'R',
+  message,
+});
+const endpoint = (name: string, more: object = {}) => ({
+  metadata: { name },
+  spec: { nodeUID: 'u', tunnelAddress: '10.0.0.1' },
+  status: { conditions: [condition('DatapathReady', 'True'), condition('FastPath', 'True')] },
+  ...more,
+});
+const pool = (name: string, free: number, more: object = {}) => ({
+  metadata: { name },
+  spec: { subnet: '10.244.0.1/32', ips: ['10.244.10.0'] },
+  status: { total: 10, free },
+  ...more,
+});
+const record = (state: 'Bound' | 'Releasing', stateSince = now) => ({
+  metadata: { name: '10.244.10.0' },
+  spec: { state, stateSince, nodeName: 'one', owner: { kind: 'Pod' } },
+});
+
+const well = {
+  deployment: { metadata: {}, spec: { replicas: 2 }, status: { readyReplicas: 2 } },
+  agents: { metadata: {}, status: { desiredNumberScheduled: 2, numberReady: 2, updatedNumberScheduled: 2 } },
+  lease: { metadata: {}, spec: { holderIdentity: 'fast-controller-manager-a_x', renewTime: now } },
+  missingPolicies: [],
+  nodes: [{ metadata: { name: 'one' } }, { metadata: { name: 'two' } }],
+  endpoints: [endpoint('one'), endpoint('two')],
+  pools: [pool('sample-ips', 6)],
+  records: [record('Bound')],
+  nowMs,
+} as unknown as ClusterView;
+
+function amiss(change: object): string[] {
+  return assess({ ...well, ...change })
+    .filter(({ state }) => state !== 'good')
+    .map(({ what, state, text, cure }) => `${state} ${what}: ${text}${cure === undefined ? '' : ` -> ${cure}`}`);
+}
+
+describe('what is amiss', () => {
+  it('is nothing where all is well', () => {
+    expect(amiss({})).toEqual([]);
+  });
+
+  it.each([
+    ['no install', { deployment: undefined }, 'bad controller: not installed -> kubectl apply -k config/default'],
+    [
+      'one replica down',
+      { deployment: { spec: { replicas: 2 }, status: { readyReplicas: 1 } } },
+      /^doubtful controller: 1 of 2/,
+    ],
+    ['nobody leads', { lease: undefined }, /^bad controller: 2 of 2 replicas ready, nobody leads/],
+    ['a lease that is long over', { nowMs: nowMs + 60_000 }, /^bad controller: .* nobody leads/],
+    [
+      'an agent down',
+      { agents: { status: { desiredNumberScheduled: 2, numberReady: 1 } } },
+      /^bad agents: 1 of 2 ready/,
+    ],
+    [
+      'a datapath that differs',
+      { endpoints: [endpoint('one', { status: { conditions: [condition('DatapathReady', 'False', 'port taken')] } })] },
+      /^bad nodes: 0 of 1 datapaths ready, .*; one: port taken -> kubectl describe nodeendpoint one$/,
+    ],
+    [
+      'a node without the fast path',
+      {
+        endpoints: [endpoint('one', { status: { conditions: [condition('DatapathReady', 'True')] } }), endpoint('two')],
+      },
+      /^doubtful nodes: 2 of 2 datapaths ready, 1 without the fast path/,
+    ],
+    ['a node that nobody knows', { endpoints: [endpoint('one')] }, /^doubtful nodes: .*1 without a NodeEndpoint/],
+    ['no pool', { pools: [] }, 'doubtful pools: none for pods -> kubectl apply -f config/samples/ips.yaml'],
+    [
+      'an empty pool',
+      { pools: [pool('p', 0)] },
+      'bad pools: 1 for pods; fullest p: 0 of 10 free -> kubectl edit ips p',
+    ],
+    [
+      'a pool that is not ready',
+      { pools: [pool('p', 5, { status: { total: 10, free: 5, conditions: [condition('Ready', 'False')] } })] },
+      'bad pools: p is not ready -> kubectl describe ips p',
+    ],
+    [
+      'a pod that waits',
+      {
+        endpoints: [
+          endpoint('one', { spec: { waiting: [{ namespace: 'a', name: 'b', message: 'no pool' }] } }),
+          endpoint('two'),
+        ],
+      },
+      'bad pods: 1 wait for an address; a/b: no pool -> kubectl describe pod -n a b',
+    ],
+    [
+      'an address that a node does not let go',
+      { records: [record('Releasing', '2026-11-25T11:00:00Z')] },
+      /^doubtful addresses: .*10\.244\.10\.0 waits for node one to let go -> kubectl get node one$/,
+    ],
+    [
+      'a wire without a record',
+      {
+        endpoints: [
+          endpoint('one', { status: { ...endpoint('one').status, orphans: [{ address: '10.244.10.9' }] } }),
+          endpoint('two'),
+        ],
+      },
+      /^doubtful wires: 1 without a record, 10\.244\.10\.9 on one/,
+    ],
+    ['a policy that is missing', { missingPolicies: ['fast-agents'] }, /^doubtful policies: fast-agents missing/],
+    ['what one may not see', { agents: 'hidden' }, 'doubtful agents: this account may not look'],
+  ])('%s', (_, change, line) => {
+    expect(amiss(change)).toEqual([typeof line === 'string' ? line : expect.stringMatching(line)]);
+  });
+});
+
+/** A cluster as `fast-ctl status` asks it, in which all is well unless `change` says otherwise. */
+function cluster(change: object = {}): Cluster {
+  const view = { ...well, ...change } as Record<string, unknown>;
+  const lists: Record<string, unknown> = {
+    nodes: view['nodes'],
+    nodeendpoints: view['endpoints'],
+    ipses: view['pools'],
+    ipallocations: view['records'],
+  };
+  const finds: Record<string, unknown> = {
+    deployments: view['deployment'],
+    daemonsets: view['agents'],
+    leases: view['lease'],
+  };
+  const refused = new KubeError('forbidden', { verb: 'get', target: 'x' }, 'no');
+  return {
+    list: (of: { plural: string }) => Promise.resolve({ items: lists[of.plural], resourceVersion: '1' }),
+    find: (of: { plural: string }) =>
+      finds[of.plural] === 'hidden' ? Promise.reject(refused) : Promise.resolve(finds[of.plural] ?? { metadata: {} }),
+  } as unknown as Cluster;
+}
+
+describe('fast-ctl status', () => {
+  it('is at most ten lines when all is well, and ends with 0', async () => {
+    const shown = await fastCtl('status', { cluster: () => Promise.resolve(cluster()) });
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(shown.stdout.trimEnd().split('\n')).toEqual([
+      'Fast is well.',
+      'ok  controller  2 of 2 replicas ready, fast-controller-manager-a leads',
+      'ok  agents      2 of 2 ready',
+      'ok  nodes       2 of 2 datapaths ready',
+      'ok  pools       1 for pods; fullest sample-ips: 6 of 10 free',
+      'ok  addresses   1 bound, 0 releasing, 0 cooling, 0 reserved',
+      'ok  pods        none waits for an address',
+      'ok  wires       each has its record',
+      'ok  policies    agents are kept to their own nodes',
+    ]);
+  });
+
+  it('ends with 1 and says what to do when something is wrong', async () => {
+    const pools = [pool('p', 0)];
+    const shown = await fastCtl('status', { cluster: () => Promise.resolve(cluster({ pools })) });
+    expect(shown.code).toBe(1);
+    expect(shown.stdout).toContain('Fast needs a look: 1 wrong, 0 doubtful.\n');
+    expect(shown.stdout).toContain('!!  pools       1 for pods; fullest p: 0 of 10 free\n');
+    expect(shown.stdout).toContain('To do:\n    pools: kubectl edit ips p\n');
+  });
+
+  it('is data for a program', async () => {
+    const shown = await fastCtl('status -o json', { cluster: () => Promise.resolve(cluster()) });
+    expect(JSON.parse(shown.stdout)).toHaveLength(8);
+  });
+
+  it('goes on where an account may not look', async () => {
+    const shown = await fastCtl('status', { cluster: () => Promise.resolve(cluster({ deployment: 'hidden' })) });
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toContain('??  controller  this account may not look');
+  });
+
+  it('says in one line that there is no cluster', async () => {
+    expect(await fastCtl('status')).toEqual({ code: 1, stdout: '', stderr: 'fast-ctl: there is no cluster here\n' });
+  });
+});
