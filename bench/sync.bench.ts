@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// How fast an agent that starts cold gets a big cluster into its kernel, against the least that can be done for it: the
+// same entries, encoded beforehand, written by batches.
+import { readFileSync } from 'node:fs';
+import { BpfMap } from 'ebpf-native';
+import type { NodeEndpoint } from '../src/api/generated/node-endpoint.ts';
+import { encodeClusterPod, type RawEntry } from '../src/datapath/codecs.ts';
+import { desiredClusterEntries } from '../src/datapath/desired.ts';
+import { maps } from '../src/datapath/generated/layout.ts';
+import { formatAddress } from '../src/ip/address.ts';
+import { syncClusterPods } from '../src/node/maps.ts';
+import { type Bench, type BenchResult, type BenchRun, interleaved, median, pairedRatio } from './bench.ts';
+
+const podCount = 100_000;
+const podsPerNode = 20;
+const nodeCount = podCount / podsPerNode;
+const firstPod = 0x0a_40_00_00;
+const firstNode = 0x0a_1d_00_01;
+const firstOverlay = 0x0a_f4_e0_00;
+const own = 'own-node';
+/** As bpf/cluster_pods.h makes the map: memory comes with the entries. */
+const BPF_F_NO_PREALLOC = 1;
+
+function endpointOf(node: number): NodeEndpoint {
+  const podAddresses = Array.from({ length: podsPerNode }, (_, i) => formatAddress(firstPod + node * podsPerNode + i));
+  const tunnelAddress = formatAddress(firstNode + node);
+  const overlayAddress = formatAddress(firstOverlay + node);
+  return {
+    metadata: { name: `node-${node}` },
+    spec: { nodeUID: `${node}`, tunnelAddress, overlayAddress, podAddresses },
+  };
+}
+
+/** All nodes and this one, which is the list's witness. */
+function cluster(): NodeEndpoint[] {
+  const others = Array.from({ length: nodeCount }, (_, node) => endpointOf(node));
+  return [...others, { metadata: { name: own }, spec: { nodeUID: own, tunnelAddress: '10.28.0.1' } }];
+}
+
+function withMap<T>(work: (map: BpfMap) => T): T {
+  const { keySize, valueSize, maxEntries, name } = maps.clusterPodIps;
+  const map = BpfMap.create({ type: 'hash', name, keySize, valueSize, maxEntries, flags: BPF_F_NO_PREALLOC });
+  try {
+    return work(map);
+  } finally {
+    map.close();
+  }
+}
+
+function timedMs(work: () => unknown): number {
+  const startMs = performance.now();
+  work();
+  return performance.now() - startMs;
+}
+
+/** What the kernel says that a map takes: bytes, in the map's fdinfo. */
+function memoryOf(map: BpfMap): number {
+  return Number(/^memlock:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${map.fd}`, 'utf8'))?.[1]);
+}
+
+interface Filled {
+  readonly fillMs: number;
+  /** The same list once more: nothing to write. */
+  readonly sameMs: number;
+  /** A pod more and a pod less. */
+  readonly changeMs: number;
+  readonly bytesPerPod: number;
+}
+
+function fill(endpoints: readonly NodeEndpoint[], changed: readonly NodeEndpoint[]): Filled {
+  return withMap((map) => {
+    const emptyBytes = memoryOf(map);
+    const fillMs = timedMs(() => syncClusterPods(map, endpoints, own));
+    const bytesPerPod = (memoryOf(map) - emptyBytes) / podCount;
+    const sameMs = timedMs(() => syncClusterPods(map, endpoints, own));
+    const changeMs = timedMs(() => {
+      const { changes } = syncClusterPods(map, changed, own);
+      if (changes !== 2) throw new Error(`a pod that moved in and one that left are ${changes} changes, not 2`);
+    });
+    return { fillMs, sameMs, changeMs, bytesPerPod };
+  });
+}
+
+function batch(entries: readonly RawEntry[]): number {
+  return withMap((map) => timedMs(() => map.updateBatch(entries)));
+}
+
+/** The last node has one pod more and its first pod less. */
+function withOneChange(endpoints: readonly NodeEndpoint[]): NodeEndpoint[] {
+  const last = endpointOf(nodeCount - 1);
+  last.spec.podAddresses = [...(last.spec.podAddresses ?? []).slice(1), formatAddress(firstPod + podCount)];
+  return endpoints.map((one) => (one.metadata.name === last.metadata.name ? last : one));
+}
+
+async function run(order: BenchRun): Promise<BenchResult> {
+  const endpoints = cluster();
+  const changed = withOneChange(endpoints);
+  const entries = [...desiredClusterEntries(endpoints, own).entries.values()].map(encodeClusterPod);
+  order.say(`${entries.length} entries of ${nodeCount} nodes, once to warm up`);
+  fill(endpoints, changed);
+  batch(entries);
+  const measured = await interleaved(
+    { ours: async () => fill(endpoints, changed), batch: async () => batch(entries) },
+    order,
+  );
+  const fillMs = measured.ours.map((one) => one.fillMs);
+  const of = (field: keyof Filled): number => median(measured.ours.map((one) => one[field]));
+  return {
+    tables: [
+      {
+        title: `${podCount} pods on ${nodeCount} other nodes, medians of ${order.rounds} rounds`,
+        columns: ['', 'ms'],
+        rows: [
+          ['from NodeEndpoints into an empty map', median(fillMs)],
+          ['the same entries by bare batches', median(measured.batch)],
+          ['the same NodeEndpoints once more, nothing to write', of('sameMs')],
+          ['with one pod more and one less, two writes', of('changeMs')],
+        ],
+      },
+    ],
+    ratios: {
+      fill100k_vs_batch: {
+        value: pairedRatio(fillMs, measured.batch),
+        aim: { atMost: 4 },
+        of: 'from objects to the kernel / bare batches of entries encoded beforehand',
+      },
+    },
+    figures: {
+      bytes_per_remote_pod: {
+        value: Math.round(of('bytesPerPod')),
+        of: "bytes of the node's kernel for each pod of another node",
+      },
+    },
+  };
+}
+
+export const bench: Bench = {
+  name: 'sync',
+  about: "a big cluster's addresses from objects into the kernel, against bare batches of the same entries",
+  defaultRounds: 7,
+  run,
+};
