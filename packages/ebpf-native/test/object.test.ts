@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BpfMap, BpfObject, type ObjectOptions, SysError, isBpffs } from '../src/index.ts';
-import { compileFixture, makeFolder, mountBpffs, u32, u64 } from './workbench.ts';
+import { compileFixture, makeFolder, mountBpffs, run, u32, u64 } from './workbench.ts';
 
 const folder = makeFolder();
 const bpffs = mountBpffs();
@@ -108,6 +108,18 @@ describe('an object', () => {
   it('tells a missing file from one that is no object', () => {
     expect(failureOf(() => open({}, '/nowhere.o'))).toMatchObject({ code: 'ENOENT' });
     expect(failureOf(() => open({}, Buffer.from('no object')))).toMatchObject({ code: 'LIBBPF_FORMAT' });
+  });
+
+  it('loads in a worker, whose end does not end the process', () => {
+    const native = join(import.meta.dirname, '../src/index.ts');
+    const worker = `
+      import { BpfObject } from 'file://${native}';
+      console.log(BpfObject.open('${file}').programNames.length);`;
+    const script = `
+      import { Worker } from 'node:worker_threads';
+      const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(worker)})));
+      worker.on('exit', () => console.log('alive'));`;
+    expect(run(process.execPath, '--input-type=module', '-e', script)).toBe('5\nalive\n');
   });
 
   it('says that it is closed instead of using a descriptor that may be another one by now', () => {
