@@ -7,6 +7,7 @@ import type { NodeEndpoint } from '../src/api/generated/node-endpoint.ts';
 import { encodeClusterPod, type RawEntry } from '../src/datapath/codecs.ts';
 import { desiredClusterEntries } from '../src/datapath/desired.ts';
 import { maps } from '../src/datapath/generated/layout.ts';
+import { byTunnel } from '../src/datapath/way.ts';
 import { formatAddress } from '../src/ip/address.ts';
 import { syncClusterPods } from '../src/node/maps.ts';
 import { type Bench, type BenchResult, type BenchRun, interleaved, median, pairedRatio } from './bench.ts';
@@ -70,11 +71,11 @@ interface Filled {
 function fill(endpoints: readonly NodeEndpoint[], changed: readonly NodeEndpoint[]): Filled {
   return withMap((map) => {
     const emptyBytes = memoryOf(map);
-    const fillMs = timedMs(() => syncClusterPods(map, endpoints, own));
+    const fillMs = timedMs(() => syncClusterPods(map, endpoints, own, () => byTunnel));
     const bytesPerPod = (memoryOf(map) - emptyBytes) / podCount;
-    const sameMs = timedMs(() => syncClusterPods(map, endpoints, own));
+    const sameMs = timedMs(() => syncClusterPods(map, endpoints, own, () => byTunnel));
     const changeMs = timedMs(() => {
-      const { changes } = syncClusterPods(map, changed, own);
+      const { changes } = syncClusterPods(map, changed, own, () => byTunnel);
       if (changes !== 2) throw new Error(`a pod that moved in and one that left are ${changes} changes, not 2`);
     });
     return { fillMs, sameMs, changeMs, bytesPerPod };
