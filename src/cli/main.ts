@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program fast-ctl.
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { nodeKernel } from './node-kernel.ts';
 import { pinnedMaps } from './pinned-maps.ts';
 import { runCommandLine } from './program.ts';
 import type { Cluster, ClusterChoice } from './surroundings.ts';
@@ -14,6 +16,17 @@ async function cluster(choice: ClusterChoice): Promise<Cluster> {
   });
 }
 
+const devices = '/sys/class/net';
+
+function deviceName(ifindex: number): string | undefined {
+  try {
+    return readdirSync(devices).find((name) => Number(readFileSync(`${devices}/${name}/ifindex`, 'utf8')) === ifindex);
+  } catch {
+    // A device that goes while it is looked at; or a machine that is no Linux.
+    return undefined;
+  }
+}
+
 // `fast-ctl maps list | head` closes our stdout before all is written, which is no failure.
 process.stdout.on('error', () => process.exit(0));
 
@@ -23,11 +36,14 @@ process.once('SIGINT', () => stop.abort());
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openMaps: pinnedMaps,
+  openKernel: nodeKernel,
+  deviceName,
   cluster,
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
   isColourful: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
   nowMs: Date.now,
+  monotonicNs: () => process.hrtime.bigint(),
   sleep: (delayMs) => wait(delayMs, undefined, { signal: stop.signal }).catch(() => undefined),
   stopped: stop.signal,
 });

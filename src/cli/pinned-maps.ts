@@ -6,7 +6,7 @@ import { mapPins } from '../datapath/pins.ts';
 /** Reads all entries of one map by its name. The error says what is amiss and its cure. */
 export type ReadMap = (name: string) => Promise<RawEntry[]>;
 
-function withCure(error: unknown, name: string, pin: string): unknown {
+export function withCure(error: unknown, name: string, pin: string): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') {
     return new Error(`there is no map ${name} at ${pin}; is the fast-agent running on this node?`);

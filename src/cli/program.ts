@@ -3,9 +3,13 @@
 import { Command, CommanderError, Option } from 'commander';
 import { runOnNode, withoutFlags } from './agent-pod.ts';
 import { completeCommand, completionCommand, completions } from './completion.ts';
+import { dropsCommand } from './drops-command.ts';
 import { ipamCommand } from './ipam-command.ts';
+import { linksCommand } from './links-command.ts';
 import { mapsCommand } from './maps-command.ts';
+import { monitorCommand } from './monitor-command.ts';
 import { statusCommand } from './status-command.ts';
+import { traceCommand } from './trace-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
 import { type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 
@@ -21,14 +25,19 @@ Examples:
   fast-ctl status                                whether all is well, and what to do if not
   fast-ctl maps list local_pod_ips               the pods that this node's kernel knows
   fast-ctl ipam check                            whether records, pods and every node's maps agree
-  fast-ctl maps list counters --node worker-1    the same of another machine, through its agent's pod`;
+  fast-ctl maps list counters --node worker-1    the same of another machine, through its agent's pod
+  fast-ctl trace default/web 10.244.10.1         which way that pod's packets take`;
+
+function datapathCommands(s: Surroundings): Command[] {
+  return [mapsCommand(s), dropsCommand(s), monitorCommand(s), linksCommand(s), traceCommand(s)];
+}
 
 /** The groups in which the help shows the commands; what looks at a kernel takes --node. */
 function commandsOf(s: Surroundings): Array<{ title: string; onNode: boolean; commands: Command[] }> {
   return [
     { title: 'The install:', onNode: false, commands: [statusCommand(s), uninstallCommand(s)] },
     { title: 'Addresses:', onNode: false, commands: [ipamCommand(s)] },
-    { title: "A node's datapath (--node NAME for another machine's):", onNode: true, commands: [mapsCommand(s)] },
+    { title: "A node's datapath (--node NAME for another machine's):", onNode: true, commands: datapathCommands(s) },
     { title: 'This program:', onNode: false, commands: [completionCommand(s.print)] },
   ];
 }

@@ -2,6 +2,7 @@
 // What the commands of fast-ctl may touch. The program gives the real things, tests give their own.
 import type { ExecTarget, ExecStreams } from '../kube/exec.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { NodeKernel } from './node-kernel.ts';
 import type { ReadMap } from './pinned-maps.ts';
 
 /** Which cluster, as kubectl would find it. */
@@ -22,6 +23,10 @@ export type Cluster = Pick<
 export interface Surroundings {
   /** Access to the maps pinned under a folder of this machine. */
   readonly openMaps: (folder: string) => ReadMap;
+  /** This machine's kernel, with the maps pinned under a folder. The caller closes it. */
+  readonly openKernel: (folder: string) => Promise<NodeKernel>;
+  /** The name of a device of this machine. */
+  readonly deviceName: (ifindex: number) => string | undefined;
   /** @throws Error when no kubeconfig names a cluster; whether it answers is seen at the first call */
   readonly cluster: (choice: ClusterChoice) => Promise<Cluster>;
   /** To stdout. */
@@ -32,6 +37,8 @@ export interface Surroundings {
   readonly isColourful: boolean;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
+  /** Nanoseconds of CLOCK_MONOTONIC, by which the kernel dates what it writes down. */
+  readonly monotonicNs: () => bigint;
   /** Waits; ends early, without an error, when a person has had enough. */
   readonly sleep: (delayMs: number) => Promise<void>;
   /** Aborted by Ctrl-C. */

@@ -14,6 +14,8 @@ export async function fastCtl(line: string | string[], given: Partial<Surroundin
   const shown: Shown = { code: 0, stdout: '', stderr: '' };
   shown.code = await runCommandLine(typeof line === 'string' ? line.split(' ') : line, {
     openMaps: () => () => Promise.reject(new Error('there are no maps here')),
+    openKernel: () => Promise.reject(new Error('there is no kernel here')),
+    deviceName: () => undefined,
     cluster: () => Promise.reject(new Error('there is no cluster here')),
     print: (text) => {
       shown.stdout += text;
@@ -23,6 +25,7 @@ export async function fastCtl(line: string | string[], given: Partial<Surroundin
     },
     isColourful: false,
     nowMs: () => Date.parse('2026-11-25T12:00:00Z'),
+    monotonicNs: () => 0n,
     sleep: () => Promise.resolve(),
     stopped: new AbortController().signal,
     ...given,

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl drops`: what the programs ended, by reason, and whose packets the last ones were.
+import { Command, InvalidArgumentError } from 'commander';
+import { bpfPinFolder } from '../api/names.ts';
+import { decodeCounters, decodeDrops } from '../datapath/codecs.ts';
+import type { DropRecord } from '../datapath/entries.ts';
+import { maps } from '../datapath/generated/layout.ts';
+import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
+import type { ReadMap } from './pinned-maps.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Column, Row } from './table.ts';
+import { colours, plain } from './tones.ts';
+
+interface Options {
+  readonly output: OutputFormat;
+  readonly pinFolder: string;
+  readonly follow?: true;
+  readonly last?: number;
+  readonly reason?: string;
+}
+
+const pollMs = 500;
+const protocols: Partial<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP' };
+const etherTypes: Partial<Record<number, string>> = { 0x0800: 'IPv4', 0x0806: 'ARP', 0x86dd: 'IPv6' };
+
+const summaryColumns: Column[] = [
+  { title: 'PROGRAM', field: 'program' },
+  { title: 'REASON', field: 'reason' },
+  { title: 'PACKETS', field: 'packets', isRightAligned: true },
+  { title: 'LAST', field: 'last' },
+  { title: 'PACKET', field: 'packet' },
+  { title: 'MEANING', field: 'meaning' },
+];
+const recordColumns: Column[] = [
+  { title: 'AT', field: 'at' },
+  { title: 'PROGRAM', field: 'program' },
+  { title: 'REASON', field: 'reason' },
+  { title: 'DEVICE', field: 'device' },
+  { title: 'PACKET', field: 'packet' },
+  { title: 'BYTES', field: 'bytes', isRightAligned: true },
+  { title: 'MEANING', field: 'meaning', isWide: true },
+];
+
+/** `10.244.10.0:40000 → 10.96.0.1:80 TCP`, as far as the program had read the packet. */
+function packetOf(record: DropRecord): string {
+  const { source, destination, protocol, sourcePort, destinationPort, tunnelSource, etherType } = record;
+  const by = tunnelSource === '0.0.0.0' ? '' : ` from node ${tunnelSource}`;
+  if (source === '0.0.0.0') return `${etherTypes[etherType] ?? `ethertype 0x${etherType.toString(16)}`}${by}`;
+  const port = (number: number): string => (number === 0 ? '' : `:${number}`);
+  const ends = `${source}${port(sourcePort)} → ${destination}${port(destinationPort)}`;
+  return `${ends} ${protocols[protocol] ?? `protocol ${protocol}`}${by}`;
+}
+
+/** `12 s`, `3 min`, `2 h`. */
+function age(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+export class Drops {
+  readonly #s: Surroundings;
+  readonly #read: ReadMap;
+  readonly #reason: string | undefined;
+
+  constructor(s: Surroundings, read: ReadMap, reason: string | undefined) {
+    this.#s = s;
+    this.#read = read;
+    this.#reason = reason;
+  }
+
+  /** The records that the ring still has, the oldest first. */
+  async records(): Promise<DropRecord[]> {
+    const records = decodeDrops(await this.#read(maps.drops.name));
+    return records.filter(({ reason }) => this.#reason === undefined || reason === this.#reason);
+  }
+
+  #agoMs({ atNs }: DropRecord): number {
+    return Number(this.#s.monotonicNs() - atNs) / 1e6;
+  }
+
+  row(record: DropRecord): Row {
+    const { program, reason, meaning, bytes, sequence, ifindex } = record;
+    const at = new Date(this.#s.nowMs() - this.#agoMs(record)).toISOString();
+    const device = this.#s.deviceName(ifindex) ?? `device ${ifindex}`;
+    const { source, destination, protocol, sourcePort, destinationPort, tunnelSource, etherType } = record;
+    const fields = { source, destination, protocol, sourcePort, destinationPort, tunnelSource, etherType };
+    return { at, program, reason, device, packet: packetOf(record), bytes, meaning, sequence, ifindex, ...fields };
+  }
+
+  /** Every reason that has dropped something. */
+  async summary(): Promise<Row[]> {
+    const records = await this.records();
+    const readings = decodeCounters(await this.#read(maps.counters.name));
+    return readings
+      .filter(({ drop, packets, reason }) => drop && packets > 0n && (this.#reason ?? reason) === reason)
+      .map(({ program, reason, packets, meaning }) => {
+        const last = records.findLast((one) => one.program === program && one.reason === reason);
+        const seen = last === undefined ? {} : { last: age(this.#agoMs(last)), packet: packetOf(last) };
+        return { program, reason, packets: Number(packets), ...seen, meaning };
+      });
+  }
+}
+
+async function follow(drops: Drops, { output }: Options, s: Surroundings): Promise<void> {
+  let seen = (await drops.records()).at(-1)?.sequence ?? 0;
+  let isFirst = true;
+  while (!s.stopped.aborted) {
+    const fresh = (await drops.records()).filter(({ sequence }) => sequence > seen).map((record) => drops.row(record));
+    seen = Number(fresh.at(-1)?.['sequence'] ?? seen);
+    if (fresh.length > 0) {
+      const data = output === 'json' ? fresh.map((row) => `${JSON.stringify(row)}\n`).join('') : undefined;
+      const paint = s.isColourful ? colours : plain;
+      const text = data ?? formatRows(recordColumns, fresh, output, { nothing: '', paint });
+      s.print(isFirst || data !== undefined ? text : text.slice(text.indexOf('\n') + 1));
+      isFirst = false;
+    }
+    await s.sleep(pollMs);
+  }
+}
+
+function countOf(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= maps.drops.maxEntries) return count;
+  throw new InvalidArgumentError(`give a whole number from 1 to ${maps.drops.maxEntries}, which is all that is kept.`);
+}
+
+export function dropsCommand(s: Surroundings): Command {
+  return new Command('drops')
+    .description('what the programs dropped: a summary by reason, the last packets, or live')
+    .option('--last <n>', 'the last packets that were written down, of each reason at most ten a second', countOf)
+    .option('-f, --follow', 'each drop as it is written down, until Ctrl-C')
+    .option('--reason <reason>', 'this one alone, such as spoofed')
+    .addOption(outputOption())
+    .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)
+    .action(async (options: Options) => {
+      const drops = new Drops(s, s.openMaps(options.pinFolder), options.reason);
+      if (options.follow) return follow(drops, options, s);
+      const paint = s.isColourful ? colours : plain;
+      if (options.last !== undefined) {
+        const rows = (await drops.records()).slice(-options.last).map((record) => drops.row(record));
+        s.print(formatRows(recordColumns, rows, options.output, { nothing: 'nothing was written down', paint }));
+        return;
+      }
+      const rows = await drops.summary();
+      const data = formatData(rows, options.output);
+      s.print(data ?? formatRows(summaryColumns, rows, options.output, { nothing: 'nothing was dropped', paint }));
+    });
+}

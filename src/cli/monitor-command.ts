@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl monitor`: which ways packets take right now, by the programs' counters.
+import { Command, InvalidArgumentError } from 'commander';
+import { bpfPinFolder } from '../api/names.ts';
+import { decodeCounters } from '../datapath/codecs.ts';
+import type { CounterReading } from '../datapath/entries.ts';
+import { maps } from '../datapath/generated/layout.ts';
+import { formatRows, type OutputFormat, outputOption } from './output.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Column, Row } from './table.ts';
+import { colours, plain } from './tones.ts';
+
+interface Options {
+  readonly output: OutputFormat;
+  readonly pinFolder: string;
+  readonly interval: number;
+  readonly count?: number;
+}
+
+const columns: Column[] = [
+  { title: 'PROGRAM', field: 'program' },
+  { title: 'VERDICT', field: 'verdict', tone: (text) => (text === 'drop' ? 'bad' : undefined) },
+  { title: 'REASON', field: 'reason' },
+  { title: 'PACKETS/S', field: 'perSecond', isRightAligned: true },
+  { title: 'TOTAL', field: 'packets', isRightAligned: true },
+  { title: 'MEANING', field: 'meaning', isWide: true },
+];
+
+/** What moved, the busiest first. */
+export function ratesOf(before: readonly CounterReading[], after: readonly CounterReading[], seconds: number): Row[] {
+  const old = new Map(before.map(({ number, packets }) => [number, packets]));
+  return after
+    .map((now) => ({ ...now, moved: Number(now.packets - (old.get(now.number) ?? 0n)) }))
+    .filter(({ moved }) => moved > 0)
+    .toSorted((a, b) => b.moved - a.moved)
+    .map(({ program, verdict, reason, packets, meaning, moved }) => ({
+      program,
+      verdict,
+      reason,
+      perSecond: Math.round(moved / seconds),
+      packets: Number(packets),
+      meaning,
+    }));
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (seconds >= 0.1 && seconds <= 3600) return seconds;
+  throw new InvalidArgumentError('give seconds from 0.1 to 3600.');
+}
+
+function countOf(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new InvalidArgumentError('give a whole number from 1 on.');
+}
+
+async function monitor(options: Options, s: Surroundings): Promise<void> {
+  const read = s.openMaps(options.pinFolder);
+  const counters = async (): Promise<CounterReading[]> => decodeCounters(await read(maps.counters.name));
+  let before = await counters();
+  let beforeNs = s.monotonicNs();
+  for (let turn = 0; turn < (options.count ?? Infinity) && !s.stopped.aborted; turn += 1) {
+    await s.sleep(options.interval * 1000);
+    const after = await counters();
+    const afterNs = s.monotonicNs();
+    const seconds = Number(afterNs - beforeNs) / 1e9;
+    const rows = ratesOf(before, after, seconds);
+    [before, beforeNs] = [after, afterNs];
+    const at = new Date(s.nowMs()).toISOString();
+    if (options.output === 'json') s.print(`${JSON.stringify({ at, seconds, rates: rows })}\n`);
+    else {
+      const paint = s.isColourful ? colours : plain;
+      s.print(`${at}\n${formatRows(columns, rows, options.output, { nothing: 'no packet came by', paint })}\n`);
+    }
+  }
+}
+
+export function monitorCommand(s: Surroundings): Command {
+  return new Command('monitor')
+    .description('how many packets take which way, each second, until Ctrl-C')
+    .option('--interval <seconds>', 'how long is counted before it is shown', secondsOf, 1)
+    .option('--count <n>', 'show it so many times and end', countOf)
+    .addOption(outputOption())
+    .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)
+    .action((options: Options) => monitor(options, s));
+}
