@@ -51,11 +51,14 @@ export function generateCliPage(): void {
   };
   const program = buildProgram({
     openMaps: nothing,
+    openKernel: nothing,
+    deviceName: nothing,
     cluster: nothing,
     print: nothing,
     printError: nothing,
     isColourful: false,
     nowMs: () => 0,
+    monotonicNs: () => 0n,
     sleep: nothing,
     stopped: new AbortController().signal,
   });
