@@ -14,7 +14,7 @@ import { bind } from './bind.ts';
 import type { LimitMethods } from './limit.ts';
 import type { Observer } from './observer.ts';
 
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 /** After the last record: what was to be written behind it has been. */
 const restMs = 1000;
 

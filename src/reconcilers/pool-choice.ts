@@ -15,23 +15,25 @@ import type { Offer, Wish } from './promises.ts';
 import { matchesLabels } from './selector.ts';
 import { reservedForOf } from './stateful-set.ts';
 
-/** Why somebody has no address yet, as NodeEndpoint spec.waiting and the pod's event show it. */
-export type WaitReason =
-  | 'PoolNotFound'
-  | 'PoolInvalid'
-  | 'PoolTerminating'
-  | 'PoolStarting'
-  | 'PoolUsage'
-  | 'PoolGated'
-  | 'PoolExhausted'
-  | 'AddressInvalid'
-  | 'AddressOutOfPool'
-  | 'AddressTaken'
-  | 'AddressWantedTwice'
-  | 'AddressReleasing'
-  | 'NodeNotFound'
-  | 'NamespaceNotFound'
-  | 'RecordRefused';
+/** Why somebody has no address yet, as NodeEndpoint spec.waiting and the pod's event show it; docs/pools.md has the list. */
+export const waitReasons = [
+  'PoolNotFound',
+  'PoolInvalid',
+  'PoolTerminating',
+  'PoolStarting',
+  'PoolUsage',
+  'PoolGated',
+  'PoolExhausted',
+  'AddressInvalid',
+  'AddressOutOfPool',
+  'AddressTaken',
+  'AddressWantedTwice',
+  'AddressReleasing',
+  'NodeNotFound',
+  'NamespaceNotFound',
+  'RecordRefused',
+] as const;
+export type WaitReason = (typeof waitReasons)[number];
 
 export interface Refusal {
   readonly reason: WaitReason;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Single decisions whose moment is too short for a story.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { formatAddress, parseAddress } from '../../src/ip/address.ts';
@@ -7,6 +8,7 @@ import { AddressBook } from '../../src/reconcilers/address-book.ts';
 import { boundRecord } from '../../src/reconcilers/allocation.ts';
 import { decideEndpoint } from '../../src/reconcilers/node-endpoint.ts';
 import { type Pool, parsePool } from '../../src/reconcilers/pool.ts';
+import { waitReasons } from '../../src/reconcilers/pool-choice.ts';
 import { matchesLabels } from '../../src/reconcilers/selector.ts';
 import { ModelCluster } from './model-cluster.ts';
 
@@ -189,6 +191,13 @@ describe('an endpoint', () => {
     expect(decideEndpoint({ name: 'node-a', node, existing: undefined, records: [], waiting: [] })).toMatchObject({
       endpoint: { spec: { tunnelAddress: '10.1.1.2' } },
     });
+  });
+});
+
+describe('the reasons to wait', () => {
+  it('are those that docs/pools.md explains', () => {
+    const page = readFileSync(new URL('../../docs/pools.md', import.meta.url), 'utf8');
+    expect([...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason)).toEqual([...waitReasons]);
   });
 });
 
