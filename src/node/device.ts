@@ -54,6 +54,11 @@ export function networksOf(host: Host, index: number): Range[] {
     });
 }
 
+/** Whether frames of the link have Ethernet's header, which a WireGuard's or a tun's have not. */
+export function isEthernet(link: Link): boolean {
+  return /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac);
+}
+
 /** The MTU of pods: what is left of the uplink's, in bytes. */
 export function podMtu(uplink: Link): number {
   return uplink.mtu - vxlanOverheadBytes;

@@ -12,4 +12,6 @@ export interface NodeFacts {
   readonly uplinkIndex: number;
   /** The networks that the uplink stands in; what is in them is never routed into the tunnel. */
   readonly uplinkNetworks: readonly Range[];
+  /** Those of them whose machines are reached by Ethernet, so that a frame can be addressed to each. */
+  readonly neighbourNetworks: readonly Range[];
 }

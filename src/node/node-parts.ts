@@ -11,7 +11,7 @@ import type { ConditionFact } from '../wiring/endpoint-status.ts';
 import { type Overlay, overlayOf } from '../wiring/overlay.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Part } from './comparison.ts';
-import { ensureDevice, ensureOverlayAddress, findUplink, networksOf, podMtu } from './device.ts';
+import { ensureDevice, ensureOverlayAddress, findUplink, isEthernet, networksOf, podMtu } from './device.ts';
 import { ensureSysctl, type Host } from './host.ts';
 import { syncClusterPods, syncLocalDev } from './maps.ts';
 import { Masquerade } from './masquerade.ts';
@@ -134,20 +134,22 @@ export class NodeParts {
       fastPath: true,
     };
     if (syncLocalDev(datapath.localDev, dev)) changes += 1;
+    const uplinkNetworks = networksOf(host, uplink.index);
     this.#facts = {
       nodeAddress: tunnelAddress,
       overlayAddress,
       mtu,
       deviceIndex: link.index,
       uplinkIndex: uplink.index,
-      uplinkNetworks: networksOf(host, uplink.index),
+      uplinkNetworks,
+      neighbourNetworks: isEthernet(uplink) ? uplinkNetworks : [],
     };
     return changes;
   }
 
   #clusterPods(): number {
     const { datapath, endpoints, ownName, mode, log } = this.#o;
-    const networks = this.facts().uplinkNetworks;
+    const networks = this.facts().neighbourNetworks;
     const way = (other: NodeEndpoint) => wayTo(other, mode, networks);
     const { changes, entries, refused } = syncClusterPods(datapath.clusterPods, endpoints(), ownName, way);
     this.clusterEntries = entries;

@@ -3,11 +3,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { BpfMap, Netns, tcxChain } from 'ebpf-native';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compileBpf } from '../../scripts/build-bpf.ts';
+import { buildFolder, root } from '../../scripts/steps.ts';
 import { decodeCounters } from '../../src/datapath/codecs.ts';
 import { mapPins } from '../../src/datapath/pins.ts';
 import { endpointStatus } from '../../src/wiring/endpoint-status.ts';
+import { withoutConntrack } from './datapath-object.ts';
 import {
   AgentNode,
   endpointOf,
@@ -124,6 +128,24 @@ describe('an agent of a build with another layout', () => {
     inside('one', 'tc', 'qdisc', 'del', 'dev', veth, 'ingress');
     await node.compare();
     expect(readdirSync(node.pinFolder)).toEqual(['v8']);
+    await restart(node, {});
+  });
+});
+
+describe('a kernel without the conntrack functions', () => {
+  it('has all pod traffic go through the stack, on one node and across', async () => {
+    const bpfObject = join(buildFolder, 'test/agent-no-conntrack.bpf.o');
+    await compileBpf(join(root, 'bpf/fast.bpf.c'), bpfObject, withoutConntrack);
+    const [node] = nodes;
+    await restart(node, { bpfObject });
+    const before = counted(node);
+    expect(ping('p1', '10.244.10.2')).toEqual({ received: 5, ttls: [63] });
+    expect(ping('p1', '10.244.10.1').received).toBe(5);
+    const after = counted(node);
+    const by = (name: string): number => (after[name] ?? 0) - (before[name] ?? 0);
+    expect([by('from_pod_local'), by('from_pod_tunnel'), by('from_overlay_local')]).toEqual([0, 0, 0]);
+    expect(by('from_pod_fast_path_off')).toBe(15);
+    delete node.options.bpfObject;
     await restart(node, {});
   });
 });

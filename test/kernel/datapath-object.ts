@@ -20,6 +20,11 @@ const verdicts = new Map([
   [7, 'redirect'],
 ]);
 
+/** What the programs are compiled with to meet a kernel that lacks these names. */
+export const withoutConntrack = ['bpf_skb_ct_lookup', 'bpf_ct_release', 'bpf_ct_opts___kernel'].map(
+  (name) => `${name}=absent_${name}`,
+);
+
 export interface Run {
   /** A program's verdict in a word, or its number where it has none. */
   verdict: string;

@@ -8,7 +8,7 @@ import { compileBpf } from '../../scripts/build-bpf.ts';
 import { buildFolder, root } from '../../scripts/steps.ts';
 import { decodeDrops, encodeClusterPod, encodeLocalDev, encodeLocalPod } from '../../src/datapath/codecs.ts';
 import { counters } from '../../src/datapath/generated/layout.ts';
-import { DatapathObject, type Run } from './datapath-object.ts';
+import { DatapathObject, type Run, withoutConntrack } from './datapath-object.ts';
 import { fromPodCases } from './from-pod-cases.ts';
 import { fromUplinkCases } from './from-uplink-cases.ts';
 import { fromOverlayCases, toOverlayCases } from './overlay-cases.ts';
@@ -199,10 +199,7 @@ describe('the record of drops', () => {
 describe('a kernel without the conntrack functions', () => {
   it('loads the programs all the same and gives pod traffic to the stack', async () => {
     const file = join(buildFolder, 'test/no-conntrack.bpf.o');
-    const absent = ['bpf_skb_ct_lookup', 'bpf_ct_release', 'bpf_ct_opts___kernel'].map(
-      (name) => `${name}=absent_${name}`,
-    );
-    await compileBpf(join(root, 'bpf/fast.bpf.c'), file, absent);
+    await compileBpf(join(root, 'bpf/fast.bpf.c'), file, withoutConntrack);
     const bare = await DatapathObject.load(file);
     fill(bare);
     const run = (program: Program, from: string, to: string) =>

@@ -2,6 +2,7 @@
 // Real traffic between namespaces through the real programs: every direction that this slice promises, judged at the
 // receiving side, since a redirect's failure is invisible to the program.
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { setOffloads } from './offloads.ts';
 import { inside, outside, ping, send, TwoNodes } from './two-nodes.ts';
 
 const mebibyte = 1 << 20;
@@ -148,6 +149,29 @@ describe('guards', () => {
       expect(ping('n-a', '10.244.77.77', 2).received).toBe(0);
     });
     expect(counted).toEqual({ from_pod_routed: 2, drop_to_overlay_no_node: 2 });
+  });
+});
+
+describe('the offloads', () => {
+  const devices = [
+    ['n-a', 'eth0'],
+    ['s-a', 'eth0'],
+    ['north', 'n-a'],
+    ['south', 's-a'],
+    ['north', 'uplink'],
+    ['south', 'uplink'],
+  ] as const;
+
+  it.each(['on', 'off'])('%s carry 50 MiB by TCP, directly and by a Service', async (state) => {
+    for (const [namespace, device] of devices) setOffloads(namespace, device, state === 'on');
+    onTestFinished(() => {
+      for (const [namespace, device] of devices) setOffloads(namespace, device, true);
+    });
+    const before = fragmentsSeenBy('south');
+    for (const to of ['10.244.10.2:8080', '10.244.10.1:8080', '10.96.0.11:80']) {
+      expect(await send('n-a', 'tcp', to, 50 * mebibyte)).toEqual(intact('10.244.10.0'));
+    }
+    expect(fragmentsSeenBy('south')).toBe(before);
   });
 });
 
