@@ -56,6 +56,10 @@ function failure(code: number, msg: string, details?: string): AgentResponse {
   return { ok: false, code, msg, ...(details === undefined ? {} : { details }) };
 }
 
+function isInTheWay(response: AgentResponse): boolean {
+  return !response.ok && response.code === errorCode.interfaceExists;
+}
+
 function keyOf(request: AgentRequest): AttachmentKey {
   return { containerId: request.containerId, podInterface: request.ifName };
 }
@@ -98,7 +102,7 @@ export class Attachments {
   }
 
   async #addInTurn(request: AgentRequest, endMs: number, gone: AbortSignal): Promise<AgentResponse> {
-    const { records, book, onAdd } = this.#o;
+    const { records, book, remover, onAdd } = this.#o;
     let met: RecordMet = 'found';
     // Each turn waits for an event or for the deadline, so the deadline bounds the turns.
     for (;;) {
@@ -114,11 +118,15 @@ export class Attachments {
           if (this.#isThere(plan.wire)) return this.#exists(request, plan.wire);
           book.forget(plan.wire.ifindex);
           break;
-        case 'attach':
+        case 'attach': {
           // Whoever waited for this turn has been answered.
           if (leftMs <= 0) return this.#noTurn(request.pod);
           onAdd?.(met);
-          return this.#attach(request, identity, plan.record, plan.replaced);
+          const response = this.#attach(request, identity, plan.record, plan.replaced);
+          // The interface may be that of a wire whose DEL was answered and whose veth is on its way out.
+          if (!isInTheWay(response) || !(await remover.hasWaitedFor(identity))) return response;
+          break;
+        }
         case 'refuse':
           return failure(errorCode.tryAgainLater, plan.because);
         case 'wait':

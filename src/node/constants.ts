@@ -15,3 +15,5 @@ export const mainTable = 254;
 export const filterPriority = 87;
 export const filterHandle = 0xfa57;
 export const filterName = 'fast_from_pod';
+/** The device group of host veths on their way out. Groups are administrators' to give; a host veth leaves it by its end. */
+export const leavingGroup = 0xfa57;

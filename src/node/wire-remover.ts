@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes wires away. Entry and label go at once, which is what an answer waits for; the veth costs a grace period of the
 // kernel and goes behind the answer, and then what conntrack remembers of the address.
-import { deleteLinkAsync, findLink, setLink, SysError } from 'ebpf-native';
+import { deleteGroupAsync, deleteLinkAsync, findLink, setLink, SysError } from 'ebpf-native';
 import type { Log } from '../kube/log.ts';
 import type { Wire } from '../wiring/wire.ts';
+import { leavingGroup } from './constants.ts';
 import { Flows } from './flows.ts';
 import type { Host } from './host.ts';
 import { dropLocalPod } from './maps.ts';
@@ -30,6 +31,9 @@ export class WireRemover {
   readonly #o: WireRemoverOptions;
   readonly #flows: Flows;
   readonly #running = new Map<number, Promise<void>>();
+  #deleting: Promise<void> = Promise.resolve();
+  /** The deletion that has not begun: whoever joins it shares its grace periods. */
+  #nextDeletion: Promise<void> | undefined;
 
   constructor(options: WireRemoverOptions) {
     this.#o = options;
@@ -57,6 +61,13 @@ export class WireRemover {
     for (const wire of this.#o.book.leaving()) this.remove(wire);
   }
 
+  /** Waits for the wires of a pod that are on their way out; answers false where there is none. */
+  async hasWaitedFor(identity: string): Promise<boolean> {
+    const leaving = this.#o.book.leaving().filter((wire) => wire.identity === identity);
+    await Promise.all(leaving.map((wire) => this.#running.get(wire.ifindex)));
+    return leaving.length > 0;
+  }
+
   /** Resolves when no removal is under way. */
   async settled(): Promise<void> {
     await Promise.all(this.#running.values());
@@ -72,7 +83,7 @@ export class WireRemover {
     const { host, log } = this.#o;
     try {
       // Indexes are not used twice within a namespace, but a name tells surely.
-      if (this.#isThere(wire)) setLink(host.socket, wire.ifindex, { alias: '' });
+      if (this.#isThere(wire)) setLink(host.socket, wire.ifindex, { alias: '', group: leavingGroup });
     } catch (error) {
       if (!isGone(error)) log.warn({ err: error, wire }, 'a wire keeps its label until it is deleted');
     }
@@ -83,11 +94,9 @@ export class WireRemover {
   }
 
   async #finish(wire: Wire): Promise<void> {
-    const { host, datapath, book, log, onGone, observer } = this.#o;
+    const { datapath, book, log, onGone, observer } = this.#o;
     try {
-      await observed(observer, `delete ${wire.interface}`, async () => {
-        if (this.#isThere(wire)) await deleteLinkAsync(host.socket, wire.ifindex);
-      });
+      await observed(observer, `delete ${wire.interface}`, () => this.#delete(wire));
     } catch (error) {
       if (!isGone(error)) {
         log.error({ err: error, wire }, 'a wire could not be removed; the next comparison tries again');
@@ -101,6 +110,25 @@ export class WireRemover {
     }
     book.forget(wire.ifindex);
     onGone(wire);
+  }
+
+  async #delete(wire: Wire): Promise<void> {
+    if (this.#isThere(wire)) await this.#deleteLeaving();
+    // One that could not join the group.
+    if (this.#isThere(wire)) await deleteLinkAsync(this.#o.host.socket, wire.ifindex);
+  }
+
+  #deleteLeaving(): Promise<void> {
+    this.#nextDeletion ??= this.#deleting.then(async () => {
+      this.#nextDeletion = undefined;
+      try {
+        await deleteGroupAsync(this.#o.host.socket, leavingGroup);
+      } catch (error) {
+        if (!isGone(error)) this.#o.log.warn({ err: error }, 'wires are deleted one by one');
+      }
+    });
+    this.#deleting = this.#nextDeletion;
+    return this.#nextDeletion;
   }
 
   async #flushConntrack(address: string): Promise<void> {

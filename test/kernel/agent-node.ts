@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Netns } from 'ebpf-native';
 import { buildBpf } from '../../scripts/build-bpf.ts';
 import { buildFolder } from '../../scripts/steps.ts';
@@ -21,8 +21,11 @@ import type { AgentRequest, Attachment } from '../../src/protocol/messages.ts';
 import { MemoryRecords } from './memory-records.ts';
 
 const family = 'fagent-';
+/** Tells a process of a test whose namespaces it shares. */
+export const runVariable = 'FAST_TEST_RUN';
 /** Each run has namespaces of its own, so that two runs on one machine do not end each other's. */
-const prefix = `${family}${process.pid}-`;
+export const testRun = process.env[runVariable] ?? String(process.pid);
+const prefix = `${family}${testRun}-`;
 
 export interface Place {
   /** The Node object's name and the namespace's. */
@@ -167,6 +170,19 @@ export class AgentNode {
     run(...n, 'link', 'set', 'up0', 'up');
     run(...o, 'link', 'set', port, 'master', 'br0', 'up');
     run(...n, 'route', 'add', 'default', 'via', outsideAddress);
+    await node.start();
+    return node;
+  }
+
+  /** The agent's parts over a node that another process made, whose agent died or was stopped. */
+  static async adopt(
+    place: Place,
+    endpoints: NodeEndpoint[],
+    pinFolder: string,
+    own: IpAllocation[],
+  ): Promise<AgentNode> {
+    const node = new AgentNode(place, endpoints, dirname(pinFolder));
+    for (const one of own) node.records.put(one);
     await node.start();
     return node;
   }

@@ -296,6 +296,45 @@ describe('a DEL', () => {
     await node.del('never-seen', 'nobody');
   });
 
+  it('leaves its sandbox free for the next ADD, although its veth waits for those of others to go', async () => {
+    for (const [pod, address] of [
+      ['p1', '10.244.10.0'],
+      ['p2', '10.244.10.1'],
+    ] as const) {
+      node.sandbox(pod);
+      node.records.put(record(address, pod));
+      await node.add(pod, pod);
+    }
+    const { attachments } = node.wiring;
+    expect(await attachments.del(node.request('DEL', 'p2', 'p2'))).toEqual({ ok: true });
+    // Its deletion has begun when the other one comes.
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    expect(await attachments.del(node.request('DEL', 'p1', 'p1'))).toEqual({ ok: true });
+    expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
+    await node.wiring.remover.settled();
+    expect(node.veths()).toHaveLength(1);
+  });
+
+  it('of many pods at once shares what the kernel waits for', async () => {
+    const pods = Array.from({ length: 20 }, (_, at) => `m${at}`);
+    for (const [at, pod] of pods.entries()) {
+      node.sandbox(pod);
+      node.records.put(record(`10.244.10.${at}`, pod));
+      await node.add(pod, pod);
+    }
+    const deleted: number[] = [];
+    const stop = node.observe({ ended: (step) => step.startsWith('delete ') && deleted.push(performance.now()) });
+    await Promise.all(pods.map((pod) => node.wiring.attachments.del(node.request('DEL', pod, pod))));
+    await node.wiring.remover.settled();
+    stop();
+    expect(node.veths()).toEqual([]);
+    // One after the other they are 20 moments, at least 8 ms apart.
+    const moments = deleted.filter((ms, at) => at === 0 || ms - (deleted[at - 1] ?? 0) > 4);
+    expect(moments.length).toBeLessThan(6);
+  });
+
   it('is what a release waits for, and then released is said', async () => {
     node.sandbox('p1');
     const bound = node.records.put(record('10.244.10.0', 'p1'));

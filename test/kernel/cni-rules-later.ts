@@ -168,7 +168,12 @@ const statusRules: Rule[] = [
     rule: 'it succeeds in silence when an ADD could be served; a full pool is no hindrance',
     since: '1.1.0',
     holds: async ({ runtime, version }) => {
-      const variables = { CNI_CONTAINERID: undefined, CNI_NETNS: undefined, CNI_IFNAME: undefined, CNI_ARGS: undefined };
+      const variables = {
+        CNI_CONTAINERID: undefined,
+        CNI_NETNS: undefined,
+        CNI_IFNAME: undefined,
+        CNI_ARGS: undefined,
+      };
       expect(await runtime.succeed('STATUS', { version, variables })).toBeUndefined();
     },
   },

@@ -256,9 +256,9 @@ const resultRules: Rule[] = [
     until: '1.0.0',
     holds: async (bed) => {
       const { interfaces, routes } = await added(bed);
-      expect([...interfaces.map((one) => one.mtu), ...routes.map((one) => one.scope)].every((x) => x === undefined)).toBe(
-        true,
-      );
+      expect(
+        [...interfaces.map((one) => one.mtu), ...routes.map((one) => one.scope)].every((x) => x === undefined),
+      ).toBe(true);
     },
   },
   {

@@ -81,13 +81,16 @@ export function variablesFor(command: string, sandbox: string, uid: string): Rec
 }
 
 export class Runtime {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'fagent-runtime-'));
-  readonly socket = join(this.#folder, 'agent.sock');
+  readonly #folder: string | undefined;
+  readonly socket: string;
   readonly #node: AgentNode;
   #server: SocketServer | undefined;
 
-  constructor(node: AgentNode) {
+  /** Without a socket's path it makes a folder for one. */
+  constructor(node: AgentNode, socket?: string) {
     this.#node = node;
+    this.#folder = socket === undefined ? mkdtempSync(join(tmpdir(), 'fagent-runtime-')) : undefined;
+    this.socket = socket ?? join(this.#folder ?? '', 'agent.sock');
   }
 
   /** Builds fast-cni where it is not current, and has the agent's socket served. */
@@ -116,7 +119,7 @@ export class Runtime {
 
   async stop(): Promise<void> {
     await this.hangUp();
-    rmSync(this.#folder, { recursive: true });
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true });
   }
 
   begin(command: string, call: Call = {}): RunningPlugin {

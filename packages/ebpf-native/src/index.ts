@@ -26,7 +26,16 @@ export { deleteFlows } from './netlink/conntrack.ts';
 export type { FlowSide } from './netlink/conntrack.ts';
 export { deleteFilter, ensureClsact, listFilters, replaceFilter } from './netlink/filter.ts';
 export type { Filter, FilterDirection, FilterSpec } from './netlink/filter.ts';
-export { createVeth, createVxlan, deleteLink, deleteLinkAsync, findLink, listLinks, setLink } from './netlink/link.ts';
+export {
+  createVeth,
+  createVxlan,
+  deleteGroupAsync,
+  deleteLink,
+  deleteLinkAsync,
+  findLink,
+  listLinks,
+  setLink,
+} from './netlink/link.ts';
 export type { Link, LinkChange, VethSpec, VxlanSpec } from './netlink/link.ts';
 export { namespaceId } from './netlink/namespace-id.ts';
 export { deleteNeighbour, listNeighbours, replaceNeighbour } from './netlink/neighbour.ts';

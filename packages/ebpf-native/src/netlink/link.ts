@@ -18,6 +18,7 @@ const IFLA = {
   link: 5,
   linkInfo: 18,
   alias: 20,
+  group: 27,
   netnsFd: 28,
   netnsId: 37,
 } as const;
@@ -66,6 +67,8 @@ export interface LinkChange {
   mtu?: number | undefined;
   mac?: string | undefined;
   alias?: string | undefined;
+  /** A number that devices are known by together; 0 unless somebody gave another. */
+  group?: number | undefined;
   arp?: boolean | undefined;
 }
 
@@ -136,7 +139,9 @@ export function setLink(socket: RouteSocket, index: number, wanted: LinkChange):
   const flags = bits.reduce((sum, { bit, on }) => (on ? sum | bit : sum), 0);
   const mask = bits.reduce((sum, { bit }) => sum | bit, 0);
   const message = start(`set device ${index}`, RTM_NEWLINK, messageFlags.ack, index, flags, mask);
-  describe(message, { ...wanted, name: undefined }).attribute(IFLA.alias, wanted.alias);
+  describe(message, { ...wanted, name: undefined })
+    .attribute(IFLA.alias, wanted.alias)
+    .attribute(IFLA.group, wanted.group);
   try {
     socket.change(message);
   } catch (error) {
@@ -159,6 +164,19 @@ export function deleteLinkAsync(socket: RouteSocket, index: number): Promise<voi
   // The namespace is taken now: the caller may close its socket before the turn comes.
   const own = socket.clone();
   const deleted = lastDeletion.then(() => own.changeAside(deletion(index))).finally(() => own.close());
+  lastDeletion = deleted.catch(() => undefined);
+  return deleted;
+}
+
+/**
+ * Deletes all devices of a group, on a thread of libuv's pool: they share the grace periods that each would wait for
+ * alone, and the kernel's lock is held once. Throws NetlinkError ENODEV for a group without devices, EOPNOTSUPP where one
+ * of them cannot be deleted.
+ */
+export function deleteGroupAsync(socket: RouteSocket, group: number): Promise<void> {
+  const own = socket.clone();
+  const message = start(`delete devices of group ${group}`, RTM_DELLINK, messageFlags.ack).attribute(IFLA.group, group);
+  const deleted = lastDeletion.then(() => own.changeAside(message)).finally(() => own.close());
   lastDeletion = deleted.catch(() => undefined);
   return deleted;
 }
