@@ -64,7 +64,7 @@ export class WireRemover {
   /** Waits for the wires of a pod that are on their way out; answers false where there is none. */
   async hasWaitedFor(identity: string): Promise<boolean> {
     const leaving = this.#o.book.leaving().filter((wire) => wire.identity === identity);
-    await Promise.all(leaving.map((wire) => this.#running.get(wire.ifindex)));
+    await Promise.all(leaving.map((wire) => this.#running.get(wire.ifindex) ?? Promise.resolve()));
     return leaving.length > 0;
   }
 
