@@ -2,17 +2,11 @@
 // Builds the images by buildah as archives under build/images: no daemon and no registry has to be reached. The base
 // is Debian packages (mmdebstrap) and the Node that npm brought; it is kept in the cache and changes rarely.
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ImageName, images } from './image-names.ts';
+import { sbomOf } from './sbom/document.ts';
 import { buildFolder, cached, cacheFolder, hashOf, root, run, step } from './steps.ts';
-
-export const imageTag = '0.1.0';
-export const images = {
-  controller: `sample.fast.io/fast-controller-manager:${imageTag}`,
-  agent: `sample.fast.io/fast-agent:${imageTag}`,
-} as const;
-
-export type ImageName = keyof typeof images;
 
 /** The archive that `npm run build` leaves for an image. */
 export function imageArchive(name: ImageName): string {
@@ -69,13 +63,15 @@ async function image(name: ImageName): Promise<void> {
     if (!existsSync(source)) throw new Error(`${source} is missing; the earlier steps of the build make it`);
   }
   const from = await base();
-  await cached(imageArchive(name), hashOf([file, ...sources], from, images[name]), async () => {
+  const sbom = sbomOf(name);
+  await cached(imageArchive(name), hashOf([file, ...sources], from, images[name], sbom), async () => {
     await step(`image ${images[name]}`, async () => {
       const context = join(buildFolder, `context-${name}`);
       await rm(context, { recursive: true, force: true });
       for (const [source, target] of contents[name]) {
         await cp(join(root, source), join(context, target), { recursive: true });
       }
+      await writeFile(join(context, 'sbom.spdx.json'), sbom);
       await buildah(['build', '-q', '--build-arg', `BASE=${from}`, '-f', file, '-t', images[name], context]);
       const archive = imageArchive(name);
       const partial = `${archive}.partial`;

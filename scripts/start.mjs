@@ -46,6 +46,7 @@ const commands = {
   cluster: { script: ['test/cluster/main.ts'], needs: 'all' },
   demo: { script: ['scripts/demo.ts'], needs: 'all' },
   generate: { script: ['scripts/generate.ts'], needs: 'npm' },
+  pictures: { script: ['scripts/generate-pictures.ts'], needs: 'npm' },
   setup: { script: ['--version'], needs: 'all' },
   simulate: { script: ['scripts/simulate.ts'], needs: 'npm' },
   test: { script: ['scripts/test.ts'], needs: 'all' },

@@ -3,7 +3,8 @@
 // registry; ours are archives that the build has just made, so their own configuration answers.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { imageArchive, images } from '../build-images.ts';
+import { imageArchive } from '../build-images.ts';
+import { images } from '../image-names.ts';
 import { buildFolder, run } from '../steps.ts';
 
 interface ImageConfig {

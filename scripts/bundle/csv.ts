@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { agentName, controllerName, installNamespace } from '../../src/api/names.ts';
-import { images, imageTag } from '../build-images.ts';
+import { images, imageTag } from '../image-names.ts';
 import { type Manifest, manifestsOf, ofKind, theOne } from '../manifests.ts';
 import { root } from '../steps.ts';
 import { ownedKind } from './descriptors.ts';

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
 import { configMapName } from '../../src/api/names.ts';
-import { imageTag } from '../build-images.ts';
+import { imageTag } from '../image-names.ts';
 import { type Manifest, manifestsOf, ofKind, theOne } from '../manifests.ts';
 import { root } from '../steps.ts';
 import { channel, clusterServiceVersion, csvName, description, icon, packageName } from './csv.ts';

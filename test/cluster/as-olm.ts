@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { load } from 'js-yaml';
 import { bundleFolder } from '../../scripts/bundle.ts';
 import type { Manifest } from '../../scripts/manifests.ts';
-import { imageTag } from '../../scripts/build-images.ts';
+import { imageTag } from '../../scripts/image-names.ts';
 import { kube } from './fast.ts';
 
 const namespace = 'fast-system';

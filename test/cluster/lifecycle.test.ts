@@ -3,7 +3,7 @@
 // applies them, one version up and down, a removal by hand that stops half-way, the whole removal, another plugin, again.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { imageTag, images } from '../../scripts/build-images.ts';
+import { imageTag, images } from '../../scripts/image-names.ts';
 import { root } from '../../scripts/steps.ts';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { applyAsOlm } from './as-olm.ts';

@@ -27,9 +27,11 @@ export function pinging(from: RunningPod, to: RunningPod): Pinging {
     stop: async () => {
       await kube(['exec', from.metadata.name, '--', 'killall', '-INT', 'ping']);
       await ended;
-      const [, sent, received] = /(\d+) packets transmitted, (\d+) packets received/.exec(printed) ?? [];
-      if (sent === undefined) throw new Error(`ping has printed no summary: ${printed.slice(-200)}`);
-      return { sent: Number(sent), lost: Number(sent) - Number(received) };
+      // The last one may still be on its way when the end comes, so only gaps before an answer count.
+      const answered = [...printed.matchAll(/ seq=(\d+) /g)].map((match) => Number(match[1]));
+      if (answered.length === 0) throw new Error(`no ping was answered: ${printed.slice(-200)}`);
+      const sent = Math.max(...answered) + 1;
+      return { sent, lost: sent - new Set(answered).size };
     },
   };
 }

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// The images of this version, by what they run.
+export const imageTag = '0.1.0';
+export const images = {
+  controller: `sample.fast.io/fast-controller-manager:${imageTag}`,
+  agent: `sample.fast.io/fast-agent:${imageTag}`,
+} as const;
+
+export type ImageName = keyof typeof images;
