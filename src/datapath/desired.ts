@@ -20,7 +20,7 @@ export interface Desired<E> {
   refused: Refused[];
 }
 
-interface Claim {
+export interface Claim {
   address: string;
   nodeName: string;
   nodeAddress: string;
@@ -28,14 +28,14 @@ interface Claim {
 }
 
 /** What a node's endpoint claims: its pods' addresses and its own on the overlay. */
-function claimsOf(endpoint: NodeEndpoint, way: Way = byTunnel): Claim[] {
+export function claimsOf(endpoint: NodeEndpoint, way: Way = byTunnel): Claim[] {
   const { tunnelAddress: nodeAddress, overlayAddress, podAddresses = [] } = endpoint.spec;
   const addresses = overlayAddress === undefined ? podAddresses : [overlayAddress, ...podAddresses];
   return addresses.map((address) => ({ address, nodeName: endpoint.metadata.name, nodeAddress, way }));
 }
 
 /** Why a claim cannot stand; undefined where it can. `holder` is who has the address already. */
-function objection(claim: Claim, holder: string | undefined): string | undefined {
+export function objection(claim: Claim, holder: string | undefined): string | undefined {
   if (!isAddress(claim.address)) return `"${claim.address}" is no IPv4 address`;
   if (!isAddress(claim.nodeAddress)) return `the node's tunnelAddress "${claim.nodeAddress}" is no IPv4 address`;
   if (holder !== undefined) return `node ${holder} claims it too and comes first; one of the two must let it go`;

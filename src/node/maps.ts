@@ -11,6 +11,7 @@ import {
   encodeLocalPod,
   type RawEntry,
 } from '../datapath/codecs.ts';
+import type { ClusterDifference } from '../datapath/cluster-changes.ts';
 import { desiredClusterEntries, desiredLocalEntries, type Refused } from '../datapath/desired.ts';
 import { differenceOf } from '../datapath/diff.ts';
 import type { LocalDev, LocalPodEntry } from '../datapath/entries.ts';
@@ -47,6 +48,13 @@ export function syncClusterPods(
     entries: wanted.length + (isWitnessed ? 0 : removals.length),
     refused: desired.refused,
   };
+}
+
+/** Writes a difference that is known without a look at the map. */
+export function writeClusterPods(map: BpfMap, { upserts, removals }: ClusterDifference): number {
+  if (upserts.length > 0) map.updateBatch(upserts.map(encodeClusterPod));
+  for (const address of removals) map.delete(encodeAddressKey(address));
+  return upserts.length + removals.length;
 }
 
 function localEntry(wire: Wire): LocalPodEntry {

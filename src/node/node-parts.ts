@@ -4,7 +4,8 @@
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Mode } from '../api/names.ts';
-import { directCondition, wayTo } from '../datapath/way.ts';
+import { ClusterChanges } from '../datapath/cluster-changes.ts';
+import { directCondition, type Way, wayTo } from '../datapath/way.ts';
 import type { RangeSet } from '../ip/range-set.ts';
 import type { Log } from '../kube/log.ts';
 import type { ConditionFact } from '../wiring/endpoint-status.ts';
@@ -13,7 +14,7 @@ import type { Clock } from '../kube/clock.ts';
 import type { Part } from './comparison.ts';
 import { ensureDevice, ensureOverlayAddress, findUplink, isEthernet, networksOf, podMtu } from './device.ts';
 import { ensureSysctl, type Host } from './host.ts';
-import { syncClusterPods, syncLocalDev } from './maps.ts';
+import { syncClusterPods, syncLocalDev, writeClusterPods } from './maps.ts';
 import { Masquerade } from './masquerade.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { syncOverlayRoutes } from './overlay-routes.ts';
@@ -51,16 +52,19 @@ export class NodeParts {
   readonly #masquerade: Masquerade;
   readonly #bornMs: number;
   #facts: NodeFacts | undefined;
+  readonly #clusterChanges: ClusterChanges;
   /** Other nodes' addresses in the map, as of the last run. */
   clusterEntries = 0;
   #saidProblems = '';
   /** As of the last list in which this node itself stood. */
   #overlaySeen: Overlay | undefined;
+  #poolsSeen: readonly Ips[] = [];
 
   constructor(options: NodePartsOptions) {
     this.#o = options;
     this.#masquerade = new Masquerade(options.host, options.masqueradeExclude);
     this.#bornMs = options.clock.monotonicMs();
+    this.#clusterChanges = new ClusterChanges(options.ownName);
   }
 
   /** @throws Error before the first run of the part `device` has succeeded */
@@ -81,8 +85,8 @@ export class NodeParts {
   foundation(): Part[] {
     return [
       { name: 'device', run: () => this.#device() },
-      { name: 'cluster-pods', run: () => this.#clusterPods() },
-      { name: 'routes', run: () => this.#routes() },
+      { name: 'cluster-pods', run: (full) => this.#clusterPods(full) },
+      { name: 'routes', run: (full) => this.#routes(full) },
       { name: 'masquerade', run: (full) => this.#rules(full) },
     ];
   }
@@ -147,12 +151,29 @@ export class NodeParts {
     return changes;
   }
 
-  #clusterPods(): number {
-    const { datapath, endpoints, ownName, mode, log } = this.#o;
-    const networks = this.facts().neighbourNetworks;
+  /** By what changed since the last run where that can be told; `full`, and where it cannot, against the map itself. */
+  #clusterPods(full: boolean): number {
+    const { datapath, endpoints: list, mode } = this.#o;
+    const [endpoints, networks] = [list(), this.facts().neighbourNetworks];
     const way = (other: NodeEndpoint) => wayTo(other, mode, networks);
-    const { changes, entries, refused } = syncClusterPods(datapath.clusterPods, endpoints(), ownName, way);
+    const difference = full ? undefined : this.#clusterChanges.next(endpoints, way);
+    if (difference === undefined) return this.#wholeCluster(endpoints, way);
+    try {
+      this.clusterEntries = this.#clusterChanges.entries;
+      return writeClusterPods(datapath.clusterPods, difference);
+    } catch (error) {
+      this.#clusterChanges.forget();
+      throw error;
+    }
+  }
+
+  #wholeCluster(endpoints: readonly NodeEndpoint[], way: (other: NodeEndpoint) => Way): number {
+    const { datapath, ownName, log } = this.#o;
+    this.#clusterChanges.forget();
+    const { changes, entries, refused } = syncClusterPods(datapath.clusterPods, endpoints, ownName, way);
     this.clusterEntries = entries;
+    // Without the own endpoint the list is not the cluster's, and the map may hold more than it says.
+    if (refused.length === 0 && this.#o.own() !== undefined) this.#clusterChanges.remember(endpoints, way);
     if (changes > 0) {
       for (const one of refused) log.warn(one, 'an address of another node gets no entry');
     }
@@ -184,9 +205,13 @@ export class NodeParts {
   }
 
   /** A list without the own NodeEndpoint is not the cluster's: no route and no rule goes because of one. */
-  #overlay(): Overlay {
-    if (this.#overlaySeen !== undefined && this.#o.own() === undefined) return this.#overlaySeen;
-    const overlay = overlayOf(this.#o.pools(), this.#o.endpoints(), this.#facts?.uplinkNetworks);
+  #overlay(full: boolean): Overlay {
+    const [pools, endpoints] = [this.#o.pools(), this.#o.endpoints()];
+    if (this.#overlaySeen !== undefined && (this.#o.own() === undefined || (!full && this.#isSameOverlay(pools)))) {
+      return this.#overlaySeen;
+    }
+    this.#poolsSeen = pools;
+    const overlay = overlayOf(pools, endpoints, this.#facts?.uplinkNetworks);
     const problems = overlay.problems.join('; ');
     if (problems !== this.#saidProblems) {
       if (problems !== '') this.#o.log.warn({ problems: overlay.problems }, 'parts of pools are not routed');
@@ -196,12 +221,18 @@ export class NodeParts {
     return overlay;
   }
 
-  #routes(): number {
-    const { deviceIndex, overlayAddress } = this.facts();
-    return syncOverlayRoutes(this.#o.host, deviceIndex, this.#overlay().routes, overlayAddress);
+  /** New pods get addresses of pools; so while the pools stay, what is routed stays, but for what a full run finds. */
+  #isSameOverlay(pools: readonly Ips[]): boolean {
+    return pools.length === this.#poolsSeen.length && pools.every((pool, at) => pool === this.#poolsSeen[at]);
   }
 
+  #routes(full: boolean): number {
+    const { deviceIndex, overlayAddress } = this.facts();
+    return syncOverlayRoutes(this.#o.host, deviceIndex, this.#overlay(full).routes, overlayAddress);
+  }
+
+  /** Behind the routes, which have looked at the pools in this run. */
   async #rules(full: boolean): Promise<number> {
-    return (await this.#masquerade.ensure(this.#overlay().addresses, full)) ? 1 : 0;
+    return (await this.#masquerade.ensure(this.#overlay(false).addresses, full)) ? 1 : 0;
   }
 }

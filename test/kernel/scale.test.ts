@@ -4,7 +4,9 @@ import type { BpfMap } from 'ebpf-native';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import { formatAddress, parseAddress } from '../../src/ip/address.ts';
-import { syncClusterPods } from '../../src/node/maps.ts';
+import { ClusterChanges } from '../../src/datapath/cluster-changes.ts';
+import { byTunnel } from '../../src/datapath/way.ts';
+import { syncClusterPods, writeClusterPods } from '../../src/node/maps.ts';
 import { DatapathObject } from './datapath-object.ts';
 
 const [nodeCount, podsPerNode] = [5000, 30];
@@ -47,6 +49,24 @@ it('takes every pod and node, in batches and not one by one', () => {
 });
 
 it('writes nothing more when nothing changed', () => {
+  expect(syncClusterPods(map, endpoints, 'node-0').changes).toBe(0);
+});
+
+it('knows what changed from the lists alone, and writes that', () => {
+  const changes = new ClusterChanges('node-0');
+  changes.remember(endpoints, () => byTunnel);
+  const walked = vi.spyOn(map, 'entries');
+  const [node] = endpoints.slice(7, 8);
+  if (node === undefined) throw new Error('there is no such node');
+  const came = { ...node, spec: { ...node.spec, podAddresses: [...(node.spec.podAddresses ?? []), '10.9.0.1'] } };
+  const next = endpoints.with(7, came);
+  const difference = changes.next(next, () => byTunnel);
+  expect(difference && writeClusterPods(map, difference)).toBe(1);
+  expect(changes.entries).toBe(entries + 1);
+  const back = changes.next(endpoints, () => byTunnel);
+  expect(back && writeClusterPods(map, back)).toBe(1);
+  expect(walked).not.toHaveBeenCalled();
+  walked.mockRestore();
   expect(syncClusterPods(map, endpoints, 'node-0').changes).toBe(0);
 });
 
