@@ -34,6 +34,8 @@ export class ModelCluster {
   nextCreateError: Error | undefined;
   /** Thrown by the next create of a record, which never reached the API server. */
   nextCreateLoss: Error | undefined;
+  /** Updates of records that were asked for. */
+  updates = 0;
   /** Thrown by the next update of a record, after it took effect. */
   nextReplaceError: Error | undefined;
   /** Wakes are lost: what happens is told to the views and the book, and nobody looks. */
@@ -226,6 +228,7 @@ export class ModelCluster {
   }
 
   #replaceRecord(record: IpAllocation): Written {
+    this.updates += 1;
     const written = this.records.replace(record, (live) => ({ ...live, spec: record.spec }));
     const error = this.nextReplaceError;
     this.nextReplaceError = undefined;

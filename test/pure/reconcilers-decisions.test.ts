@@ -58,6 +58,27 @@ describe('the address book', () => {
     expect(book.forget(present)).toEqual(['small']);
   });
 
+  it('offers no address that rests while an endpoint lists it, or another pod or wire has it', () => {
+    const book = new AddressBook();
+    const single = poolOf('single', ['10.0.0.1']);
+    book.setPool(single);
+    const record = recordOf(single, '10.0.0.1', 'former');
+    book.observe({ ...record, spec: { ...record.spec, state: 'Cooling' } });
+    const offered = (): unknown => book.offer('single', { owner: { kind: 'Pod', name: 'a', uid: 'a' } })?.manner;
+    expect(offered()).toBe('resting');
+    const spec = { nodeUID: 'u', tunnelAddress: '10.1.1.1', podAddresses: ['10.0.0.1'] };
+    book.published.show('node-b', { metadata: { name: 'node-b', resourceVersion: '1' }, spec });
+    expect(offered()).toBe(undefined);
+    book.published.show('node-b', undefined);
+    book.wear('other', parseAddress('10.0.0.1'));
+    expect(offered()).toBe(undefined);
+    book.wear('other', undefined);
+    book.setOrphans('node-b', [{ ownerUid: 'other', address: parseAddress('10.0.0.1') }]);
+    expect(offered()).toBe(undefined);
+    book.setOrphans('node-b', []);
+    expect(offered()).toBe('resting');
+  });
+
   it('takes an address that two pools share from both, and gives it back to both', () => {
     const book = new AddressBook();
     book.setPool(pool);

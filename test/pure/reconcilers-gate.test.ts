@@ -66,8 +66,12 @@ describe('a pod with the gate fast.io/address', () => {
   });
 
   it('is not let through twice over while the watch does not show who was', async () => {
-    cluster.pods.hold();
+    cluster.isDeaf = true;
     for (const name of ['a', 'b', 'c']) await addGated(name);
+    cluster.isDeaf = false;
+    cluster.pods.hold();
+    cluster.core.router.wakeAll();
+    await cluster.settle();
     cluster.pods.resume();
     await cluster.settle();
     expect([gatesOf('a'), gatesOf('b')]).toEqual(['example.org/other', 'example.org/other']);

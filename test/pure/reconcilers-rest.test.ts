@@ -123,8 +123,10 @@ describe('a pool that has nothing else left', () => {
   it('gives no pod two addresses while the watch does not show the first', async () => {
     cluster.records.hold();
     await pod('c', 'node-a', 'pair');
+    const { updates } = cluster;
     cluster.pods.put(cluster.pods.live.get('default/c') as Pod);
     await cluster.settle();
+    expect(cluster.updates).toBe(updates);
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
     cluster.records.resume();
     await cluster.settle();
@@ -167,20 +169,47 @@ describe('a pool that has nothing else left', () => {
     expect(records()).toEqual(['10.0.0.0 Bound d', '10.0.0.1 Bound e']);
   });
 
-  it('gives a static pod that is back another address: its own was released for good', async () => {
+  it('does not give a static pod that is back its own address before its rest is over: it was released for good', async () => {
     const annotations = { 'kubernetes.io/config.mirror': '0123456789abcdef0123456789abcdef', 'fast.io/ips': 'pair' };
     const mirror = { metadata: { name: 'static', namespace: 'default', annotations } };
-    cluster.addPod('static', 'node-a', undefined, mirror);
-    await cluster.settle();
-    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound static']);
+    const start = async (): Promise<void> => {
+      cluster.addPod('static', 'node-a', undefined, mirror);
+      await cluster.settle();
+    };
+    await start();
+    await pod('c', 'node-a', 'pair');
     cluster.removePod('static');
     await cluster.settle();
     await cluster.pass(30_000);
     cluster.sayReleased('10.0.0.1');
     await cluster.settle();
-    cluster.addPod('static', 'node-a', undefined, mirror);
+    await start();
+    expect(records()).toEqual(['10.0.0.0 Bound c', '10.0.0.1 Cooling static']);
+    const { uid } = cluster.records.live.get('10.0.0.1')?.metadata ?? {};
+    await cluster.pass(30_000);
+    expect(records()).toEqual(['10.0.0.0 Bound c', '10.0.0.1 Bound static']);
+    expect(cluster.records.live.get('10.0.0.1')?.metadata.uid).not.toBe(uid);
+  });
+
+  it('asks for each address once though two pods come at the same moment', async () => {
+    cluster.isDeaf = true;
+    cluster.addPod('c', 'node-a', 'pair');
+    cluster.addPod('d', 'node-a', 'pair');
+    cluster.isDeaf = false;
+    const { updates } = cluster;
+    await Promise.all(['default/c', 'default/d'].map((key) => cluster.core.pods.reconcile(key)));
+    expect(cluster.updates - updates).toBe(2);
+    expect(records()).toEqual(['10.0.0.0 Bound d', '10.0.0.1 Bound c']);
+  });
+
+  it('gives a pod another address whose record is gone before any watch has shown it', async () => {
+    cluster.records.lose();
+    await pod('c', 'node-a', 'pair');
+    expect(records()).toContain('10.0.0.1 Bound c');
+    cluster.records.live.delete('10.0.0.1');
+    cluster.records.refresh();
     await cluster.settle();
-    expect(records()).toEqual(['10.0.0.0 Bound static', '10.0.0.1 Cooling static']);
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
   });
 });
 
