@@ -9,7 +9,8 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const goModule = join(root, 'test/cluster/hyperkube/go.mod');
+/** Of all our Go modules the one that asks for the newest Go. */
+const goModule = join(root, 'test/ship/validators/go.mod');
 const hostManifest = join(root, 'src/cni/host/Cargo.toml');
 
 /** Debian packages, each with a file that shows that it is there. */

@@ -109,6 +109,33 @@ beforeAll(async () => {
 
 afterAll(() => down(say), minuteMs);
 
+describe('fast-ctl from a machine that is no node', () => {
+  it('says that all is well, in ten lines', async () => {
+    const { stdout, stderr } = await eventually('all being well', minuteMs, async () => {
+      const shown = await fastCtl('status');
+      return shown.stdout.startsWith('Fast is well.') ? shown : `${shown.stdout}${shown.stderr}`;
+    });
+    expect(stderr).toBe('');
+    expect(stdout.trimEnd().split('\n').length).toBeLessThanOrEqual(10);
+    expect(stdout).toContain('agents      3 of 3 ready');
+  });
+
+  it("looks at a node's kernel through its agent's pod, and ends as the fast-ctl there ends", async () => {
+    const node = promises.workers[0] ?? '';
+    const own = pods.filter((pod) => pod.spec.nodeName === node).map((pod) => pod.status.podIP ?? '');
+    const list = ['maps', 'list', 'local_pod_ips', '-o', 'json'];
+    const shown = await fastCtl(...list, '--node', node);
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    const entries = JSON.parse(shown.stdout) as Array<{ address: string }>;
+    expect(entries.map(({ address }) => address).toSorted()).toEqual(own.toSorted());
+    const wrong = await fastCtl(...list, '--node', node, '--pin-folder', '/sys/fs/bpf/none');
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain('there is no map local_pod_ips at /sys/fs/bpf/none');
+    const nowhere = await fastCtl(...list, '--node', 'nowhere');
+    expect(nowhere.stderr).toContain('there is no node nowhere; the nodes are 10-29-15-49');
+  });
+});
+
 describe('the bundle', () => {
   it('adopts what the manifests installed: the same Deployment and DaemonSet, no ping lost, no address moved', async () => {
     const uids = async (): Promise<string[]> =>
