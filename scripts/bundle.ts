@@ -35,7 +35,9 @@ export async function makeCatalog(validators: string): Promise<void> {
   await run(validators, ['catalog', catalogFolder]);
 }
 
-async function main(): Promise<void> {
+async function main(words: readonly string[]): Promise<void> {
+  const unknown = words.find((word) => word !== '--images');
+  if (unknown !== undefined) throw new Error(`"${unknown}" is not known; npm run bundle [-- --images]`);
   await buildAll();
   const validators = await goTool('olm-validators');
   generateBundle();
@@ -44,7 +46,7 @@ async function main(): Promise<void> {
   await makeCatalog(validators);
   if (findings.length > 0) throw new Error(`OLM's validators find ${findings.length} faults in olm/bundle`);
   say('olm/bundle and build/catalog: 0 errors, 0 warnings');
-  if (process.argv.includes('--images')) {
+  if (words.includes('--images')) {
     await packImage('bundle', bundleImage, join(olmFolder, 'bundle.Containerfile'), olmFolder);
     await packImage('catalog', catalogImage, join(olmFolder, 'catalog.Containerfile'), buildFolder, {
       BASE: 'scratch',
@@ -54,7 +56,7 @@ async function main(): Promise<void> {
 
 if (import.meta.main) {
   try {
-    await main();
+    await main(process.argv.slice(2));
   } catch (error) {
     say(`fast: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The images of this version, by what they run.
-export const imageTag = '0.1.0';
+import { version } from '../src/api/names.ts';
+
+export const imageTag = version;
 export const images = {
   controller: `sample.fast.io/fast-controller-manager:${imageTag}`,
   agent: `sample.fast.io/fast-agent:${imageTag}`,

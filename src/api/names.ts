@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every name that two parts must agree on.
 
+/** Of this release: its images' tag, and what programs say of themselves. package.json has the same. */
+export const version = '0.1.0';
+
 export const apiVersion = 'sample.fast.io/v1alpha1';
 
 /** On a pod or a namespace: the pool that its pods get their addresses from. */

@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program fast-ctl.
 import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { delimiter } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { nodeKernel } from './node-kernel.ts';
 import { pinnedMaps } from './pinned-maps.ts';
 import { runCommandLine } from './program.ts';
 import type { Cluster, ClusterChoice } from './surroundings.ts';
 
+/** Said by its name, where reading it would only say that something is not there. */
+function checkKubeconfig({ kubeconfig }: ClusterChoice): void {
+  const [who, files] =
+    kubeconfig === undefined ? ['KUBECONFIG', process.env['KUBECONFIG'] ?? ''] : ['--kubeconfig', kubeconfig];
+  const named = files.split(delimiter).filter((file) => file !== '');
+  if (named.length > 0 && !named.some((file) => existsSync(file))) {
+    throw new Error(`${who} names ${named.join(', ')}, where no file is`);
+  }
+}
+
 /** Loaded when it is needed: most commands, and the help, ask no API server. */
 async function cluster(choice: ClusterChoice): Promise<Cluster> {
+  checkKubeconfig(choice);
   const [{ connect }, { execInPod }] = await Promise.all([import('../kube/client.ts'), import('../kube/exec.ts')]);
   const client = connect({ ...choice, fieldManager: 'fast-ctl' });
   return Object.assign(client, {

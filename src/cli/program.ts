@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All commands of fast-ctl, how they are grouped for a person, and how their failures reach the shell.
 import { Command, CommanderError, Option } from 'commander';
+import { version } from '../api/names.ts';
 import { runOnNode, withoutFlags } from './agent-pod.ts';
 import { completeCommand, completionCommand, completions } from './completion.ts';
 import { dropsCommand } from './drops-command.ts';
@@ -56,6 +57,7 @@ function nodeOption(): Option {
 export function buildProgram(s: Surroundings): Command {
   const program = new Command('fast-ctl')
     .description('Shows what Fast does, in the cluster and in the kernel of a node. Also installed as fastctl.')
+    .version(version, '-V, --version', 'the version of this fast-ctl')
     .option('--kubeconfig <file>', 'the cluster; else $KUBECONFIG, then ~/.kube/config')
     .option('--context <name>', 'a context of the kubeconfig')
     .configureHelp({ showGlobalOptions: true, sortOptions: false })

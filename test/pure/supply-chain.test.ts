@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { manifestsOf, theOne } from '../../scripts/manifests.ts';
 import { partsOf, sbomOf } from '../../scripts/sbom/document.ts';
 import { root } from '../../scripts/steps.ts';
+import { version } from '../../src/api/names.ts';
 
 interface Sbom {
   spdxVersion: string;
@@ -44,6 +45,16 @@ describe('every licence', () => {
     expect(bundled.filter((part) => !fine.test(part.licence)).map((part) => `${part.name}: ${part.licence}`)).toEqual(
       [],
     );
+  });
+});
+
+describe('the version', () => {
+  it('is one: of the package, of the programs, of the images in the manifests', () => {
+    const { version: ofPackage } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(version).toBe(ofPackage);
+    const deployment = readFileSync(join(root, 'config/controller/deployment.yaml'), 'utf8');
+    const tags = [...deployment.matchAll(/sample\.fast\.io\/[a-z-]+:([0-9.]+)/g)].map((match) => match[1]);
+    expect(tags).toEqual([version, version]);
   });
 });
 
