@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of an address on a real API server: the controller, hollow agents, and a watch that sees every
 // change in the order in which it happened.
-import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
@@ -12,7 +11,7 @@ import { Informer } from '../../src/kube/informer.ts';
 import { endpointKind, podKind, recordKind } from '../../src/operator/kinds.ts';
 import { HollowAgents } from './hollow-agents.ts';
 import { eventually, HollowCluster } from './hollow-cluster.ts';
-import { ended, startReplica } from './replica.ts';
+import { OperatorProcess } from './operator-process.ts';
 
 const nodes = ['node-a', 'node-b', 'node-c'];
 
@@ -58,7 +57,7 @@ function podOfSet(set: string, uid: string, nodeName: string): Pod {
 
 describe('an address', () => {
   let cluster: HollowCluster;
-  let replica: ChildProcess | undefined;
+  let replica: OperatorProcess | undefined;
   let agents: HollowAgents;
   let endpoints: Informer<NodeEndpoint>;
   const listings = new Listings();
@@ -68,7 +67,7 @@ describe('an address', () => {
     const pool = 'subnet: 10.244.0.1/32\nips: [10.244.224.0/24]\nusage: Node\n';
     const metadata = { name: 'fast-config', namespace: 'fast-system' };
     await cluster.client.create(configMaps, { metadata, data: { 'fast-nodes': pool } });
-    replica = startReplica(cluster, 'replica-0');
+    replica = new OperatorProcess(cluster.server.kubeconfig, 'replica-0');
     for (const [index, name] of nodes.entries()) await cluster.addNode(name, `10.29.15.${index + 1}`);
     endpoints = new Informer({ client: cluster.client, resource: endpointKind });
     endpoints.on(({ type, object }) => {
@@ -84,7 +83,7 @@ describe('an address', () => {
     await agents?.stop();
     await endpoints?.stop();
     replica?.kill('SIGTERM');
-    if (replica !== undefined) expect(await ended(replica)).toBe(0);
+    if (replica !== undefined) expect(await replica.ended()).toBe(0);
     await cluster?.stop();
   });
 
