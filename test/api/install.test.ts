@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a real API server makes of the manifests: of every folder that people apply, of the samples, of a slip of the pen,
+// and of taking the kinds away while a pool is in use.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root } from '../../scripts/steps.ts';
+import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
+
+let server: ApiServer;
+const folder = mkdtempSync(join(tmpdir(), 'fast-install-'));
+const config = (name: string): string => join(root, 'config', name);
+
+beforeAll(async () => {
+  server = await startApiServer();
+  expect(await server.kubectl(['apply', '-k', config('default')])).toMatchObject({ code: 0, stderr: '' });
+  await server.kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']);
+}, 120_000);
+afterAll(async () => {
+  await server?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+describe('the manifests', () => {
+  it('are taken twice, and the second time change nothing', async () => {
+    const again = await server.kubectl(['apply', '-k', config('default')]);
+    expect(again.code).toBe(0);
+    expect(again.stdout.split('\n').filter((line) => line !== '' && !line.endsWith(' unchanged'))).toEqual([]);
+  });
+
+  it.each(['overlays/knobs', 'overlays/direct', 'overlays/bare', 'policy', 'flow-control'])(
+    'of config/%s are taken, without a warning',
+    async (name) => {
+      const shown = await server.kubectl(['apply', '--dry-run=server', '-k', config(name)]);
+      expect(shown).toMatchObject({ code: 0, stderr: '' });
+    },
+  );
+
+  it('of the overlay change the knobs, and keep the pool of the nodes', async () => {
+    const { stdout } = await server.kubectl(['kustomize', config('overlays/knobs')]);
+    expect(stdout).toContain('tunnel-port: "4789"');
+    expect(stdout).toContain('ips: [10.244.224.0-10.244.255.255]');
+  });
+});
+
+describe('the samples', () => {
+  it('of what people apply is taken', async () => {
+    const sample = join(root, 'config/samples/ips.yaml');
+    expect(await server.kubectl(['apply', '-f', sample])).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('of what the controller writes fit their kinds; only the policy refuses them', async () => {
+    const endpoint = await server.kubectl([
+      'create',
+      '--dry-run=server',
+      '-f',
+      join(root, 'config/samples/nodeendpoint.yaml'),
+    ]);
+    expect(endpoint).toMatchObject({ code: 0, stderr: '' });
+    const record = await server.kubectl([
+      'create',
+      '--dry-run=server',
+      '-f',
+      join(root, 'config/samples/ipallocation.yaml'),
+    ]);
+    expect(record.stderr).toContain('is written by fast-controller-manager alone');
+  });
+
+  it('with a slip of the pen are refused by its name', async () => {
+    const file = join(folder, 'slip.yaml');
+    const text = readFileSync(join(root, 'config/samples/ips.yaml'), 'utf8');
+    writeFileSync(file, text.replace('default-ips', 'slip').replace('subnet:', 'subnett:'));
+    const { code, stderr } = await server.kubectl(['apply', '-f', file]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('unknown field "spec.subnett"');
+  });
+});
+
+describe('taking the kinds away', () => {
+  const kind = 'customresourcedefinition/ipses.sample.fast.io';
+  const finalizers = (value: string) =>
+    server.kubectl(['patch', 'ips', 'default-ips', '--type=merge', '-p', `{"metadata":{"finalizers":${value}}}`]);
+
+  it('is refused while a pool is in use, with what is left and what to do', async () => {
+    expect((await finalizers('["sample.fast.io/in-use"]')).code).toBe(0);
+    const { code, stderr } = await server.kubectl(['delete', kind, '--timeout=20s']);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('the pool default-ips is in use: pods that run keep their network and their records');
+    expect(stderr).toContain('fast-ctl uninstall');
+    const other = await server.kubectl([
+      'delete',
+      'customresourcedefinition/nodeendpoints.sample.fast.io',
+      '--timeout=20s',
+    ]);
+    expect(other.stderr).toContain('is in use');
+  });
+
+  it('goes at once when none is', async () => {
+    expect((await finalizers('null')).code).toBe(0);
+    expect(await server.kubectl(['delete', kind, '--timeout=60s'])).toMatchObject({ code: 0 });
+  });
+});
