@@ -34,11 +34,11 @@ export class DevicePrograms {
   readonly #links = new Map<string, BpfLink>();
   readonly #hasTcx: boolean;
 
-  constructor(host: Host, folder: string, version?: number) {
+  constructor(host: Host, folder: string, version?: number, hasTcx: boolean = probeTcx() !== 'no') {
     this.#host = host;
     this.#root = folder;
     this.#folder = pinFolder(folder, version);
-    this.#hasTcx = probeTcx() !== 'no';
+    this.#hasTcx = hasTcx;
   }
 
   /** Makes it so; `full` also looks for second ones and for a lost pin. Answers how much had to be done. */

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { BpfLink, ensureClsact, Netns, replaceFilter, RouteSocket, tcxChain } from 'ebpf-native';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { layoutVersion } from '../../src/datapath/generated/layout.ts';
+import { DevicePrograms } from '../../src/node/device-programs.ts';
+import { openHost } from '../../src/node/host.ts';
 import type { Attachment } from '../../src/protocol/messages.ts';
 import {
   AgentNode,
@@ -163,6 +165,26 @@ describe('one comparison mends', () => {
     inside('one', 'nft', 'delete', 'table', 'ip', 'fast');
     await node.compare();
     expect([inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')]).toEqual(before);
+  });
+});
+
+describe('a kernel without tcx', () => {
+  it('has the programs of devices as filters, each once', () => {
+    inside('one', 'ip', 'link', 'add', 'd0', 'type', 'dummy');
+    const netns = Netns.open(netnsPath('one'));
+    const host = openHost(netns);
+    const programs = new DevicePrograms(host, node.pinFolder, undefined, false);
+    const { ifindex } = link('one', 'd0');
+    const place = { ifindex, direction: 'ingress', program: other.object.program('from_uplink') } as const;
+    expect([programs.has('from_uplink', ifindex), programs.ensure(place, true)]).toEqual([false, 1]);
+    expect([programs.has('from_uplink', ifindex), programs.ensure(place, true)]).toEqual([true, 0]);
+    const stray = { priority: 99, handle: 1, name: 'fast_from_uplink', program: place.program };
+    replaceFilter(host.socket, ifindex, 'ingress', stray);
+    expect(programs.ensure(place, true)).toBe(1);
+    expect(inside('one', 'tc', 'filter', 'show', 'dev', 'd0', 'ingress').match(/fast_from_uplink/g)).toHaveLength(1);
+    expect(programs.remove('from_uplink', ifindex, 'ingress')).toBe(1);
+    expect(programs.has('from_uplink', ifindex)).toBe(false);
+    inside('one', 'ip', 'link', 'del', 'd0');
   });
 });
 
