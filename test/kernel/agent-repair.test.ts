@@ -170,7 +170,7 @@ describe('one comparison mends', () => {
 
 describe('a kernel without tcx', () => {
   it('has the programs of devices as filters, each once', () => {
-    inside('one', 'ip', 'link', 'add', 'd0', 'type', 'dummy');
+    inside('one', 'ip', 'link', 'add', 'd0', 'type', 'bridge');
     const netns = Netns.open(netnsPath('one'));
     const host = openHost(netns);
     const programs = new DevicePrograms(host, node.pinFolder, undefined, false);
