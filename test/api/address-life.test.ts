@@ -130,6 +130,25 @@ describe('an address', () => {
     await records.stop();
   });
 
+  it('takes six writes in a pod’s whole life, one of them before its node can wire it', async () => {
+    await cluster.addPool('counted', ['10.248.0.0/29'], { coolDownSeconds: 1 });
+    const writes: string[] = [];
+    const records = new Informer({ client: cluster.client, resource: recordKind });
+    records.on(({ type, object: { spec, status } }) => {
+      if (spec.ips !== 'counted') return;
+      const said = status?.released === undefined ? status?.attached && 'attached' : 'released';
+      writes.push(type === 'deleted' ? 'deleted' : `${spec.state} ${said ?? ''}`.trim());
+    });
+    records.start();
+    await cluster.addPod('counted', 'node-a', 'counted');
+    await eventually('attached', async () => writes.includes('Bound attached'));
+    await cluster.removePod('counted');
+    await eventually('deleted', async () => writes.includes('deleted'));
+    await records.stop();
+    const life = ['Bound', 'Bound attached', 'Releasing attached', 'Releasing released', 'Cooling released', 'deleted'];
+    expect(writes).toEqual(life);
+  });
+
   it('is kept for a StatefulSet’s ordinal and comes back to it on another node, in place', async () => {
     await cluster.addPool('kept', ['10.247.0.0/29'], { coolDownSeconds: 20, reservedSeconds: 600 });
     await cluster.kubectl(['create', '-f', '-'], JSON.stringify(statefulSet('web')));
