@@ -39,8 +39,13 @@ export interface RunningPlugin {
 }
 
 /** Starts the executable with nothing but `variables` in its environment. */
-export function startPlugin(variables: Record<string, string>, stdin: string | Buffer, path = program): RunningPlugin {
-  const child = spawn(path, [], { env: variables, stdio: ['pipe', 'pipe', 'pipe'] });
+export function startPlugin(
+  variables: Record<string, string>,
+  stdin: string | Buffer,
+  path = program,
+  words: readonly string[] = [],
+): RunningPlugin {
+  const child = spawn(path, words, { env: variables, stdio: ['pipe', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));

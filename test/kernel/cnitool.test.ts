@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// libcni, which containerd and CRI-O call plugins by, drives fast-cni by its own command line: alone in every version, and
+// as the first of a list with a plugin of Debian's.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import {
+  AgentNode,
+  endpointOf,
+  inside,
+  insideArguments,
+  netnsPath,
+  one,
+  outsideDown,
+  outsideUp,
+} from './agent-node.ts';
+import { buildCnitool } from './build-cnitool.ts';
+import { pod, specVersions } from './cni-rules.ts';
+import { program, Runtime, startPlugin } from './runtime.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fagent-cnitool-'));
+let node: AgentNode;
+let runtime: Runtime;
+let cnitool: string;
+
+beforeAll(async () => {
+  cnitool = await buildCnitool();
+  await outsideUp();
+  node = await AgentNode.up(one, [endpointOf(one)]);
+  runtime = new Runtime(node);
+  await runtime.start();
+}, 300_000);
+
+afterAll(async () => {
+  await runtime?.stop();
+  await node?.down();
+  outsideDown();
+  rmSync(folder, { recursive: true });
+});
+
+afterEach(() => node.clear());
+
+/** Writes the list `fast`; `more` are plugins behind fast-cni. */
+function configure(cniVersion: string, ...more: object[]): void {
+  const plugins = [{ type: 'fast-cni', socket: runtime.socket }, ...more];
+  writeFileSync(join(folder, '10-fast.conflist'), JSON.stringify({ cniVersion, name: 'fast', plugins }));
+  mkdirSync(join(folder, 'cache'), { recursive: true });
+}
+
+interface Said {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** On the node, with a folder of its own for the results that libcni keeps in /var/lib/cni. */
+async function tool(command: string, sandbox = 'p1'): Promise<Said> {
+  const script = `mkdir -p /var/lib/cni && mount --bind ${folder}/cache /var/lib/cni && exec "$@"`;
+  const words = ['unshare', '--mount', 'sh', '-c', script, 'sh', cnitool, command, 'fast', netnsPath(sandbox)];
+  const variables = {
+    PATH: process.env['PATH'] ?? '',
+    NETCONFPATH: folder,
+    CNI_PATH: `${dirname(program)}:/usr/lib/cni`,
+    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${sandbox};K8S_POD_UID=${sandbox}`,
+  };
+  return await startPlugin(variables, '', '/sbin/ip', insideArguments('one', ...words)).ended;
+}
+
+async function succeed(command: string, sandbox?: string): Promise<string> {
+  const { code, stdout, stderr } = await tool(command, sandbox);
+  if (code !== 0) throw new Error(`cnitool ${command}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+describe.each(specVersions)('cnitool with CNI %s', (version) => {
+  it('adds, checks and deletes', async () => {
+    configure(version);
+    pod(node);
+    const result = JSON.parse(await succeed('add')) as { cniVersion: string; ips: Array<{ address: string }> };
+    expect([result.cniVersion, result.ips[0]?.address]).toEqual([version, '10.244.10.0/32']);
+    if (version >= '0.4.0') {
+      await succeed('check');
+      inside('p1', 'ip', 'route', 'del', 'default');
+      expect((await tool('check')).stderr).toContain('the route 0.0.0.0/0');
+    }
+    await succeed('del');
+    await succeed('del');
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
+  });
+});
+
+describe('cnitool with CNI 1.1.0', () => {
+  it('collects what is nobody’s', async () => {
+    configure('1.1.0');
+    pod(node);
+    await succeed('add');
+    await succeed('gc');
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
+  });
+
+  it('asks for the status, and hears why there is none', async () => {
+    configure('1.1.0');
+    await succeed('status');
+    await runtime.hangUp();
+    const { code, stderr } = await tool('status');
+    await runtime.serve();
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('cannot be reached');
+  });
+});
+
+describe('fast-cni as the first of a list', () => {
+  const hasTuning = spawnSync('/usr/lib/cni/tuning', {
+    env: { CNI_COMMAND: 'VERSION' },
+    input: '{"cniVersion":"1.0.0"}',
+  });
+
+  it.each(['0.4.0', '1.0.0'])('has its result taken by the plugin behind it, CNI %s', async (version) => {
+    expect(hasTuning.status).toBe(0);
+    configure(version, { type: 'tuning', sysctl: { 'net.ipv4.conf.eth0.log_martians': '1' } });
+    pod(node);
+    const result = JSON.parse(await succeed('add')) as { interfaces: Array<{ name: string }> };
+    expect(result.interfaces.map((each) => each.name)).toEqual([node.veths()[0], 'eth0']);
+    expect(inside('p1', 'cat', '/proc/sys/net/ipv4/conf/eth0/log_martians').trim()).toBe('1');
+    await succeed('check');
+    await succeed('del');
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
+  });
+});
