@@ -2,7 +2,17 @@
 // One node with a real API server and the real agent as a process, all in the network and mount namespace of the process
 // that runs this. `unshare --net --mount` gives such a process; nothing of the machine's own network is touched.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +21,7 @@ import { buildCni } from '../../scripts/build-cni.ts';
 import { buildFolder } from '../../scripts/steps.ts';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { apiVersion } from '../../src/api/names.ts';
+import { companions } from '../../src/node/cni-install.ts';
 import { endpointKind, recordKind } from '../../src/operator/kinds.ts';
 import { eventually, HollowCluster } from './hollow-cluster.ts';
 
@@ -100,17 +111,22 @@ export class AgentMachine {
     return this.#agent?.pid ?? 0;
   }
 
+  /** Where the agent's maps are pinned. */
+  get pinFolder(): string {
+    return join(this.#bpffs, 'fast');
+  }
+
   async startAgent(): Promise<void> {
     const flags = Object.entries({
       node: nodeName,
       kubeconfig: this.cluster.server.kubeconfig,
       socket: this.socket,
       'bpf-object': join(buildFolder, 'fast.bpf.o'),
-      'pin-folder': join(this.#bpffs, 'fast'),
+      'pin-folder': this.pinFolder,
       'cni-bin-dir': join(this.folder, 'bin'),
       'host-run': join(this.folder, 'run'),
       'cni-conf-dir': join(this.folder, 'conf'),
-      'cni-source': join(buildFolder, 'fast-cni'),
+      'cni-source': this.#cniSource(),
       'health-port': '0',
       'log-level': 'error',
     }).flatMap(([name, value]) => [`--${name}`, value]);
@@ -134,6 +150,15 @@ export class AgentMachine {
   /** What all agents of this machine have said, errors alone. */
   agentLog(): string {
     return readFileSync(this.#log, 'utf8');
+  }
+
+  /** What the agent's image brings. */
+  #cniSource(): string {
+    const source = join(this.folder, 'source');
+    mkdirSync(source, { recursive: true });
+    copyFileSync(join(buildFolder, 'fast-cni'), join(source, 'fast-cni'));
+    for (const name of companions) copyFileSync(`/usr/lib/cni/${name}`, join(source, name));
+    return source;
   }
 
   async endAgent(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
