@@ -146,24 +146,23 @@ const methods = {
     keep(await Promise.all(sides[1].map(add)));
     let [adds, dels, waves] = [podsPerSide, 0, 0];
     const endMs = performance.now() + seconds * 1000;
-    let restart: Promise<void> | undefined;
-    let isBack = false;
-    while (performance.now() < endMs || !isBack || waves < fewestWaves) {
+    const api = { restart: undefined as Promise<void> | undefined, isBack: false };
+    while (performance.now() < endMs || !api.isBack || waves < fewestWaves) {
       const [coming, going] = sides;
       const answers = Promise.all([...coming.map(add), ...going.map(del)]);
-      if (restart === undefined && performance.now() > endMs - (seconds * 1000) / 2) {
-        restart = machine.cluster.server.restart().then(() => {
-          isBack = true;
+      if (api.restart === undefined && performance.now() > endMs - (seconds * 1000) / 2) {
+        api.restart = machine.cluster.server.restart().then(() => {
+          api.isBack = true;
         });
       }
       keep(await answers);
       for (const pod of coming) if (!hasInterface(pod)) wrong.push(`${pod.sandbox.name} has no interface`);
       [adds, dels, waves, sides] = [adds + podsPerSide, dels + podsPerSide, waves + 1, [going, coming]];
     }
-    await restart;
+    await api.restart;
     keep(await Promise.all(sides[1].map(del)));
     const left = await leftOvers();
-    return { adds, dels: dels + podsPerSide, waves, restarts: restart === undefined ? 0 : 1, failures, wrong, left };
+    return { adds, dels: dels + podsPerSide, waves, restarts: api.isBack ? 1 : 0, failures, wrong, left };
   },
   stop: async (): Promise<void> => {
     await machine?.stop();
