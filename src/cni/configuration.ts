@@ -88,11 +88,13 @@ function validAttachments(raw: RawConfiguration, command: CniCommand): { validAt
   return { validAttachments: (list ?? []).map((one) => ({ containerId: one.containerID, ifName: one.ifname })) };
 }
 
-/** CONVENTIONS.md, "bandwidth": rates in bits per second; what is absent or 0 is no limit. */
+/**
+ * CONVENTIONS.md, "bandwidth": rates in bits per second; what is absent or 0 is no limit. containerd writes `IngressRate`
+ * for `ingressRate`, since Go's plugins read keys in any case.
+ */
 function hasBandwidthLimit(bandwidth: unknown): boolean {
   if (typeof bandwidth !== 'object' || bandwidth === null) return false;
-  const rates: Record<string, unknown> = { ...bandwidth };
-  return Number(rates['ingressRate'] ?? 0) > 0 || Number(rates['egressRate'] ?? 0) > 0;
+  return Object.entries(bandwidth).some(([key, value]) => /^(?:in|e)gressRate$/i.test(key) && Number(value) > 0);
 }
 
 /** Throws code 7 that names the field, 2 for a field that cannot be honoured, or 1 for a version that is not served. */

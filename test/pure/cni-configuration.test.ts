@@ -100,6 +100,8 @@ describe('the network configuration', () => {
   it.each([
     [{ ingressRate: 1000, ingressBurst: 1 }, true],
     [{ egressRate: 1000 }, true],
+    // As containerd writes it.
+    [{ IngressRate: 0, IngressBurst: 0, EgressRate: 1000, EgressBurst: 1 }, true],
     [{ ingressRate: 0, egressRate: 0 }, undefined],
     [{}, undefined],
     [null, undefined],
