@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a program in a container, as `kubectl exec` does: a WebSocket whose messages begin with the number of their
 // channel (k8s.io/kubelet/pkg/cri/streaming/remotecommand/websocket.go). The last one is a Status with the exit code.
-import { Agent, WebSocket } from 'undici';
+import { Agent, request, WebSocket } from 'undici';
 import { Credentials } from './auth.ts';
 import type { Status } from './errors.ts';
 import { KubeError } from './errors.ts';
@@ -35,13 +35,15 @@ export async function execInPod(
   const attempt = { verb: 'exec in', target: `pod ${target.namespace}/${target.pod}` };
   const access = await new Credentials(() => loadKubeConfig(source)).access();
   const dispatcher = new Agent({ connect: access.tls, allowH2: false });
-  const url = new URL(`${access.origin.replace(/^http/, 'ws')}${access.prefix}${pathOf(target, command)}`);
-  const socket = new WebSocket(url, { protocols, headers: { ...access.headers }, dispatcher });
+  const url = `${access.origin}${access.prefix}${pathOf(target, command)}`;
+  const socket = new WebSocket(url.replace(/^http/, 'ws'), { protocols, headers: { ...access.headers }, dispatcher });
   socket.binaryType = 'arraybuffer';
   try {
     return await exitCode(socket, streams);
   } catch (error) {
-    throw new KubeError('unknown', attempt, error instanceof Error ? error.message : String(error), { cause: error });
+    const said = await refusal(url, access.headers, dispatcher).catch(() => undefined);
+    const because = said ?? (error instanceof Error ? error.message : String(error));
+    throw new KubeError('unknown', attempt, because, { cause: error });
   } finally {
     await dispatcher.destroy();
   }
@@ -85,8 +87,17 @@ function settle(text: string, resolve: (code: number) => void, reject: (error: E
   else reject(new Error(status.message ?? text));
 }
 
-/** WebSocket tells of a refused handshake only that it failed. */
+/**
+ * WebSocket tells of a refused handshake only that it failed. The same question without the wish to upgrade is refused for
+ * the same reason, in words; where it would have been granted those words are about the upgrade.
+ */
+async function refusal(url: string, headers: Record<string, string>, dispatcher: Agent): Promise<string | undefined> {
+  const { statusCode, body } = await request(url, { headers, dispatcher, headersTimeout: 5000 });
+  const { message } = (await body.json()) as Status;
+  return statusCode === 400 && message?.includes('pgrade') === true ? undefined : message;
+}
+
 function whyNot(error: unknown, message: string): string {
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return `${message || 'the connection failed'}${cause}; exec needs the right to create pods/exec`;
+  return `${message || 'the connection failed'}${cause}`;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root } from '../../scripts/steps.ts';
+import { execInPod } from '../../src/kube/exec.ts';
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
 
 let server: ApiServer;
@@ -74,6 +75,26 @@ describe('the samples', () => {
     const { code, stderr } = await server.kubectl(['apply', '-f', file]);
     expect(code).not.toBe(0);
     expect(stderr).toContain('unknown field "spec.subnett"');
+  });
+});
+
+describe('exec', () => {
+  const target = { namespace: 'default', pod: 'nobody', container: 'agent' };
+  const streams = { stdout: () => undefined, stderr: () => undefined };
+
+  it('that is refused says why, in the words of the API server', async () => {
+    const exec = execInPod({ kubeconfig: server.kubeconfig }, target, ['true'], streams);
+    await expect(exec).rejects.toThrow('cannot exec in pod default/nobody: pods "nobody" not found');
+  });
+
+  it('that one may not do says which right is missing', async () => {
+    const token = (await server.kubectl(['create', 'token', 'fast-agent', '-n', 'fast-system'])).stdout.trim();
+    const kubeconfig = join(folder, 'agent.kubeconfig');
+    const of = JSON.parse(readFileSync(server.kubeconfig, 'utf8')) as { users: Array<{ name: string; user: object }> };
+    const users = of.users.map(({ name }) => ({ name, user: { token } }));
+    writeFileSync(kubeconfig, JSON.stringify({ ...of, users }));
+    const exec = execInPod({ kubeconfig }, target, ['true'], streams);
+    await expect(exec).rejects.toThrow(/fast-agent" cannot (?:get|create) resource "pods\/exec"/);
   });
 });
 
