@@ -124,13 +124,30 @@ export function decodeLocalPod([key, bytes]: RawEntry): LocalPodEntry {
   };
 }
 
+function clusterPodFlags({ direct, adjacent }: ClusterPodEntry): number {
+  return (direct ? clusterPodDirect : 0) | (adjacent ? clusterPodAdjacent : 0);
+}
+
 /** Throws InvalidAddress. */
 export function encodeClusterPod(entry: ClusterPodEntry): RawEntry {
   const value = new Struct(new Uint8Array(maps.clusterPodIps.valueSize));
   value.setAddress(structs.clusterPod.nodeAddress, entry.nodeAddress);
-  const flags = (entry.direct ? clusterPodDirect : 0) | (entry.adjacent ? clusterPodAdjacent : 0);
-  value.setNumber(structs.clusterPod.flags, 'flags', flags);
+  value.setNumber(structs.clusterPod.flags, 'flags', clusterPodFlags(entry));
   return [encodeAddressKey(entry.address), value.bytes];
+}
+
+/** All of them, in one piece of memory: a big cluster's entries are many and small. Throws InvalidAddress. */
+export function encodeClusterPods(entries: ReadonlyArray<ClusterPodEntry>): RawEntry[] {
+  const [keySize, size] = [maps.clusterPodIps.keySize, maps.clusterPodIps.keySize + maps.clusterPodIps.valueSize];
+  const bytes = new Uint8Array(entries.length * size);
+  const view = new DataView(bytes.buffer);
+  return entries.map((entry, at) => {
+    const [key, value, end] = [at * size, at * size + keySize, (at + 1) * size];
+    view.setUint32(key, parseAddress(entry.address));
+    view.setUint32(value + structs.clusterPod.nodeAddress.offset, parseAddress(entry.nodeAddress));
+    view.setUint32(value + structs.clusterPod.flags.offset, clusterPodFlags(entry), littleEndian);
+    return [bytes.subarray(key, value), bytes.subarray(value, end)];
+  });
 }
 
 export function decodeClusterPod([key, bytes]: RawEntry): ClusterPodEntry {

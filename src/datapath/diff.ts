@@ -9,20 +9,30 @@ export interface Difference {
   removals: Uint8Array[];
 }
 
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+/** What two keys have in common only if they are the same: a number for the short ones that addresses are. */
+function nameOf(key: Uint8Array): string | number {
+  if (key.length === 4) {
+    return (((key[0] ?? 0) << 24) | ((key[1] ?? 0) << 16) | ((key[2] ?? 0) << 8) | (key[3] ?? 0)) >>> 0;
+  }
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 /** Where a key is desired twice the later value counts. */
 export function differenceOf(desired: Iterable<RawEntry>, actual: Iterable<RawEntry>): Difference {
-  const wanted = new Map<string, RawEntry>();
-  for (const entry of desired) wanted.set(text(entry[0]), entry);
+  const wanted = new Map<string | number, RawEntry>();
+  for (const entry of desired) wanted.set(nameOf(entry[0]), entry);
   const removals: Uint8Array[] = [];
   for (const [key, value] of actual) {
-    const name = text(key);
+    const name = nameOf(key);
     const entry = wanted.get(name);
     if (entry === undefined) removals.push(key);
-    else if (Buffer.compare(entry[1], value) === 0) wanted.delete(name);
+    else if (isEqual(entry[1], value)) wanted.delete(name);
   }
   return { upserts: [...wanted.values()], removals };
 }

@@ -6,7 +6,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import {
   decodeLocalPod,
   encodeAddressKey,
-  encodeClusterPod,
+  encodeClusterPods,
   encodeLocalDev,
   encodeLocalPod,
   type RawEntry,
@@ -36,7 +36,7 @@ export function syncClusterPods(
   way: (other: NodeEndpoint) => Way = () => byTunnel,
 ): SyncResult {
   const desired = desiredClusterEntries(endpoints, ownName, way);
-  const wanted = [...desired.entries.values()].map(encodeClusterPod);
+  const wanted = encodeClusterPods([...desired.entries.values()]);
   const { upserts, removals } = differenceOf(wanted, map.entries());
   if (upserts.length > 0) map.updateBatch(upserts);
   const isWitnessed = endpoints.some((one) => one.metadata.name === ownName);
@@ -52,7 +52,7 @@ export function syncClusterPods(
 
 /** Writes a difference that is known without a look at the map. */
 export function writeClusterPods(map: BpfMap, { upserts, removals }: ClusterDifference): number {
-  if (upserts.length > 0) map.updateBatch(upserts.map(encodeClusterPod));
+  if (upserts.length > 0) map.updateBatch(encodeClusterPods(upserts));
   for (const address of removals) map.delete(encodeAddressKey(address));
   return upserts.length + removals.length;
 }

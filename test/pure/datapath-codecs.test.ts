@@ -10,6 +10,7 @@ import {
   decodeLocalPod,
   encodeAddressKey,
   encodeClusterPod,
+  encodeClusterPods,
   encodeLocalDev,
   encodeLocalPod,
   type RawEntry,
@@ -56,6 +57,18 @@ describe('codecs', () => {
     const entry = encodeClusterPod(remote);
     expect(hex(entry[1])).toBe(`ac1e0002${flags}`);
     expect(decodeClusterPod(entry)).toEqual(remote);
+  });
+
+  it('writes many cluster pods as it writes each', () => {
+    const pods = [1, 2, 3].map((last) => ({
+      address: `10.244.10.${last}`,
+      nodeAddress: `172.30.0.${last}`,
+      direct: last === 2,
+      adjacent: last > 1,
+    }));
+    const texts = (raw: RawEntry[]) => raw.map(([key, value]) => hex(key) + hex(value));
+    expect(texts(encodeClusterPods(pods))).toEqual(texts(pods.map(encodeClusterPod)));
+    expect(encodeClusterPods([])).toEqual([]);
   });
 
   it('writes the node, with the fast path off as a flag', () => {
