@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the program is told from outside, read once. Flags win over the environment.
+import { isIP } from 'node:net';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { controllerName, installNamespace } from '../api/names.ts';
 
@@ -26,7 +27,7 @@ interface Flags {
   kubeconfig?: string;
   namespace: string;
   identity: string;
-  healthHost: string;
+  healthHost?: string;
   healthPort: number;
   agentImage?: string;
   logLevel: string;
@@ -41,7 +42,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, host
     ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),
     namespace: flags.namespace,
     identity: flags.identity,
-    health: { host: flags.healthHost, port: flags.healthPort },
+    health: { host: flags.healthHost ?? knobOf(env['FAST_METRICS_ADDRESS']), port: flags.healthPort },
     ...imageOf(flags.agentImage ?? env['FAST_AGENT_IMAGE']),
     logLevel: flags.logLevel,
     lease: defaultLease,
@@ -59,9 +60,7 @@ function commandLine(hostName: string): Command {
     )
     .addOption(new Option('--identity <name>', 'name of this replica in the lease').env('POD_NAME').default(hostName))
     .addOption(
-      new Option('--health-host <address>', 'address for health and metrics')
-        .env('FAST_METRICS_ADDRESS')
-        .default('127.0.0.1'),
+      new Option('--health-host <address>', 'address for health and metrics (environment: FAST_METRICS_ADDRESS)'),
     )
     .addOption(new Option('--health-port <port>', 'port for health and metrics').default(9440).argParser(portOf))
     .addOption(new Option('--agent-image <image>', 'image of the agents (environment: FAST_AGENT_IMAGE)'))
@@ -71,6 +70,11 @@ function commandLine(hostName: string): Command {
         .choices(['debug', 'info', 'warn', 'error'])
         .default('info'),
     );
+}
+
+/** It comes out of the ConfigMap of knobs, where a wrong line must not keep the controller from starting. */
+function knobOf(address = ''): string {
+  return isIP(address.trim()) === 0 ? '127.0.0.1' : address.trim();
 }
 
 function portOf(text: string): number {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ConfigMap's knobs as the agents' flags and resources. A value that is none is said and left out, so that one wrong
 // line never takes the network away; the agents go on with what they do without the knob.
+import { isIP } from 'node:net';
 import { loadYaml } from '@kubernetes/client-node';
 import { modes } from '../api/names.ts';
 import { masqueradeKnob, readRanges } from './masquerade-knob.ts';
@@ -42,7 +43,7 @@ export const flagKnobs: Readonly<Record<string, FlagKnob>> = {
   uplink: { flag: '--uplink', isRight: (value) => /^[^\s/]{1,15}$/.test(value), cure: "write a link's name, or auto" },
   'metrics-address': {
     flag: '--health-host',
-    isRight: (value) => /^[0-9a-fA-F.:]{2,45}$/.test(value),
+    isRight: (value) => isIP(value) !== 0,
     cure: 'write an address, such as 127.0.0.1 or 0.0.0.0',
   },
 };

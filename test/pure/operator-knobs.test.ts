@@ -2,12 +2,27 @@
 // The ConfigMap's knobs: what the agents are started with, and what is said of a value that is none.
 import { describe, expect, it } from 'vitest';
 import { agentDaemonSet } from '../../src/operator/agent-daemonset.ts';
+import { readConfig } from '../../src/operator/config.ts';
 import { flagKnobs, readKnobs } from '../../src/operator/knobs.ts';
 
 interface Container {
   args: string[];
   resources: object;
 }
+
+describe('where the controller serves metrics', () => {
+  it.each([
+    [undefined, '127.0.0.1'],
+    ['', '127.0.0.1'],
+    ['everywhere', '127.0.0.1'],
+    ['0.0.0.0', '0.0.0.0'],
+    ['::', '::'],
+  ])('by the knob %j is %s: no wrong line keeps it from starting', (value, host) => {
+    const env = value === undefined ? {} : { FAST_METRICS_ADDRESS: value };
+    expect(readConfig([], env, 'here').health.host).toBe(host);
+    expect(readConfig(['--health-host', '10.0.0.1'], env, 'here').health.host).toBe('10.0.0.1');
+  });
+});
 
 describe('the knobs', () => {
   it('are flags of the agent, in one order, so that the same knobs never roll the agents', () => {
@@ -29,6 +44,7 @@ describe('the knobs', () => {
     ['tunnel-port', '65536', 'write a UDP port from 1 to 65535'],
     ['uplink', 'eth0 --kubeconfig=/x', "write a link's name, or auto"],
     ['agent-log-level', 'loud', 'write debug, info, warn or error'],
+    ['metrics-address', 'cafe', 'write an address, such as 127.0.0.1 or 0.0.0.0'],
     ['metrics-address', 'everywhere', 'write an address, such as 127.0.0.1 or 0.0.0.0'],
   ])('%s: %j is left out and said with the cure', (key, value, cure) => {
     expect(readKnobs({ [key]: value, 'agent-resources': 'requests: {cpu: 1}' })).toEqual({
