@@ -6,7 +6,7 @@ import { type Answers, buildTraffic, type Datagrams, type Pair, type Throughput,
 import { pairs, servers, World } from './datapath/world.ts';
 
 /** Of each of the five measurements. */
-const measureMs = 700;
+const measureMs = 450;
 const warmUpMs = 200;
 const manyStreams = 8;
 const datagramBytes = 1024;
@@ -161,6 +161,6 @@ Services, is shown for comparison.`,
 export const bench: Bench = {
   name: 'datapath',
   about: "pods to pods, against a Linux bridge, the kernel's VXLAN and the hosts themselves",
-  defaultRounds: 5,
+  defaultRounds: 8,
   run,
 };

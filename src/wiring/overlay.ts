@@ -2,6 +2,7 @@
 // Which addresses the stack sends into the tunnel, and which sources it masquerades: both follow from the pools.
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { vxlanPort } from '../api/names.ts';
 import { isAddress, parseAddress } from '../ip/address.ts';
 import { toCidrs } from '../ip/cidr.ts';
 import { type Cidr, formatRange, parseRange, type Range } from '../ip/range.ts';
@@ -89,6 +90,16 @@ export function masqueradeScript(addresses: RangeSet, device: string, excluded: 
     '    ip saddr @overlay ip daddr @excluded return',
     '    ip saddr @overlay ip daddr != @overlay fib daddr type != local counter masquerade',
     `    oifname "${device}" ip saddr != @overlay counter masquerade`,
+    '  }',
+    // Outer packets have a source port for each inner flow: tracked, every flow of a pod would fill conntrack on both
+    // nodes a second time. What a pod itself sends to that port comes by a wire, and stays tracked.
+    '  chain tunnel-out {',
+    '    type filter hook output priority raw; policy accept;',
+    `    udp dport ${vxlanPort} notrack`,
+    '  }',
+    '  chain tunnel-in {',
+    '    type filter hook prerouting priority raw; policy accept;',
+    `    iifname != "fast*" udp dport ${vxlanPort} notrack`,
     '  }',
     '}',
     '',

@@ -118,6 +118,10 @@ describe('two nodes', () => {
       expect(ping('two', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
       expect(ping('p1', two.nodeAddress).received).toBe(5);
       expect(ping('q1', outsideAddress).received).toBe(5);
+      // Tracked, the tunnel's packets would fill conntrack with each inner flow a second time.
+      for (const name of ['one', 'two']) {
+        expect(inside(name, 'conntrack', '-L', '-p', 'udp', '--dport', '4789')).toBe('');
+      }
     } finally {
       node.endpoints.splice(0, 2, endpointOf(one));
       await other.down();
