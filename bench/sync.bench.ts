@@ -48,10 +48,12 @@ function withMap<T>(work: (map: BpfMap) => T): T {
   }
 }
 
+/** Of CPU, so that what else runs on the machine is not in it; all of the work is of one thread. */
 function timedMs(work: () => unknown): number {
-  const startMs = performance.now();
+  const before = process.cpuUsage();
   work();
-  return performance.now() - startMs;
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
 }
 
 /** What the kernel says that a map takes: bytes, in the map's fdinfo. */
@@ -112,7 +114,7 @@ async function run(order: BenchRun): Promise<BenchResult> {
     tables: [
       {
         title: `${podCount} pods on ${nodeCount} other nodes, medians of ${order.rounds} rounds`,
-        columns: ['', 'ms'],
+        columns: ['', 'ms of CPU'],
         rows: [
           ['from NodeEndpoints into an empty map', median(measured.ours)],
           ['the same entries by bare batches', median(measured.batch)],
@@ -124,7 +126,7 @@ async function run(order: BenchRun): Promise<BenchResult> {
     ratios: {
       fill100k_vs_batch: {
         value: pairedRatio(measured.ours, measured.batch),
-        aim: { atMost: 4 },
+        aim: { atMost: 3 },
         of: 'from objects to the kernel / bare batches of entries encoded beforehand',
       },
     },
