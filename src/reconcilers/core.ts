@@ -71,6 +71,8 @@ export class Core {
       this.router.wakePools(this.book.recant(record));
       this.#ports.queues.record(record.metadata.name);
       this.#ports.queues.node(record.spec.nodeName);
+      // Also where the pool gains nothing by it, because it does not hold the address any more.
+      this.#ports.queues.pool(record.spec.ips);
     }
   }
 }

@@ -72,8 +72,11 @@ export class Router {
     queues.record(metadata.name);
     this.#wakeTwins(spec.owner.uid);
     queues.node(spec.nodeName, ENDPOINT_COALESCE_MS);
-    // What an agent says of a record changes no count.
-    if (type !== 'updated' || !isStatusOnly(change.old, object)) queues.pool(spec.ips, POOL_COALESCE_MS);
+    // What an agent says of a record changes no count; and of pools that share the address all counts change.
+    if (type === 'updated' && isStatusOnly(change.old, object)) return;
+    queues.pool(spec.ips, POOL_COALESCE_MS);
+    const address = parseAddress(metadata.name);
+    for (const { name, declared } of book.pools()) if (declared.contains(address)) queues.pool(name, POOL_COALESCE_MS);
   }
 
   onPool(change: Change<Ips>): void {
@@ -131,9 +134,12 @@ export class Router {
     for (const record of book.records()) queues.record(record.metadata.name);
   }
 
-  /** Those who wait for one of the pools look again. */
+  /** The pools have a free address more: those who wait for one look again, and the counts follow. */
   wakePools(pools: readonly string[]): void {
-    for (const pool of pools) wake(this.#world.waiting.forPool(pool), this.#world.queues);
+    for (const pool of pools) {
+      wake(this.#world.waiting.forPool(pool), this.#world.queues);
+      this.#world.queues.pool(pool, POOL_COALESCE_MS);
+    }
   }
 
   /** One address too many is given back as soon as it is known which is in use. */
@@ -168,13 +174,21 @@ export class Router {
   }
 }
 
-/** Status writes must wake nobody else; a spec edit raises the generation. */
+/**
+ * Status writes must wake nobody else; a spec edit raises the generation. After a backup was brought back the same generation
+ * may stand for another spec.
+ */
 function isStatusOnly(old: KubeObject | undefined, now: KubeObject): boolean {
   return (
     old?.metadata.generation !== undefined &&
     old.metadata.generation === now.metadata.generation &&
     old.metadata.uid === now.metadata.uid &&
+    specText(old) === specText(now) &&
     old.metadata.deletionTimestamp === now.metadata.deletionTimestamp &&
     (old.metadata.finalizers ?? []).join() === (now.metadata.finalizers ?? []).join()
   );
+}
+
+function specText(object: KubeObject): string {
+  return JSON.stringify((object as { spec?: unknown }).spec);
 }
