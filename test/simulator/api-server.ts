@@ -31,6 +31,9 @@ export type WriteObserver = (
   now: KubeObject | undefined,
 ) => void;
 
+/** Each restored backup has revisions of its own: those before it and after it differ modulo this. */
+const revisionStep = 16;
+
 const statusCodes: Partial<Record<KubeErrorReason, number>> = {
   badRequest: 400,
   forbidden: 403,
@@ -48,8 +51,9 @@ export class ApiServer {
   readonly #history = new History();
   /** Plural → key → object. */
   #objects = new Map<string, Map<string, KubeObject>>();
-  #revision = 1;
+  #revision = revisionStep;
   #uids = 0;
+  #restores = 0;
 
   constructor(now: () => number, observe: WriteObserver = () => undefined) {
     this.#now = now;
@@ -70,6 +74,11 @@ export class ApiServer {
     const matches = this.#matcher(kind, scope);
     const items = [...this.#shelf(kind).values()].filter(matches) as T[];
     return { items: items.sort(byKey), resourceVersion: this.revision };
+  }
+
+  /** All objects of a kind in no order, for who looks from outside. */
+  objects<T extends KubeObject>(kind: Resource<T>): T[] {
+    return [...this.#shelf(kind).values()] as T[];
   }
 
   create<T extends KubeObject>(kind: Resource<T>, given: T, caller: Caller): T {
@@ -164,11 +173,15 @@ export class ApiServer {
     };
   }
 
-  /** All is as it was, the revisions too; so the next changes get revisions that were used before. */
+  /**
+   * All is as it was, and revisions go back. None is given out twice for different contents: in a real cluster that takes
+   * a rare chance, and among these few objects it would happen all the time.
+   */
   restore({ revision, objects }: Backup): void {
+    this.#restores += 1;
     this.#objects = new Map([...objects].map(([plural, all]) => [plural, new Map(all)]));
-    this.#revision = revision;
-    this.#history.forget(revision);
+    this.#revision = revision - (revision % revisionStep) + (this.#restores % revisionStep);
+    this.#history.rewind(this.#revision);
   }
 
   #update<T extends KubeObject>(
@@ -229,7 +242,7 @@ export class ApiServer {
   #store<T extends KubeObject>(kind: Resource<T>, caller: Caller, old: T | undefined, now: T): T;
   #store(kind: Kind, caller: Caller, old: KubeObject, now: undefined): undefined;
   #store(kind: Kind, caller: Caller, old: KubeObject | undefined, now: KubeObject | undefined): KubeObject | undefined {
-    this.#revision += 1;
+    this.#revision += revisionStep;
     const last = now ?? old;
     if (last === undefined) return undefined;
     const metadata = withoutUndefined({ ...last.metadata, resourceVersion: this.revision });

@@ -15,19 +15,31 @@ export class History {
   readonly #entries = new Map<string, Entry[]>();
   /** A watch from before this is refused. */
   #since = 0;
+  #newest = 0;
 
   add(plural: string, entry: Entry): void {
+    this.#newest = entry.revision;
     this.#of(plural).push(entry);
   }
 
+  /** As after a compaction: watches that are open go on, and no new one begins before `since`. */
   forget(since: number): void {
     this.#since = since;
+    this.#newest = Math.max(this.#newest, since);
+  }
+
+  /** What came after `revision` has never been. */
+  rewind(revision: number): void {
+    this.#since = revision;
+    this.#newest = revision;
     this.#entries.clear();
   }
 
   /** undefined where what came after `revision` is forgotten. */
   after(plural: string, revision: number, matches: Matches): WatchCursor | undefined {
-    return revision < this.#since ? undefined : new WatchCursor(this.#of(plural), revision, matches);
+    return revision < this.#since
+      ? undefined
+      : new WatchCursor(this.#of(plural), revision, matches, () => this.#newest);
   }
 
   #of(plural: string): Entry[] {
@@ -42,14 +54,21 @@ export class WatchCursor {
   readonly #entries: readonly Entry[];
   readonly #matches: Matches;
   readonly #after: number;
+  readonly #newest: () => number;
   #at = 0;
 
-  constructor(entries: readonly Entry[], after: number, matches: Matches) {
+  constructor(entries: readonly Entry[], after: number, matches: Matches, newest: () => number) {
     this.#entries = entries;
     this.#after = after;
     this.#matches = matches;
+    this.#newest = newest;
     // Most readers begin at the end.
     if ((entries.at(-1)?.revision ?? 0) <= after) this.#at = entries.length;
+  }
+
+  /** Whether it waits for a revision that the server has not come to yet: until then it hears no bookmark either. */
+  get isAhead(): boolean {
+    return this.#after > this.#newest();
   }
 
   /** Whether `next` has an event. */

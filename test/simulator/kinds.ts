@@ -37,4 +37,6 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   namespaces: builtIn(true),
   configmaps: builtIn(false),
   daemonsets: builtIn(true),
+  statefulsets: builtIn(true),
+  leases: builtIn(false),
 };

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must be true at every instant (DESIGN, invariants 1 to 7; 8 and 9 are seen at the end): looked at from outside, in
+// the server's objects and the machines' kernels, at each write and after each step.
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import type { Ips } from '../../src/api/generated/ips.ts';
+import type { Pod } from '../../src/api/workloads.ts';
+import { endpointKind, podKind, recordKind } from '../../src/operator/kinds.ts';
+import { identityOf, isFinished } from '../../src/reconcilers/pod.ts';
+import type { ApiServer, WriteObserver } from './api-server.ts';
+import { changes } from './kernel.ts';
+import type { Machine, Sandbox } from './machine.ts';
+import type { Caller } from './rights.ts';
+import { Rests } from './rests.ts';
+import { Sent } from './sent.ts';
+
+export interface Broken {
+  /** The invariant's number in the design. */
+  readonly invariant: number;
+  readonly text: string;
+  /** Addresses, pods, identities that it is about. */
+  readonly things: readonly string[];
+}
+
+export interface LivePod {
+  readonly pod: Pod;
+  readonly identity: string;
+  readonly address: string;
+  readonly machine: Machine;
+  readonly sandbox: Sandbox;
+}
+
+export class Judge {
+  broken: Broken | undefined;
+  /** Whether the Lease says who leads. */
+  oneLeads = true;
+  /** Pods whose records a restored backup has taken: what becomes of them is told at the end alone. */
+  readonly excused = new Set<string>();
+  /** What the senders of creates saw when they sent them. */
+  readonly sent = new Sent();
+  readonly #machines: readonly Machine[];
+  readonly #rests: Rests;
+  #server: ApiServer | undefined;
+  #restores = 0;
+  /** Identity → the address that ADD answered. */
+  readonly #answered = new Map<string, string>();
+  /** Machine, address and identity of what its agent has called released. */
+  readonly #released = new Set<string>();
+  /** Record uid → the process that created it. */
+  readonly #creators = new Map<string, string>();
+  #seenRevision = '';
+  #seenChanges = -1;
+
+  constructor(machines: readonly Machine[], now: () => number) {
+    this.#machines = machines;
+    this.#rests = new Rests(now);
+  }
+
+  watch(server: ApiServer): void {
+    this.#server = server;
+  }
+
+  break(invariant: number, text: string, things: readonly string[]): void {
+    this.broken ??= { invariant, text, things };
+  }
+
+  readonly onWrite: WriteObserver = (kind, caller, old, now) => {
+    if (kind.plural === 'ipallocations') this.#onRecord(caller, old as IpAllocation, now as IpAllocation);
+    if (kind.plural === 'ipses') this.#rests.onPool(now as Ips | undefined, (now ?? old)?.metadata.name ?? '');
+  };
+
+  onAdded(sandbox: Sandbox): void {
+    const { address, pod } = sandbox;
+    const { identity } = pod;
+    const before = this.#answered.get(identity);
+    this.#answered.set(identity, address);
+    if (before === undefined || before === address || this.excused.has(identity)) return;
+    // Two leaders may have given a pod two; which of them its next sandbox gets is not promised.
+    if (!this.oneLeads && this.#bound(identity).length > 1) return;
+    const text = `ADD gave pod ${pod.namespace}/${pod.name} ${address}, and ${before} the time before`;
+    this.break(5, text, [before, address, identity]);
+  }
+
+  get hasRestored(): boolean {
+    return this.#restores > 0;
+  }
+
+  /** A backup is brought back: whoever lost his record by it is excused. */
+  onRestore(): void {
+    this.#restores += 1;
+    this.#answered.clear();
+    this.#released.clear();
+    const present = new Set(this.#pods().keys());
+    for (const identity of present)
+      if (!this.#live().some((each) => each.identity === identity)) this.excused.add(identity);
+    this.#excuseUnrecorded();
+  }
+
+  /** Whether the pod runs with an address that is another's, as can be after a backup alone. */
+  isRobbed(pod: Pod): boolean {
+    const identity = identityOf(pod);
+    if (!this.excused.has(identity)) return false;
+    const live = this.#live().find((each) => each.identity === identity);
+    const owner = live === undefined ? undefined : this.#record(live.address)?.spec.owner.uid;
+    return owner !== undefined && owner !== identity;
+  }
+
+  /** After each step. */
+  look(): void {
+    const revision = this.#server?.revision ?? '';
+    if (revision === this.#seenRevision && changes.count === this.#seenChanges) return;
+    this.#seenRevision = revision;
+    this.#seenChanges = changes.count;
+    const live = this.#live();
+    if (this.#restores > 0) this.#excuseUnrecorded();
+    this.#eachHasItsOwn(live.filter(({ identity }) => !this.excused.has(identity)));
+    this.#releasedIsGone();
+    if (this.#restores === 0 && this.oneLeads) this.#listedOnce();
+  }
+
+  /** Every node sends where the endpoints say: no address is at two ends. Of two leaders that is not promised. */
+  #listedOnce(): void {
+    const holders = new Map<string, string>();
+    for (const { metadata, spec } of this.#server?.objects(endpointKind) ?? []) {
+      for (const address of spec.podAddresses ?? []) {
+        const other = holders.get(address);
+        holders.set(address, metadata.name);
+        if (other === undefined) continue;
+        this.break(1, `${address} is listed by the endpoints of ${other} and of ${metadata.name}`, [address]);
+      }
+    }
+  }
+
+  /** Pods that run, with the address that they run with. */
+  #live(): LivePod[] {
+    const pods = this.#pods();
+    return this.#machines.flatMap((machine) =>
+      [...machine.sandboxes.values()].flatMap((sandbox): LivePod[] => {
+        const { identity } = sandbox.pod;
+        const pod = pods.get(identity);
+        if (sandbox.state !== 'up' || pod === undefined || isFinished(pod)) return [];
+        if (pod.spec.nodeName !== machine.name) return [];
+        return [{ pod, identity, address: sandbox.address, machine, sandbox }];
+      }),
+    );
+  }
+
+  #pods(): Map<string, Pod> {
+    return new Map((this.#server?.objects(podKind) ?? []).map((pod) => [identityOf(pod), pod]));
+  }
+
+  #record(address: string): IpAllocation | undefined {
+    return this.#server?.objects(recordKind).find(({ metadata }) => metadata.name === address);
+  }
+
+  #bound(identity: string): IpAllocation[] {
+    const records = this.#server?.objects(recordKind) ?? [];
+    return records.filter(({ spec }) => spec.owner.uid === identity && spec.state === 'Bound');
+  }
+
+  #excuseUnrecorded(): void {
+    for (const { identity, address } of this.#live()) {
+      const { owner, state } = this.#record(address)?.spec ?? {};
+      if (owner?.uid === identity && state === 'Bound') this.excused.delete(identity);
+      else this.excused.add(identity);
+    }
+  }
+
+  #eachHasItsOwn(live: readonly LivePod[]): void {
+    const holders = new Map<string, LivePod>();
+    for (const one of live) {
+      const other = holders.get(one.address);
+      holders.set(one.address, one);
+      if (other !== undefined && other.identity !== one.identity) {
+        const text = `${one.address} is ${nameOf(other)}'s on ${other.machine.name} and ${nameOf(one)}'s on ${one.machine.name}`;
+        this.break(1, text, [one.address, one.identity, other.identity]);
+      }
+      this.#hasRecord(one);
+      this.#hasEntry(one);
+    }
+  }
+
+  #hasRecord({ pod, identity, address }: LivePod): void {
+    const record = this.#record(address);
+    const { owner, state } = record?.spec ?? {};
+    if (owner?.uid === identity && state === 'Bound') return;
+    const is =
+      record === undefined ? 'has no record' : `is ${state}, of ${owner?.namespace}/${owner?.name} (${owner?.uid})`;
+    const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
+    this.break(2, `pod ${name} runs with ${address}, which ${is}`, [address, identity]);
+  }
+
+  #hasEntry(one: LivePod): void {
+    const { machine, address, identity, sandbox } = one;
+    if (!sandbox.isMounted) return;
+    const entry = machine.entries().find((each) => each.address === address);
+    if (entry?.identity === identity) return;
+    const leads =
+      entry === undefined ? 'is not there' : `leads to ${entry.identity === '' ? 'nowhere' : entry.identity}`;
+    const text = `${nameOf(one)} runs with ${address}, and its entry in the map of ${machine.name} ${leads}`;
+    this.break(1, text, [address, identity]);
+  }
+
+  /** What an agent has called released stays away: the address may be anybody's from then on. */
+  #releasedIsGone(): void {
+    if (this.#released.size === 0) return;
+    for (const machine of this.#machines) {
+      for (const { address, identity } of machine.entries()) {
+        if (!this.#released.has(`${machine.name} ${address} ${identity}`) || this.excused.has(identity)) continue;
+        const text = `${machine.name} has an entry of ${address} for ${identity}, which its agent has called released`;
+        this.break(3, text, [address, identity]);
+      }
+    }
+  }
+
+  #onRecord(caller: Caller, old: IpAllocation | undefined, now: IpAllocation | undefined): void {
+    if (now !== undefined) this.#rests.onRecord(now);
+    if (caller.is === 'agent' && old !== undefined && now !== undefined) this.#onStatus(caller.node, old, now);
+    if (caller.is !== 'controller') return;
+    if (old === undefined && now !== undefined) this.#onCreate(caller.name, now);
+    else if (old !== undefined && now === undefined) this.#onDelete(old);
+    else if (old !== undefined && now !== undefined) this.#onReplace(caller.name, old, now);
+  }
+
+  #onStatus(node: string, old: IpAllocation, now: IpAllocation): void {
+    const { address, owner } = now.spec;
+    const { released, attached } = now.status ?? {};
+    const said = [
+      released !== undefined && released.owner.uid !== old.status?.released?.owner.uid ? released.owner.uid : owner.uid,
+      attached !== undefined && attached.owner.uid !== old.status?.attached?.owner.uid ? attached.owner.uid : owner.uid,
+    ].find((uid) => uid !== owner.uid);
+    if (said !== undefined) {
+      const text = `the agent of ${node} wrote of ${said} on the record ${address}, which is ${owner.uid}'s`;
+      this.break(4, text, [address, said, owner.uid]);
+    }
+    const isNews = released?.owner.uid === owner.uid && old.status?.released?.owner.uid !== owner.uid;
+    if (isNews && now.spec.state !== 'Releasing') {
+      const text = `the agent of ${node} called ${address} released, which is ${owner.uid}'s and ${now.spec.state}`;
+      this.break(4, text, [address, owner.uid]);
+    }
+    if (released?.owner.uid === owner.uid) this.#released.add(`${node} ${address} ${owner.uid}`);
+  }
+
+  #onCreate(creator: string, record: IpAllocation): void {
+    if (record.spec.state === 'Bound') this.#onGiven(creator, record, undefined);
+  }
+
+  /** An address comes into somebody's hands, by a record that is made or one that changes hands. */
+  #onGiven(creator: string, record: IpAllocation, before: IpAllocation | undefined): void {
+    const { address, owner } = record.spec;
+    this.#creators.set(record.metadata.uid ?? '', creator);
+    const records = this.#server?.objects(recordKind) ?? [];
+    const isLast = this.sent.hadNoOther(creator, record);
+    const tooSoon = isLast ? undefined : this.#rests.whyNotRested(record, before, records);
+    const outside = this.sent.whyNotGiven(creator, record);
+    const because = (this.#rests.heldLately(record.spec.ips, address) ? undefined : outside) ?? tooSoon;
+    if (because !== undefined && this.#restores === 0) {
+      this.break(7, `${address} was given to ${owner.namespace}/${owner.name}: ${because}`, [address]);
+    }
+    const twin = this.#bound(owner.uid).find(({ metadata, spec, status }) => {
+      const isOld = spec.address !== address && status?.released?.owner.uid !== owner.uid;
+      return isOld && this.#creators.get(metadata.uid ?? '') === creator;
+    });
+    if (twin === undefined || this.#restores > 0) return;
+    const text = `${creator} gave ${owner.kind} ${owner.name} ${address}, and had given it ${twin.spec.address}`;
+    this.break(2, text, [address, twin.spec.address, owner.uid]);
+  }
+
+  #onReplace(creator: string, old: IpAllocation, now: IpAllocation): void {
+    const { address, owner, state } = now.spec;
+    if (state === 'Bound' && old.spec.owner.uid !== owner.uid) this.#onGiven(creator, now, old);
+    if (old.spec.owner.uid !== owner.uid || now.status?.released?.owner.uid === owner.uid)
+      this.#answered.delete(old.spec.owner.uid);
+    if (old.spec.state !== 'Bound' || state !== 'Releasing' || owner.kind !== 'Pod' || this.excused.has(owner.uid))
+      return;
+    const pod = this.#pods().get(owner.uid);
+    const isSpare = this.#server
+      ?.objects(recordKind)
+      .some(
+        ({ spec, status }) =>
+          spec.address !== address && spec.owner.uid === owner.uid && status?.attached?.owner.uid === owner.uid,
+      );
+    if (pod === undefined || isFinished(pod) || isSpare === true) return;
+    const text = `${address} was taken from pod ${owner.namespace}/${owner.name} (${owner.uid}), which lives`;
+    this.break(2, text, [address, owner.uid]);
+  }
+
+  #onDelete(old: IpAllocation): void {
+    const { address, owner } = old.spec;
+    this.#answered.delete(owner.uid);
+    if (old.status?.released?.owner.uid === owner.uid || this.excused.has(owner.uid)) return;
+    const text = `the record ${address} of ${owner.kind} ${owner.name} (${owner.uid}) was deleted, and nobody had released it`;
+    this.break(4, text, [address, owner.uid]);
+  }
+}
+
+function nameOf({ pod }: LivePod): string {
+  return `pod ${pod.metadata.namespace}/${pod.metadata.name}`;
+}

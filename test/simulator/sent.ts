@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the sender of a create saw when it sent it. It is judged by that: what became of a pool while the request was on its
+// way, nobody could know.
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import type { Ips } from '../../src/api/generated/ips.ts';
+import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import type { Node, Pod } from '../../src/api/workloads.ts';
+import { parseAddress } from '../../src/ip/address.ts';
+import { identityOf, nodeAddressesOf } from '../../src/reconcilers/pod.ts';
+import { parsePool } from '../../src/reconcilers/pool.ts';
+import type { AddressBook } from '../../src/reconcilers/address-book.ts';
+import type { Views } from '../../src/reconcilers/ports.ts';
+
+interface Seen {
+  readonly pools: readonly Ips[];
+  readonly endpoints: readonly NodeEndpoint[];
+  readonly nodes: readonly Node[];
+  readonly pods: readonly Pod[];
+  /** How many addresses each pool had beside this one. */
+  readonly free: ReadonlyMap<string, number>;
+}
+
+/** What each sender saw, of each address since it was last given. */
+export class Sent {
+  readonly #facts = new Map<string, Seen[]>();
+
+  note(creator: string, address: string, { pools, endpoints, nodes, pods }: Views, book: AddressBook): void {
+    const key = `${creator} ${address}`;
+    const free = new Map(book.pools().map(({ name }) => [name, book.counts(name).free]));
+    const seen = { pools: pools.list(), endpoints: endpoints.list(), nodes: nodes.list(), pods: pods.list(), free };
+    this.#facts.set(key, [...(this.#facts.get(key) ?? []), seen]);
+  }
+
+  /** Whether the pool had nothing else to give, as its giver knew. */
+  hadNoOther(creator: string, { spec: { address, ips } }: IpAllocation): boolean {
+    const seen = this.#facts.get(`${creator} ${address}`) ?? [];
+    return seen.some(({ free }) => (free.get(ips) ?? 0) === 0);
+  }
+
+  /** Why the record may not be given; a create that got no clear answer is sent again as it was decided at first. */
+  whyNotGiven(creator: string, record: IpAllocation): string | undefined {
+    const key = `${creator} ${record.spec.address}`;
+    const whys = (this.#facts.get(key) ?? []).map((seen) => whyNotGiven(record, seen));
+    this.#facts.delete(key);
+    return whys.includes(undefined) ? undefined : whys[0];
+  }
+}
+
+/** Why the address may not be given to the record's owner, by what its giver saw; undefined where it may. */
+function whyNotGiven({ spec }: IpAllocation, seen: Seen): string | undefined {
+  const { address, owner } = spec;
+  const orphans = seen.endpoints.flatMap(({ status }) => status?.orphans ?? []);
+  const ofOthers = orphans.find((each) => each.address === address && each.ownerUID !== owner.uid);
+  if (ofOthers !== undefined) return `a wire of ${ofOthers.ownerUID} has it`;
+  const wearer = seen.pods.find((pod) => pod.status?.podIP === address);
+  // Whoever runs with an address keeps it, whatever became of its pool.
+  if (orphans.some((each) => each.address === address) || (wearer && identityOf(wearer) === owner.uid))
+    return undefined;
+  const pool = seen.pools.find(({ metadata }) => metadata.name === spec.ips);
+  const parsed = pool === undefined ? undefined : parsePool(pool);
+  if (parsed?.kind !== 'pool') return `there is no pool ${spec.ips}`;
+  if (!parsed.pool.declared.contains(parseAddress(address))) return `pool ${spec.ips} does not hold it`;
+  if (seen.pools.some((each) => each.spec.subnet.split('/')[0] === address)) return 'it is a gateway';
+  if (seen.nodes.some((node) => nodeAddressesOf(node).includes(address))) return "it is a node's";
+  return undefined;
+}
