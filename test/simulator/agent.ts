@@ -115,7 +115,7 @@ export class SimulatedAgent {
   #device(): number {
     const { tunnelAddress, overlayAddress } = this.#own()?.spec ?? {};
     if (tunnelAddress === undefined || overlayAddress === undefined) throw new Error('no overlay address');
-    const indexes = { deviceIndex: 1, uplinkIndex: 2, uplinkNetworks: [] };
+    const indexes = { deviceIndex: 1, uplinkIndex: 2, uplinkNetworks: [], neighbourNetworks: [] };
     this.#facts = { nodeAddress: tunnelAddress, overlayAddress, mtu: podMtu, ...indexes };
     return 0;
   }

@@ -160,8 +160,9 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/node/attachments.ts',
-        find: 'return this.#attach(request, identity, plan.record, plan.replaced);',
-        put: 'await this.#clock.sleep(200);\n          return this.#attach(request, identity, plan.record, plan.replaced);',
+        find: 'const response = this.#attach(request, identity, plan.record, plan.replaced);',
+        put: `await this.#clock.sleep(200);
+          const response = this.#attach(request, identity, plan.record, plan.replaced);`,
       },
     ],
   },
