@@ -144,9 +144,12 @@ describe('fast-ctl trace', () => {
   });
 
   it('counts nothing: its packets were not there', async () => {
-    const before = await rows('maps', 'list', 'counters');
+    // A pod's own kernel asks for IPv6 routers whenever it likes.
+    const counters = async () =>
+      (await rows('maps', 'list', 'counters')).filter(({ name }) => name !== 'drop_from_pod_ipv6');
+    const before = await counters();
     await trace(pods.a, pods.b);
-    expect(await rows('maps', 'list', 'counters')).toEqual(before);
+    expect(await counters()).toEqual(before);
   });
 
   it.each([
