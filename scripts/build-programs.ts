@@ -30,6 +30,22 @@ const clientNodeOnDemand: Plugin = {
   },
 };
 
+/**
+ * koffi is asked for when something of the kernel is, and not by the bundle's first line: fast-ctl is one file that also
+ * runs on a laptop, where there is none.
+ */
+const koffiLate: Plugin = {
+  name: 'koffi-late',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^koffi$/ }, ({ namespace }) =>
+      namespace === 'koffi-late' ? { path: 'koffi', external: true } : { path: 'koffi', namespace: 'koffi-late' },
+    );
+    bundler.onLoad({ filter: /.*/, namespace: 'koffi-late' }, () => ({
+      contents: "module.exports = require('koffi');",
+    }));
+  },
+};
+
 export async function buildPrograms(): Promise<void> {
   for (const [name, entry] of Object.entries(programs)) {
     if (!existsSync(join(root, entry))) throw new Error(`${entry} is missing`);
@@ -40,9 +56,8 @@ export async function buildPrograms(): Promise<void> {
       platform: 'node',
       target: 'node24',
       format: 'esm',
-      external: ['koffi'],
       banner: { js: banner },
-      plugins: [clientNodeOnDemand],
+      plugins: [clientNodeOnDemand, koffiLate],
       // Names stay, so that a stack in a log can be read; the rest of client-node's generated models need not.
       minifyWhitespace: true,
       minifySyntax: true,

@@ -81,6 +81,14 @@ export function buildProgram(s: Surroundings): Command {
   return program;
 }
 
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const isAlone = 'code' in error && error.code === 'MODULE_NOT_FOUND' && error.message.includes("'koffi'");
+  return isAlone
+    ? "this fast-ctl has no library beside it to read a kernel's maps; --node NAME looks through an agent's pod"
+    : error.message;
+}
+
 /** Runs one command line, without program and script names, and returns the exit code. */
 export async function runCommandLine(args: string[], s: Surroundings): Promise<number> {
   const program = buildProgram(s);
@@ -104,7 +112,7 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
   } catch (error) {
     if (error instanceof Ended || error instanceof CommanderError) return error.exitCode;
     // Messages of the kernel, of the API server and of the codecs carry their cure; a stack would only hide it.
-    s.printError(`fast-ctl: ${error instanceof Error ? error.message : String(error)}\n`);
+    s.printError(`fast-ctl: ${sentenceOf(error)}\n`);
     return 1;
   }
 }
