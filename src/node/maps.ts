@@ -41,7 +41,7 @@ export function syncClusterPods(
   if (upserts.length > 0) map.updateBatch(upserts);
   const isWitnessed = endpoints.some((one) => one.metadata.name === ownName);
   if (isWitnessed) {
-    for (const key of removals) map.delete(key);
+    map.deleteBatch(removals);
   }
   return {
     changes: upserts.length + (isWitnessed ? removals.length : 0),
@@ -92,7 +92,7 @@ export function syncLocalPods(map: BpfMap, wires: readonly Wire[]): SyncResult {
   const wanted = [...desired.entries.values()].map(encodeLocalPod);
   const { upserts, removals } = differenceOf(wanted, map.entries());
   if (upserts.length > 0) map.updateBatch(upserts);
-  for (const key of removals) map.delete(key);
+  map.deleteBatch(removals);
   return { changes: upserts.length + removals.length, entries: wanted.length, refused: desired.refused };
 }
 

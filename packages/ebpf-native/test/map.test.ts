@@ -74,6 +74,23 @@ describe('many entries', () => {
     expect(entries.every(([key, value]) => values.get(key.readUInt32LE(0)) === value.readBigUInt64LE(0))).toBe(true);
   });
 
+  it('go away by batches, those that are not there passed over', () => {
+    const map = make({ maxEntries: 20_000 });
+    map.updateBatch(numbered(10_000));
+    const absent = [20_000, 20_001, 30_000].map(u32);
+    const even = Array.from({ length: 5000 }, (_, i) => u32(2 * i));
+    map.deleteBatch([...absent.slice(0, 2), ...even.slice(0, 4200), ...absent.slice(2), ...even.slice(4200)]);
+    const left = map.entries().map(([key]) => key.readUInt32LE(0));
+    expect(left.length).toBe(5000);
+    expect(left.every((key) => key % 2 === 1)).toBe(true);
+    map.deleteBatch([]);
+    const trie = make({ type: 'lpm_trie', keySize: 8, flags: 1 });
+    const key = Buffer.from([32, 0, 0, 0, 10, 0, 0, 1]);
+    trie.update(key, u64(1n));
+    trie.deleteBatch([key]);
+    expect(trie.entries()).toEqual([]);
+  });
+
   it('of an array are all its places', () => {
     const map = make({ type: 'array', maxEntries: 5000 });
     map.updateBatch([[u32(4999), u64(1n)]]);

@@ -55,6 +55,7 @@ function load() {
     updateBatch: f(
       'int bpf_map_update_batch(int fd, const uint8_t *keys, const uint8_t *values, _Inout_ uint32_t *count, void *options)',
     ),
+    removeBatch: f('int bpf_map_delete_batch(int fd, const uint8_t *keys, _Inout_ uint32_t *count, void *options)'),
     testRun: f('int bpf_prog_test_run_opts(int fd, uint8_t *options)'),
     detachLink: f('int bpf_link_detach(int fd)'),
     nextBtfId: f('int bpf_btf_get_next_id(uint32_t id, _Out_ uint32_t *next)'),

@@ -164,6 +164,23 @@ export class BpfMap {
     }
   }
 
+  /** Takes many entries away with few calls; keys that are not there are passed over. */
+  deleteBatch(keys: readonly Uint8Array[]): void {
+    for (let from = 0; from < keys.length; ) {
+      const chunk = keys.slice(from, from + firstChunk);
+      for (const key of chunk) this.#checkSize('key', key, this.keySize);
+      const count = [chunk.length];
+      const result = libbpf().removeBatch(this.fd, Buffer.concat(chunk), count, null) as number;
+      if (noBatch.includes(-result)) {
+        for (const key of keys.slice(from)) this.delete(key);
+        return;
+      }
+      if (result < 0 && result !== -ENOENT) throw this.#error('DELETE_BATCH', result);
+      // The kernel stops at a key that is not there and says how many it had done: go on behind it.
+      from += result === -ENOENT ? Number(count[0]) + 1 : chunk.length;
+    }
+  }
+
   /** How whoever made the map laid out its value, from the BTF that the kernel keeps with it; undefined without one. */
   valueLayout(): Layout | undefined {
     const info = readInfo('map', this.fd, Buffer.alloc(80));
