@@ -61,9 +61,14 @@ export function linkRows(devices: readonly Device[], attached: readonly Attached
   return [...rows, ...[...missing.values()].map((place) => ({ ...place, state: 'missing' }))];
 }
 
+/** @throws Error on a machine that has nothing of ours */
 function rowsOf(kernel: NodeKernel): Row[] {
   try {
-    return linkRows(kernel.devices(), kernel.attached());
+    const rows = linkRows(kernel.devices(), kernel.attached());
+    if (rows.some(({ state }) => state !== 'other')) return rows;
+    throw new Error(
+      `this machine has neither ${vxlanDevice} nor a wire; is the fast-agent running on it? Else add --node`,
+    );
   } finally {
     kernel.close();
   }
@@ -76,8 +81,7 @@ export function linksCommand(s: Surroundings): Command {
     .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)
     .action(async ({ output, pinFolder }: { output: OutputFormat; pinFolder: string }) => {
       const rows = rowsOf(await s.openKernel(pinFolder));
-      const nothing = `no program on any device, and neither ${vxlanDevice} nor a wire; is the agent running on this node?`;
-      s.print(formatRows(columns, rows, output, { nothing, paint: s.isColourful ? colours : plain }));
+      s.print(formatRows(columns, rows, output, { nothing: '', paint: s.isColourful ? colours : plain }));
       if (rows.some(({ state }) => state === 'missing' || state === 'stray')) throw new Ended(1);
     });
 }

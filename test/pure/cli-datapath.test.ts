@@ -137,6 +137,17 @@ describe('fast-ctl links', () => {
     expect(states(on(3, 'egress', 'from_overlay'))[0]).toBe('fast_vxlan from_overlay stray');
   });
 
+  it('are asked for on a machine that is no node', async () => {
+    const bare = {
+      devices: () => [devices[0]],
+      attached: () => [on(2, 'ingress', 'cil_from_netdev')],
+      close: () => undefined,
+    };
+    const shown = await fastCtl('links -o json', { openKernel: () => Promise.resolve(bare as never) });
+    expect(shown).toMatchObject({ code: 1, stdout: '' });
+    expect(shown.stderr).toContain('neither fast_vxlan nor a wire; is the fast-agent running on it? Else add --node');
+  });
+
   it('of others are others', () => {
     expect(states(...whole, on(2, 'ingress', 'cil_from_netdev')).at(-1)).toBe('eth0 cil_from_netdev other');
   });
