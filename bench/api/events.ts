@@ -66,8 +66,12 @@ class CutOff {
     });
     this.#gate.open();
     const ms = await done.promise;
-    await this.#informer.stop();
+    await this.end();
     return ms;
+  }
+
+  async end(): Promise<void> {
+    await this.#informer.stop();
   }
 }
 
@@ -79,6 +83,21 @@ export async function eventRates(
   run: BenchRun,
 ): Promise<EventRates> {
   const cutOffs = Array.from({ length: run.rounds }, () => new CutOff(contestants.client));
+  try {
+    return await race(contestants, cutOffs, count, write, run);
+  } finally {
+    // Whatever has stopped the run: an informer that goes on keeps the process.
+    await Promise.all(cutOffs.map((cutOff) => cutOff.end()));
+  }
+}
+
+async function race(
+  contestants: Contestants,
+  cutOffs: readonly CutOff[],
+  count: number,
+  write: () => Promise<void>,
+  run: BenchRun,
+): Promise<EventRates> {
   const revisions: string[] = [];
   for (const cutOff of cutOffs) revisions.push(await cutOff.begin());
   await write();
