@@ -218,6 +218,10 @@ export class AddressBook {
     return this.#promises.at(address);
   }
 
+  promisedTo(ownerUid: string): Promised | undefined {
+    return this.#promises.of(ownerUid);
+  }
+
   /** The pool that an address is promised to the owner in. */
   promisedIn(ownerUid: string): string | undefined {
     return this.#promises.of(ownerUid)?.pool;

@@ -53,7 +53,10 @@ export class NodeReconciler {
     const wish = { owner: { kind: 'Node' as const, name, uid } };
     const asker = { usage: 'Node' as const, wish, nodeLabels: node.metadata.labels };
     const choice = choosePool([nodePool], asker, { book, pools: views.pools, clock });
-    if ('refusal' in choice) return this.#wait(node, choice.refusal);
+    if ('refusal' in choice) {
+      await this.#unclear.findOut(uid);
+      return this.#wait(node, choice.refusal);
+    }
     const claim = { ...wish, nodeName: name, nodeUID: uid };
     this.#unclear.begin(name, uid);
     const result = await allocate(claim, choice.pool, this.#world);

@@ -72,7 +72,10 @@ export class PodReconciler {
     const candidates = candidatePools(pod, namespace, node, pools);
     const asker = askerOf(pod, namespace, node);
     const choice = choosePool(candidates, asker, pools);
-    if ('refusal' in choice) return this.#wait(key, pod, candidates, choice.refusal);
+    if ('refusal' in choice) {
+      await this.#unclear.findOut(asker.wish.owner.uid);
+      return this.#wait(key, pod, candidates, choice.refusal);
+    }
     this.#unclear.begin(key, asker.wish.owner.uid);
     const claim = { ...asker.wish, nodeName, nodeUID: node.metadata.uid ?? '' };
     const result = await allocate(claim, choice.pool, this.#world);

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Creates that ended without a clear answer. The book keeps the address promised to their owner until a next try finds
 // out; here stands which owner that is, so that a promise never outlives the object that it was made to.
+import { formatAddress } from '../ip/address.ts';
+import type { Clock, RecordPort } from './ports.ts';
 import { wake, type Waking } from './waiting-room.ts';
 
+interface UnclearWorld extends Waking {
+  readonly records: Pick<RecordPort, 'read'>;
+  readonly clock: Clock;
+}
+
 export class Unclear {
-  readonly #world: Waking;
+  readonly #world: UnclearWorld;
   /** Work queue key → the owner's uid. A key is worked on by one worker at a time. */
   readonly #owners = new Map<string, string>();
 
-  constructor(world: Waking) {
+  constructor(world: UnclearWorld) {
     this.#world = world;
   }
 
@@ -28,5 +35,19 @@ export class Unclear {
     if (uid === undefined || uid === present) return;
     this.#owners.delete(key);
     for (const pool of book.withdraw(uid)) wake(waiting.forPool(pool), queues);
+  }
+
+  /**
+   * Ends what is promised to an owner that is refused now: a pool that is to go would wait for it, and the owner for a pool
+   * that comes no more. Should the create come to pass all the same, the watch shows it.
+   */
+  async findOut(ownerUid: string): Promise<void> {
+    const { book, records, clock, queues, waiting } = this.#world;
+    const promised = book.promisedTo(ownerUid);
+    if (promised === undefined || book.changesHandsFor(ownerUid)) return;
+    const live = await records.read(formatAddress(promised.address));
+    if (live?.spec.owner.uid === ownerUid) book.observeAhead(live, clock.monotonicMs());
+    for (const pool of book.withdraw(ownerUid)) wake(waiting.forPool(pool), queues);
+    queues.pool(promised.pool);
   }
 }

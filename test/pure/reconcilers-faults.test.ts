@@ -47,6 +47,17 @@ describe('a create that got no answer', () => {
     expect(cluster.held()).toContain('10.9.0.1 Bound node-b');
   });
 
+  it('does not keep a pool from going, which then serves nobody, while the pod waits for that pool', async () => {
+    cluster.nextCreateLoss = new Error('timeout');
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    const small = cluster.pools.live.get('small') as Ips;
+    cluster.pools.put({ ...small, metadata: { ...small.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    await cluster.settle();
+    await cluster.pass(60_000);
+    expect(cluster.pools.live.has('small')).toBe(false);
+  });
+
   it('does not keep an address for ever when the pod is made again under its name', async () => {
     cluster.nextCreateLoss = new Error('timeout');
     cluster.addPod('a', 'node-a', 'small');
