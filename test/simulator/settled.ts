@@ -116,7 +116,10 @@ class Look {
 
   /** Each pool's counts are what a recount comes to. */
   pools(): Broken[] {
-    return this.#pools.flatMap(({ metadata: { name }, status }) => {
+    return this.#pools.flatMap(({ metadata: { name, deletionTimestamp }, status }) => {
+      const isNobodys = this.#records.every(({ spec }) => spec.ips !== name);
+      if (deletionTimestamp !== undefined && isNobodys)
+        return [broken(9, `pool ${name} is in no use and does not go`, name)];
       const parsed = parsePool(this.#pool(name) as Ips);
       if (parsed.kind !== 'pool') return [];
       const own = this.#records.filter(({ spec }) => spec.ips === name);
