@@ -141,7 +141,10 @@ export class AgentMachine {
       () => {
         if (child.exitCode !== null)
           throw new Error(`fast-agent ended with code ${child.exitCode}: ${this.agentLog()}`);
-        return Promise.resolve(existsSync(join(this.folder, 'conf/10-fast.conflist')) && existsSync(this.socket));
+        const isConfigured = existsSync(join(this.folder, 'conf/10-fast.conflist'));
+        // From that file on the runtime sends pods.
+        if (isConfigured && !existsSync(this.socket)) throw new Error('the configuration is there before the socket');
+        return Promise.resolve(isConfigured);
       },
       readyWithinMs,
     );
