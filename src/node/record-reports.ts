@@ -24,6 +24,11 @@ export interface RecordReportsOptions {
 }
 
 const conflictRetryMs = 250;
+/**
+ * How long the word that a wire is there may wait: nobody does for it, and while a node is given many pods at once the API
+ * server and this process have better things to do. That a wire is gone frees an address, and is said at once.
+ */
+const attachedDelayMs = 300;
 const maxBackoffMs = 30_000;
 /** Status writes at once; the API server serves some hundreds per second. */
 const workers = 4;
@@ -66,7 +71,9 @@ export class RecordReports {
 
   /** The wires of this address changed. */
   look(address: string): void {
-    this.#controller.enqueue(address);
+    const isWired = this.#o.book.list().some((wire) => wire.address === address);
+    if (isWired) this.#controller.enqueueAfter(address, attachedDelayMs);
+    else this.#controller.enqueue(address);
   }
 
   /** How long the record has been so, as this agent has seen it. */
