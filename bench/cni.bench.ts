@@ -41,14 +41,15 @@ async function measure(order: BenchRun): Promise<Measured> {
     order.say('starting an API server and an agent');
     await worker.ask('start', undefined);
     order.say('a warm-up');
-    for (const name of contestantNames) await worker.ask('alone', name);
-    const contestants = Object.fromEntries(contestantNames.map((name) => [name, () => roundOf(worker, name)]));
-    const rounds = await interleaved(contestants as Record<ContestantName, () => Promise<Round>>, order);
+    for (const name of contestantNames) await worker.ask('together', name);
+    // First: what runs for days is measured as it runs then, not as it was compiled a moment ago.
     const steady: Partial<Record<ContestantName, Steady>> = {};
     for (const name of contestantNames) {
       order.say(`${steadyPairs} ADDs and DELs in a row by ${name}`);
       steady[name] = await worker.ask('steady', { name, pairs: steadyPairs });
     }
+    const contestants = Object.fromEntries(contestantNames.map((name) => [name, () => roundOf(worker, name)]));
+    const rounds = await interleaved(contestants as Record<ContestantName, () => Promise<Round>>, order);
     return { rounds, steady: steady as Record<ContestantName, Steady> };
   } finally {
     await worker.ask('stop', undefined).catch((error: unknown) => order.say(`the clean-up failed: ${String(error)}`));

@@ -23,6 +23,12 @@ export interface WireRemoverOptions {
   readonly observer?: StepObserver | undefined;
 }
 
+/**
+ * How long a deletion waits for others to join it. It holds the kernel's routing lock for some 20 ms, which every ADD and
+ * DEL needs too: right behind the first of many DELs it would come between all of them.
+ */
+const gatherMs = 100;
+
 function isGone(error: unknown): boolean {
   return error instanceof SysError && error.code === 'ENODEV';
 }
@@ -120,6 +126,9 @@ export class WireRemover {
 
   #deleteLeaving(): Promise<void> {
     this.#nextDeletion ??= this.#deleting.then(async () => {
+      await new Promise((resolve) => {
+        setTimeout(resolve, gatherMs);
+      });
       this.#nextDeletion = undefined;
       try {
         await deleteGroupAsync(this.#o.host.socket, leavingGroup);
