@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { mutants } from './simulator/mutants.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
@@ -126,6 +127,14 @@ describe('the house', () => {
     const bad = /[A-Z_]|\b(?:utils?|helpers?|common|manager|service)\b/;
     const names = sources.map((file) => file.split('/').at(-1) ?? '');
     expect(names.filter((name) => bad.test(name))).toEqual([]);
+  });
+
+  it('has one place for each change of the builds that the simulator must find broken', () => {
+    const edits = mutants.flatMap(({ name, edits: all }) => all.map((edit) => ({ name, ...edit })));
+    const lost = edits.filter(({ file, find }) => text(file).split(find).length !== 2);
+    expect(lost.map(({ name, file }) => `"${name}" of test/simulator/mutants.ts finds no place in ${file}`)).toEqual(
+      [],
+    );
   });
 
   it('says its license and its purpose at the head of every source file', () => {
