@@ -81,11 +81,12 @@ export class Removal {
     const told = new Set<string>();
     await this.#until('the nodes', async () => {
       const late: string[] = [];
-      for (const endpoint of await this.#endpoints()) {
+      const all = await this.#endpoints();
+      for (const endpoint of all) {
         const { name } = endpoint.metadata;
         const said = endpoint.status?.conditions?.find((one) => one.type === removedCondition);
         if (said?.status !== 'True') late.push(`${name} (${said?.message ?? 'its agent has not answered'})`);
-        else if (!told.has(name)) this.#say(`node ${told.add(name).size}: ${name}: ${said.message}`);
+        else if (!told.has(name)) this.#say(`node ${told.add(name).size} of ${all.length}, ${name}: ${said.message}`);
       }
       return late;
     });
