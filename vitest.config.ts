@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 /** A cluster takes a minute to come up on a busy machine; a pure test that lasts 10 s hangs. */
 const minuteMs = 60_000;
 
-function tier(name: string, include: string[], timeoutMs: number, parallel: boolean): object {
+function tier(name: string, include: string[], timeoutMs: number, parallel: boolean, more: object = {}): object {
   return {
     test: {
       name,
@@ -15,9 +15,19 @@ function tier(name: string, include: string[], timeoutMs: number, parallel: bool
       fileParallelism: parallel,
       // koffi's callbacks end a process whose worker thread ends, so that each file gets a process.
       pool: 'forks',
+      ...more,
     },
   };
 }
+
+/** Quarters of an hour on the cluster, which `npm run test:long` alone spends. */
+const longTrials = ['directions', 'continuity', 'competition'].map((name) => `test/cluster/${name}.test.ts`);
+
+/** The files of the tier leave their cluster to the next one. */
+const cluster = {
+  exclude: process.env['FAST_TEST_LONG'] === undefined ? longTrials : [],
+  globalSetup: 'test/cluster/teardown.ts',
+};
 
 export default defineConfig({
   test: {
@@ -28,7 +38,7 @@ export default defineConfig({
       // The first run builds OLM's validators and promtool.
       tier('ship', ['test/ship/**/*.test.ts'], 15 * minuteMs, false),
       tier('api', ['test/api/**/*.test.ts'], 3 * minuteMs, false),
-      tier('cluster', ['test/cluster/**/*.test.ts'], 10 * minuteMs, false),
+      tier('cluster', ['test/cluster/**/*.test.ts'], 10 * minuteMs, false, cluster),
     ],
   },
 });

@@ -46,24 +46,29 @@ const koffiLate: Plugin = {
   },
 };
 
+/** Bundles one program. */
+export async function bundleProgram(entry: string, outfile: string, plugins: Plugin[] = []): Promise<void> {
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    banner: { js: banner },
+    plugins: [...plugins, clientNodeOnDemand, koffiLate],
+    // Names stay, so that a stack in a log can be read; the rest of client-node's generated models need not.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    sourcemap: false,
+    logLevel: 'warning',
+  });
+}
+
 export async function buildPrograms(): Promise<void> {
   for (const [name, entry] of Object.entries(programs)) {
     if (!existsSync(join(root, entry))) throw new Error(`${entry} is missing`);
-    await build({
-      entryPoints: [join(root, entry)],
-      outfile: join(buildFolder, `${name}.mjs`),
-      bundle: true,
-      platform: 'node',
-      target: 'node24',
-      format: 'esm',
-      banner: { js: banner },
-      plugins: [clientNodeOnDemand, koffiLate],
-      // Names stay, so that a stack in a log can be read; the rest of client-node's generated models need not.
-      minifyWhitespace: true,
-      minifySyntax: true,
-      legalComments: 'none',
-      sourcemap: false,
-      logLevel: 'warning',
-    });
+    await bundleProgram(join(root, entry), join(buildFolder, `${name}.mjs`));
   }
 }

@@ -164,10 +164,12 @@ export const kubeletConfiguration = (machine: MachinePlan): object => ({
     : {}),
 });
 
-export const kubeProxyConfiguration = (machine: MachinePlan): object => ({
+export type ProxyMode = 'nftables' | 'iptables';
+
+export const kubeProxyConfiguration = (machine: MachinePlan, mode: ProxyMode = 'nftables'): object => ({
   apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
   kind: 'KubeProxyConfiguration',
-  mode: 'nftables',
+  mode,
   hostnameOverride: machine.name,
   clientConnection: { kubeconfig: kubeconfigOf(machine.name, 'kube-proxy') },
   // Only the first network namespace may size the kernel's connection table.

@@ -16,11 +16,12 @@ import type { MachinePlan } from './state.ts';
 import { gatewayAddress } from './state.ts';
 
 const switchName = 'switch';
-const bridge = 'fabric';
+export const bridge = 'fabric';
 
 const switchProcess = (): MarkedProcess | undefined => markedProcesses().find((one) => one.machine === switchName);
 
-async function onSwitch(argv: readonly string[]): Promise<string> {
+/** Runs a program in the switch's network. @throws Error with what it said. */
+export async function onSwitch(argv: readonly string[]): Promise<string> {
   const holder = switchProcess();
   if (holder === undefined) throw new Error('the switch is off; end the cluster with "down" and start it with "up"');
   return must(['nsenter', `--net=/proc/${holder.pid}/ns/net`, '--', ...argv]);
