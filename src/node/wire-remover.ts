@@ -2,6 +2,7 @@
 // Takes wires away. Entry and label go at once, which is what an answer waits for; the veth costs a grace period of the
 // kernel and goes behind the answer, and then what conntrack remembers of the address.
 import { deleteGroupAsync, deleteLinkAsync, findLink, setLink, SysError } from 'ebpf-native';
+import { type Clock, realClock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Wire } from '../wiring/wire.ts';
 import { leavingGroup } from './constants.ts';
@@ -21,6 +22,7 @@ export interface WireRemoverOptions {
   /** Told when nothing of the wire is left. */
   readonly onGone: (wire: Wire) => void;
   readonly observer?: StepObserver | undefined;
+  readonly clock?: Clock | undefined;
 }
 
 /**
@@ -126,9 +128,7 @@ export class WireRemover {
 
   #deleteLeaving(): Promise<void> {
     this.#nextDeletion ??= this.#deleting.then(async () => {
-      await new Promise((resolve) => {
-        setTimeout(resolve, gatherMs);
-      });
+      await (this.#o.clock ?? realClock).sleep(gatherMs);
       this.#nextDeletion = undefined;
       try {
         await deleteGroupAsync(this.#o.host.socket, leavingGroup);
