@@ -61,7 +61,7 @@ export class SimulatedAgent {
     const { book } = this;
     const records = this.#records;
     const onChange = (address: string): void => this.#reports.look(address);
-    this.#remover = new WireRemover({ host, datapath, book, log, onGone: ({ address }) => onChange(address) });
+    this.#remover = new WireRemover({ host, datapath, book, log, clock, onGone: ({ address }) => onChange(address) });
     const shared = { host, datapath, records, book, remover: this.#remover, facts: () => this.#needFacts(), log };
     const queue = new IdentityQueue();
     const reasonOf = (): undefined => undefined;

@@ -18,7 +18,7 @@ import { SimulatedNetwork } from './network.ts';
 import type { Random } from './random.ts';
 import { Process, ProcessClock, VirtualTime } from './time.ts';
 import { Trace } from './trace.ts';
-import { nameOfCaller, printedLog, wordsOfWrite } from './words.ts';
+import { faultLog, nameOfCaller, printedLog, wordsOfWrite } from './words.ts';
 
 export const admin = { is: 'admin' } as const;
 
@@ -58,7 +58,8 @@ export class Cluster {
     this.random = random;
     this.isForced = isForced;
     this.trace = new Trace(() => this.time.nowMs, print);
-    this.#log = print === undefined ? silentLog : printedLog(print, {});
+    const log = print === undefined ? silentLog : printedLog(print, {});
+    this.#log = faultLog(log, (error) => this.judge.break(9, `a program fails: ${error.stack}`, []));
     const clock = new ProcessClock(this.time, this.world);
     this.server = new ApiServer(
       () => clock.now(),

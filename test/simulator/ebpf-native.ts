@@ -116,7 +116,20 @@ export function deleteLinkAsync({ space }: RouteSocket, index: number): Promise<
   });
 }
 
-type Change = Partial<Pick<ModelLink, 'up' | 'mtu' | 'mac' | 'alias'>>;
+export function deleteGroupAsync({ space }: RouteSocket, group: number): Promise<void> {
+  const asksStill = space.gate();
+  return new Promise((resolve, reject) => {
+    space.defer(() => {
+      const members = [...space.links.values()].filter((link) => link.group === group);
+      for (const { index } of members) space.remove(index);
+      if (!asksStill()) return;
+      if (members.length > 0) resolve();
+      else reject(new NetlinkError(`delete group ${group}`, 'ENODEV'));
+    });
+  });
+}
+
+type Change = Partial<Pick<ModelLink, 'up' | 'mtu' | 'mac' | 'alias' | 'group'>>;
 
 export function setLink({ space }: RouteSocket, index: number, change: Change): void {
   space.gate();

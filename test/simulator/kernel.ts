@@ -13,6 +13,8 @@ export interface ModelLink {
   mtu: number;
   up: boolean;
   alias: string;
+  /** Links of one group can be deleted at once. */
+  group?: number;
   /** A veth's other end, and where that is. */
   peer?: { readonly space: Space; readonly index: number };
   /** Of the filter that hangs on it; 0 for none. */
@@ -118,6 +120,10 @@ export class ModelMap {
     this.#space.gate();
     changes.count += 1;
     return this.#entries.delete(textOf(key));
+  }
+
+  deleteBatch(keys: Iterable<Uint8Array>): void {
+    for (const key of keys) this.delete(key);
   }
 
   entries(): Array<[Buffer, Buffer]> {

@@ -48,6 +48,19 @@ function detailsOf(plural: string, object: Written): string {
   return '';
 }
 
+/** What the language throws of itself: the code is at fault, or a model lacks what the code calls. */
+export function faultLog(log: Log, onFault: (error: TypeError) => void): Log {
+  return {
+    ...log,
+    error: (fields, message) => {
+      const { err } = fields as { err?: unknown };
+      if (err instanceof TypeError) onFault(err);
+      log.error(fields, message);
+    },
+    child: (fields) => faultLog(log.child(fields), onFault),
+  };
+}
+
 /** The processes' own logs: for whoever reads along, and no part of what two runs are compared by. */
 export function printedLog(print: (line: string) => void, fields: object): Log {
   const say =
