@@ -23,7 +23,10 @@ export class ControllerProcess {
     nodeFlags: readonly string[] = [],
   ): Promise<ControllerProcess> {
     const identity = 'bench-controller';
-    const flags = ['--kubeconfig', kubeconfig, '--identity', identity, '--health-port', '0', '--log-level', 'error'];
+    // It is paused for as long as a slow machine takes to bind all pods, and must lead when it goes on.
+    const lease = ['--lease-seconds', '300'];
+    const where = ['--kubeconfig', kubeconfig, '--identity', identity, '--health-port', '0'];
+    const flags = [...where, ...lease, '--log-level', 'error'];
     const child = spawn(process.execPath, [...nodeFlags, main, ...flags], { stdio: ['ignore', 'inherit', 'inherit'] });
     // Whatever way the benchmark ends, its controller does not outlive it.
     process.once('exit', () => child.kill('SIGKILL'));
@@ -44,7 +47,7 @@ export class ControllerProcess {
     return this.#process.pid ?? 0;
   }
 
-  /** It sees and does nothing until `resume`. To be kept well below the lease's 10 s renew deadline. */
+  /** It sees and does nothing until `resume`. To be kept well below the 200 s in which its lease is to be renewed. */
   pause(): void {
     this.#process.kill('SIGSTOP');
   }

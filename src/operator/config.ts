@@ -24,6 +24,7 @@ export interface OperatorConfig {
 export const defaultLease = { durationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 };
 
 interface Flags {
+  readonly leaseSeconds: number;
   kubeconfig?: string;
   namespace: string;
   identity: string;
@@ -45,7 +46,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, host
     health: { host: flags.healthHost ?? knobOf(env['FAST_METRICS_ADDRESS']), port: flags.healthPort },
     ...imageOf(flags.agentImage ?? env['FAST_AGENT_IMAGE']),
     logLevel: flags.logLevel,
-    lease: defaultLease,
+    lease: leaseOf(flags.leaseSeconds),
   };
 }
 
@@ -59,6 +60,11 @@ function commandLine(hostName: string): Command {
         .default(installNamespace),
     )
     .addOption(new Option('--identity <name>', 'name of this replica in the lease').env('POD_NAME').default(hostName))
+    .addOption(
+      new Option('--lease-seconds <seconds>', 'how long a leader that falls silent keeps the lead')
+        .default(defaultLease.durationMs / 1_000)
+        .argParser(leaseSecondsOf),
+    )
     .addOption(
       new Option('--health-host <address>', 'address for health and metrics (environment: FAST_METRICS_ADDRESS)'),
     )
@@ -75,6 +81,19 @@ function commandLine(hostName: string): Command {
 /** It comes out of the ConfigMap of knobs, where a wrong line must not keep the controller from starting. */
 function knobOf(address = ''): string {
   return isIP(address.trim()) === 0 ? '127.0.0.1' : address.trim();
+}
+
+/** Kubernetes' own proportions: who could not renew for two thirds of it gives up before another may take it. */
+function leaseOf(seconds: number): OperatorConfig['lease'] {
+  const durationMs = seconds * 1_000;
+  return { ...defaultLease, durationMs, renewDeadlineMs: Math.round((durationMs * 2) / 3) };
+}
+
+function leaseSecondsOf(text: string): number {
+  if (!/^[0-9]{2,3}$/.test(text) || Number(text) < 10) {
+    throw new InvalidArgumentError('write whole seconds from 10 to 999');
+  }
+  return Number(text);
 }
 
 function portOf(text: string): number {

@@ -2,7 +2,7 @@
 // The ConfigMap's knobs: what the agents are started with, and what is said of a value that is none.
 import { describe, expect, it } from 'vitest';
 import { agentDaemonSet } from '../../src/operator/agent-daemonset.ts';
-import { readConfig } from '../../src/operator/config.ts';
+import { defaultLease, readConfig } from '../../src/operator/config.ts';
 import { flagKnobs, readKnobs } from '../../src/operator/knobs.ts';
 
 interface Container {
@@ -21,6 +21,7 @@ describe('where the controller serves metrics', () => {
     const env = value === undefined ? {} : { FAST_METRICS_ADDRESS: value };
     expect(readConfig([], env, 'here').health.host).toBe(host);
     expect(readConfig(['--health-host', '10.0.0.1'], env, 'here').health.host).toBe('10.0.0.1');
+    expect(readConfig([], env, 'here').lease).toEqual(defaultLease);
   });
 });
 
