@@ -246,7 +246,9 @@ export class Judge {
 
   /** An address comes into somebody's hands, by a record that is made or one that changes hands. */
   #onGiven(creator: string, record: IpAllocation, before: IpAllocation | undefined): void {
-    const { address, owner } = record.spec;
+    const { address, owner, nodeName } = record.spec;
+    // The same owner once more: a leader that has not heard of its end gives it what it had.
+    this.#released.delete(`${nodeName} ${address} ${owner.uid}`);
     this.#creators.set(record.metadata.uid ?? '', creator);
     const records = this.#server?.objects(recordKind) ?? [];
     const isLast = this.sent.hadNoOther(creator, record);
