@@ -24,6 +24,11 @@ class Listings {
   readonly #lists = new Map<string, readonly string[]>();
   readonly #last = new Map<string, string>();
 
+  /** Whether the node's endpoint lists the address now. */
+  lists(node: string, address: string): boolean {
+    return this.#lists.get(node)?.includes(address) ?? false;
+  }
+
   see(name: string, endpoint: NodeEndpoint | undefined): void {
     const { overlayAddress, podAddresses = [] } = endpoint?.spec ?? {};
     this.#lists.set(name, [...(overlayAddress === undefined ? [] : [overlayAddress]), ...podAddresses]);
@@ -87,7 +92,7 @@ describe('an address', () => {
     await cluster?.stop();
   });
 
-  /** Pods of all nodes pass the two addresses of the pool on, each as soon as it has had one. */
+  /** Pods of all nodes pass the two addresses of the pool on, each as soon as all nodes know that it has one. */
   const passOn = async (pool: string): Promise<void> => {
     const names = Array.from({ length: 18 }, (_, index) => `${pool}-${index}`);
     for (const [index, name] of names.entries()) await cluster.addPod(name, nodes[index % nodes.length], pool);
@@ -95,12 +100,14 @@ describe('an address', () => {
     await eventually(
       'every pod having had an address',
       async () => {
-        const held = (await cluster.records()).filter(({ spec }) => spec.ips === pool && spec.state === 'Bound');
+        const held = (await cluster.records()).filter(
+          ({ spec }) => spec.ips === pool && spec.state === 'Bound' && listings.lists(spec.nodeName, spec.address),
+        );
         const served = held.map(({ spec }) => spec.owner.name).filter((name) => waiting.delete(name));
         for (const name of served) await cluster.removePod(name);
         return waiting.size === 0;
       },
-      30_000,
+      60_000,
     );
   };
   const isGone = (pool: string) => async (): Promise<boolean> =>
