@@ -71,6 +71,12 @@ export class PodReconciler {
     const pools = { book, pools: views.pools, clock };
     const candidates = candidatePools(pod, namespace, node, pools);
     const asker = askerOf(pod, namespace, node);
+    // What an edit has taken from the pool since it was promised goes to nobody any more.
+    const promised = book.promisedTo(asker.wish.owner.uid);
+    if (promised !== undefined && !book.isUsable(promised.pool, promised.address)) {
+      await this.#unclear.findOut(asker.wish.owner.uid);
+      if (book.isServed(asker.wish.owner.uid)) return this.#settled(key);
+    }
     const choice = choosePool(candidates, asker, pools);
     if ('refusal' in choice) {
       await this.#unclear.findOut(asker.wish.owner.uid);

@@ -47,6 +47,18 @@ describe('a create that got no answer', () => {
     expect(cluster.held()).toContain('10.9.0.1 Bound node-b');
   });
 
+  it('gives the pod no address that its pool has lost meanwhile', async () => {
+    cluster.nextCreateLoss = new Error('timeout');
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    const small = cluster.pools.live.get('small') as Ips;
+    const spec = { ...small.spec, ips: ['10.0.0.1'] };
+    cluster.pools.put({ ...small, spec, metadata: { ...small.metadata, generation: 2 } });
+    await cluster.settle();
+    await cluster.pass(5_000);
+    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+  });
+
   it('does not keep a pool from going, which then serves nobody, while the pod waits for that pool', async () => {
     cluster.nextCreateLoss = new Error('timeout');
     cluster.addPod('a', 'node-a', 'small');
