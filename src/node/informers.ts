@@ -9,6 +9,7 @@ import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../kube/clock.ts';
 import { Informer } from '../kube/informer.ts';
 import type { Log } from '../kube/log.ts';
+import { directCondition } from '../datapath/way.ts';
 import { recordIndexes } from './records.ts';
 
 export interface AgentInformers {
@@ -64,7 +65,14 @@ export function stripEndpoint(endpoint: NodeEndpoint, ownName: string): NodeEndp
       ...(overlayAddress === undefined ? {} : { overlayAddress }),
       ...(podAddresses === undefined ? {} : { podAddresses }),
     },
+    ...listeningOf(endpoint),
   };
+}
+
+/** Whether the node says that it listens for what comes without a tunnel: all that its neighbours read of its status. */
+function listeningOf({ status }: NodeEndpoint): Pick<NodeEndpoint, 'status'> {
+  const conditions = status?.conditions?.filter(({ type }) => type === directCondition) ?? [];
+  return conditions.length === 0 ? {} : { status: { conditions } };
 }
 
 /** Counts and conditions of a pool are for people. */

@@ -2,6 +2,8 @@
 // What an agent keeps of what it watches.
 import { describe, expect, it } from 'vitest';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import { wayTo } from '../../src/datapath/way.ts';
+import { parseAddress } from '../../src/ip/address.ts';
 import { stripEndpoint } from '../../src/node/informers.ts';
 
 function endpoint(name: string): NodeEndpoint {
@@ -22,6 +24,22 @@ describe('what an agent keeps', () => {
         podAddresses: ['10.244.10.0'],
       },
     });
+  });
+
+  it("of another node's status: that it listens, without which mode direct never took effect", () => {
+    const said = (type: string) => ({
+      type,
+      status: 'True' as const,
+      lastTransitionTime: '',
+      reason: 'R',
+      message: 'm',
+    });
+    const other = endpoint('b');
+    const status = { mtu: 1450, conditions: [said('DatapathReady'), said('DirectPath')] };
+    const kept = stripEndpoint({ ...other, status }, 'a');
+    expect(kept.status).toEqual({ conditions: [said('DirectPath')] });
+    const networks = [{ first: parseAddress('10.29.15.0'), last: parseAddress('10.29.15.255') }];
+    expect(wayTo(kept, 'direct', networks)).toEqual({ adjacent: true, direct: true });
   });
 
   it('of its own node: all that it would lose by writing it back, and why pods wait', () => {
