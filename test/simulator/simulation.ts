@@ -183,13 +183,13 @@ export class Simulation {
         judge.break(9, 'nothing comes to rest', []);
         return;
       }
-      if (this.#flow()) {
-        time.nowMs += roundTripMs;
-      } else {
-        const nextMs = time.nextMs();
-        if (nextMs === undefined || nextMs > untilMs) break;
-        this.#tick();
-      }
+      const isFlowing = this.#flow();
+      if (isFlowing) time.nowMs += roundTripMs;
+      // Timers fall due while messages flow, too: who waits in silence gives up at last.
+      const nextMs = time.nextMs();
+      if (nextMs !== undefined && nextMs <= (isFlowing ? time.nowMs : untilMs)) this.#tick();
+      else if (!isFlowing) break;
+      if (time.nowMs > untilMs) break;
       await turn();
       judge.look();
     }
