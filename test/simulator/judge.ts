@@ -36,9 +36,12 @@ export class Judge {
   /** Pods whose records a restored backup has taken: what becomes of them is told at the end alone. */
   readonly excused = new Set<string>();
   /** What the senders of creates saw when they sent them. */
-  readonly sent = new Sent();
+  readonly sent: Sent;
   readonly #machines: readonly Machine[];
   readonly #rests: Rests;
+  readonly #now: () => number;
+  /** When each address came into the hands that it is in. */
+  readonly #givenMs = new Map<string, number>();
   #server: ApiServer | undefined;
   #restores = 0;
   /** Identity → the address that ADD answered. */
@@ -53,6 +56,8 @@ export class Judge {
   constructor(machines: readonly Machine[], now: () => number) {
     this.#machines = machines;
     this.#rests = new Rests(now);
+    this.sent = new Sent(now);
+    this.#now = now;
   }
 
   watch(server: ApiServer): void {
@@ -250,6 +255,8 @@ export class Judge {
     // The same owner once more: a leader that has not heard of its end gives it what it had.
     this.#released.delete(`${nodeName} ${address} ${owner.uid}`);
     this.#creators.set(record.metadata.uid ?? '', creator);
+    this.#givenMs.set(address, this.#now());
+    const sentMs = this.sent.firstSentMs(creator, record);
     const records = this.#server?.objects(recordKind) ?? [];
     const isLast = this.sent.hadNoOther(creator, record);
     const tooSoon = isLast ? undefined : this.#rests.whyNotRested(record, before, records);
@@ -260,6 +267,8 @@ export class Judge {
     }
     const twin = this.#bound(owner.uid).find(({ metadata, spec, status }) => {
       const isOld = spec.address !== address && status?.released?.owner.uid !== owner.uid;
+      // A request that was given up for lost may arrive after what was asked for in its place.
+      if (sentMs < (this.#givenMs.get(spec.address) ?? 0)) return false;
       return isOld && this.#creators.get(metadata.uid ?? '') === creator;
     });
     if (twin === undefined || this.#restores > 0) return;

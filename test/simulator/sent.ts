@@ -12,6 +12,7 @@ import type { AddressBook } from '../../src/reconcilers/address-book.ts';
 import type { Views } from '../../src/reconcilers/ports.ts';
 
 interface Seen {
+  readonly atMs: number;
   readonly pools: readonly Ips[];
   readonly endpoints: readonly NodeEndpoint[];
   readonly nodes: readonly Node[];
@@ -23,12 +24,29 @@ interface Seen {
 /** What each sender saw, of each address since it was last given. */
 export class Sent {
   readonly #facts = new Map<string, Seen[]>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   note(creator: string, address: string, { pools, endpoints, nodes, pods }: Views, book: AddressBook): void {
     const key = `${creator} ${address}`;
     const free = new Map(book.pools().map(({ name }) => [name, book.counts(name).free]));
-    const seen = { pools: pools.list(), endpoints: endpoints.list(), nodes: nodes.list(), pods: pods.list(), free };
+    const seen = {
+      atMs: this.#now(),
+      pools: pools.list(),
+      endpoints: endpoints.list(),
+      nodes: nodes.list(),
+      pods: pods.list(),
+      free,
+    };
     this.#facts.set(key, [...(this.#facts.get(key) ?? []), seen]);
+  }
+
+  /** When it was asked for at first. */
+  firstSentMs(creator: string, { spec: { address } }: IpAllocation): number {
+    return this.#facts.get(`${creator} ${address}`)?.[0]?.atMs ?? this.#now();
   }
 
   /** Whether the pool had nothing else to give, as its giver knew. */
