@@ -105,8 +105,9 @@ static __always_inline bool quoted_flow_is_known(struct __sk_buff *skb)
 	return conntrack_knows(skb, &flow);
 }
 
-/* Whether conntrack has the packet's flow. An opening SYN is asked for in both directions: its port may still belong
- * to a Service's flow whose other end was this one. Ping is nobody's flow, Services have none.
+/* Whether conntrack has the packet's flow. One that may open a flow is asked for in both directions: its port may still
+ * belong to a Service's flow whose other end was this one, and the answer would be taken for that one's. The stack, which
+ * sees the clash, gives the new flow another port. Ping is nobody's flow, Services have none.
  */
 static __always_inline bool flow_is_known(struct __sk_buff *skb, const struct packet *packet)
 {

@@ -35,7 +35,7 @@ struct packet {
 	__u8 protocol;
 	__u8 tcp_header_bytes;
 	bool unusual; /* only the stack can follow it: a fragment, options, another protocol */
-	bool opening; /* TCP's SYN without ACK */
+	bool opening; /* it may be its flow's first: TCP's SYN without ACK, any datagram */
 	bool icmp_error;
 };
 
@@ -80,6 +80,7 @@ static __always_inline enum parsed parse_l4(struct __sk_buff *skb, struct packet
 			return PARSED_MALFORMED;
 		packet->source_port = ports[0];
 		packet->destination_port = ports[1];
+		packet->opening = true;
 		return PARSED;
 	case IPPROTO_ICMP:
 		if (read_packet(skb, OFFSET_L4, icmp, sizeof(icmp)))

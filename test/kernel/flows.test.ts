@@ -37,6 +37,12 @@ describe.each<Way>(['tunnel', 'direct'])('flows by %s', (way) => {
     expect(await second.say('directly')).toBe('directly');
   });
 
+  it('a source port that a Service’s datagram had is good for a datagram to the same backend', async () => {
+    expect(await send('n-a', 'udp', service, 100, 45_001)).toMatchObject({ intact: true });
+    expect(await send('n-a', 'udp', backend, 100, 45_001)).toMatchObject({ intact: true });
+    expect(await send('n-a', 'udp', service, 100, 45_001)).toMatchObject({ intact: true });
+  });
+
   it('an idle Service’s flow hears its server after 100,000 other flows', async () => {
     const idle = await conversation(service);
     expect(await idle.say('hello')).toBe('hello');

@@ -146,6 +146,16 @@ export const fromPodCases: PacketCase[] = [
     'from_pod_flow',
     tcp(near, other, { ...requestFrom(50_001), tcpFlags: 'S' }),
   ),
+  fromPod.passes(
+    'a datagram whose reverse belongs to a Service passes the stack',
+    'from_pod_flow',
+    udp(near, far, requestFrom(50_005)),
+  ),
+  fromPod.redirects(
+    'a datagram from another port takes the fast path',
+    'from_pod_tunnel',
+    udp(near, far, requestFrom(50_009)),
+  ),
   fromPod.redirects(
     'a SYN with ACK is no opening',
     'from_pod_local',

@@ -82,11 +82,12 @@ export const toOther = hex(podMacs.other + hostMac);
 /** Flows that conntrack knows because a Service translated them: the client called `service`, the backend answers. */
 export const service = '10.96.0.10';
 export const knownFlows = [
-  { client: near, clientPort: 50_001, backend: other },
-  { client: near, clientPort: 50_002, backend: far },
-  { client: far, clientPort: 50_003, backend: near },
-  { client: near, clientPort: 50_004, backend: beside },
-];
+  { protocol: 'tcp', client: near, clientPort: 50_001, backend: other },
+  { protocol: 'tcp', client: near, clientPort: 50_002, backend: far },
+  { protocol: 'tcp', client: far, clientPort: 50_003, backend: near },
+  { protocol: 'tcp', client: near, clientPort: 50_004, backend: beside },
+  { protocol: 'udp', client: near, clientPort: 50_005, backend: far },
+] as const;
 
 export const answerTo = (clientPort: number): Partial<PacketWords> => ({
   sourcePort: 8080,

@@ -46,12 +46,12 @@ function callTcp(host: string, port: number, sent: Buffer): void {
   socket.on('error', (error: NodeJS.ErrnoException) => answer({ error: error.code }));
 }
 
-function callUdp(host: string, port: number, sent: Buffer): void {
+function callUdp(host: string, port: number, sent: Buffer, localPort: number): void {
   const socket = createSocket('udp4');
   socket.on('message', (message) => answer(compare(sent, message)));
   socket.on('error', (error: NodeJS.ErrnoException) => answer({ error: error.code }));
   setTimeout(() => answer({ error: 'ETIMEDOUT' }), timeoutMs);
-  socket.connect(port, host, () => socket.send(sent));
+  socket.bind(localPort, () => socket.connect(port, host, () => socket.send(sent)));
 }
 
 /** Says what comes on the standard input, and prints what is heard; ends with the input. */
@@ -83,7 +83,8 @@ else if (kind === 'datagram') {
   socket.send(words[2] ?? '', Number(words[1]), words[0], () => answer({ sent: 1 }));
 } else if (kind === 'flood') flood(words[0] ?? '', Number(words[1]));
 else {
-  const [host = '', port, bytes] = words;
-  const call = kind === 'tcp' ? callTcp : callUdp;
-  call(host, Number(port), randomBytes(Number(bytes)));
+  const [host = '', port, bytes, localPort = '0'] = words;
+  const sent = randomBytes(Number(bytes));
+  if (kind === 'tcp') callTcp(host, Number(port), sent);
+  else callUdp(host, Number(port), sent, Number(localPort));
 }

@@ -83,10 +83,11 @@ function makeNamespace(): void {
     const [link] = JSON.parse(ip('-n', namespace, '-j', 'link', 'show', name)) as Array<{ ifindex: number }>;
     ifindexes[name] = link?.ifindex ?? 0;
   }
-  for (const { client, clientPort, backend } of knownFlows) {
+  for (const { protocol, client, clientPort, backend } of knownFlows) {
     const original = ['-s', client, '-d', service, '--sport', String(clientPort), '--dport', '80'];
     const reply = ['-r', backend, '-q', client, '--reply-port-src', '8080', '--reply-port-dst', String(clientPort)];
-    const words = ['-I', '-p', 'tcp', ...original, ...reply, '--state', 'ESTABLISHED', '-t', '600'];
+    const state = protocol === 'tcp' ? ['--state', 'ESTABLISHED'] : ['-u', 'ASSURED'];
+    const words = ['-I', '-p', protocol, ...original, ...reply, ...state, '-t', '600'];
     execFileSync('ip', ['netns', 'exec', namespace, 'conntrack', ...words], { stdio: 'pipe' });
   }
 }

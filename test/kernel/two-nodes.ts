@@ -273,10 +273,27 @@ export interface Answer {
   error?: string;
 }
 
-/** Sends from one namespace to an address, and compares the echo. */
-export async function send(from: string, kind: 'tcp' | 'udp', to: string, bytes: number): Promise<Answer> {
+/** Sends from one namespace to an address, by UDP from a port of one's choice, and compares the echo. */
+export async function send(
+  from: string,
+  kind: 'tcp' | 'udp',
+  to: string,
+  bytes: number,
+  localPort = 0,
+): Promise<Answer> {
   const [host = '', port = ''] = to.split(':');
-  const command = ['netns', 'exec', prefix + from, process.execPath, peerScript, kind, host, port, String(bytes)];
+  const command = [
+    'netns',
+    'exec',
+    prefix + from,
+    process.execPath,
+    peerScript,
+    kind,
+    host,
+    port,
+    `${bytes}`,
+    `${localPort}`,
+  ];
   const child = spawn('ip', command, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {
