@@ -87,19 +87,25 @@ export class Agent {
     this.#lookForRemoval();
     if (this.#isLeaving) return;
     const wiring = this.#build();
+    await this.#until('the wires of this node', async () => {
+      await wiring.comparison.runNow(true);
+      return wiring.book.isRead ? undefined : wiring.comparison.problems().join('; ');
+    });
+    if (this.#isStopping || this.#isLeaving) return;
+    // Before the node is right: what it lets go of may be all that there is to make it so.
+    this.#reports?.start();
+    this.#endpointReport.start();
+    for (const informer of Object.values(this.#informers)) {
+      informer.on(() => {
+        wiring.comparison.request();
+      });
+    }
     await this.#until('the overlay address of this node', () => this.#noOverlayAddress());
     await this.#until('the datapath', async () => {
       await wiring.comparison.runNow(true);
       return wiring.comparison.problems().join('; ') || undefined;
     });
     if (this.#isStopping || this.#isLeaving) return;
-    for (const informer of Object.values(this.#informers)) {
-      informer.on(() => {
-        wiring.comparison.request();
-      });
-    }
-    this.#reports?.start();
-    this.#endpointReport.start();
     await this.#serve(wiring);
   }
 
@@ -188,7 +194,7 @@ export class Agent {
       records,
       book: wiring.book,
       attachments: wiring.attachments,
-      overlayAddress: wiring.overlayAddress,
+      hasOverlayAddress: wiring.hasOverlayAddress,
       log: this.#log,
     });
     return wiring;

@@ -144,3 +144,20 @@ export function ensureOverlayAddress(host: Host, index: number, address: string)
   }
   return !isThere || others.length > 0;
 }
+
+/** Whether the device has the address, whoever gave it. */
+export function hasOverlayAddress(host: Host, address: string): boolean {
+  return overlayAddresses(host).some((one) => one.address === address);
+}
+
+/** Leaves the device without any. */
+export function dropOverlayAddresses(host: Host): void {
+  for (const { index, address, prefixLength } of overlayAddresses(host)) {
+    deleteAddress(host.socket, { index, address, prefixLength });
+  }
+}
+
+function overlayAddresses(host: Host): ReturnType<typeof listAddresses> {
+  const link = findLink(host.socket, { name: vxlanDevice });
+  return link === undefined ? [] : listAddresses(host.socket, link.index);
+}

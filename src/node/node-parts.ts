@@ -12,7 +12,15 @@ import type { ConditionFact } from '../wiring/endpoint-status.ts';
 import { type Overlay, overlayOf } from '../wiring/overlay.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Part } from './comparison.ts';
-import { ensureDevice, ensureOverlayAddress, findUplink, isEthernet, networksOf, podMtu } from './device.ts';
+import {
+  dropOverlayAddresses,
+  ensureDevice,
+  ensureOverlayAddress,
+  findUplink,
+  isEthernet,
+  networksOf,
+  podMtu,
+} from './device.ts';
 import { ensureSysctl, type Host } from './host.ts';
 import { syncClusterPods, syncLocalDev, writeClusterPods } from './maps.ts';
 import { Masquerade } from './masquerade.ts';
@@ -73,10 +81,6 @@ export class NodeParts {
     return this.#facts;
   }
 
-  overlayAddress(): string {
-    return this.#facts?.overlayAddress ?? '';
-  }
-
   mtu(): number {
     return this.#facts?.mtu ?? 0;
   }
@@ -121,6 +125,8 @@ export class NodeParts {
     const { host, datapath, own, uplink: uplinkName } = this.#o;
     const { tunnelAddress, overlayAddress } = own()?.spec ?? {};
     if (tunnelAddress === undefined || overlayAddress === undefined) {
+      // The former one may be another node's soon. A list without the own NodeEndpoint does not say so.
+      if (tunnelAddress !== undefined) dropOverlayAddresses(host);
       throw new Error(`NodeEndpoint ${this.#o.ownName} has no overlay address; fast-controller-manager gives it one`);
     }
     ensureSysctl(host, 'net/ipv4/ip_forward', '1');

@@ -18,7 +18,8 @@ export interface RecordReportsOptions {
   readonly records: Records;
   readonly book: WireBook;
   readonly attachments: Pick<Attachments, 'cut'>;
-  readonly overlayAddress: () => string;
+  /** Whether the tunnel's device has the address, by the kernel's own word. */
+  readonly hasOverlayAddress: (address: string) => boolean;
   readonly log: Log;
   readonly clock?: Clock | undefined;
 }
@@ -89,7 +90,7 @@ export class RecordReports {
   }
 
   async #reconcile(address: string): Promise<Outcome> {
-    const { records, book, attachments, overlayAddress } = this.#o;
+    const { records, book, attachments, hasOverlayAddress } = this.#o;
     const record = records.get(address);
     if (record === undefined) return done;
     const wires = book.list().filter((wire) => wire.address === address);
@@ -100,7 +101,7 @@ export class RecordReports {
       leaving: book.leaving().filter((wire) => wire.address === address),
       releasingForMs: this.#age(this.#releasingSinceMs, record, record.spec.state === 'Releasing'),
       detachedForMs: this.#age(this.#detachedSinceMs, record, isDetached),
-      isOverlayAddress: overlayAddress() === address,
+      isOverlayAddress: record.spec.owner.kind === 'Node' && hasOverlayAddress(address),
     });
     switch (decision.decision) {
       case 'nothing':

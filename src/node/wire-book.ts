@@ -49,6 +49,12 @@ export class WireBook {
   readonly #wires = new Map<number, Wire>();
   /** Interfaces on their way out: no longer anybody's wire, yet not gone. */
   readonly #leaving = new Map<number, Wire>();
+  #isRead = false;
+
+  /** Whether the kernel has been read: before, that a wire is not here says nothing. */
+  get isRead(): boolean {
+    return this.#isRead;
+  }
 
   /** Wires that are in use. */
   list(): Wire[] {
@@ -84,5 +90,6 @@ export class WireBook {
     for (const wire of wires) {
       if (!this.#leaving.has(wire.ifindex)) this.#wires.set(wire.ifindex, wire);
     }
+    this.#isRead = true;
   }
 }

@@ -14,6 +14,7 @@ import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
 import { Attachments } from './attachments.ts';
 import { Comparison } from './comparison.ts';
 import type { Part } from './comparison.ts';
+import { hasOverlayAddress } from './device.ts';
 import type { RecordMet } from './cni-metrics.ts';
 import type { Host } from './host.ts';
 import { IdentityQueue } from './identity-queue.ts';
@@ -32,7 +33,7 @@ export interface Wiring {
   readonly comparison: Comparison;
   readonly book: WireBook;
   readonly remover: WireRemover;
-  readonly overlayAddress: () => string;
+  readonly hasOverlayAddress: (address: string) => boolean;
   readonly unavailable: () => Unavailable | undefined;
   readonly report: (fastPath: ConditionFact) => NodeReport;
   readonly counters: BpfMap;
@@ -115,7 +116,7 @@ export function buildWiring(o: WiringOptions): Wiring {
     comparison,
     book,
     remover,
-    overlayAddress: () => nodeParts.overlayAddress(),
+    hasOverlayAddress: (address) => hasOverlayAddress(host, address),
     unavailable: () => unavailable(comparison, book),
     report: (fastPath) => ({
       mtu: nodeParts.mtu(),

@@ -36,7 +36,8 @@ function lowestFirst(a: IpAllocation, b: IpAllocation): number {
 
 /**
  * `records` are those whose owner is the identity, `wires` all of the node. Of two records of one pod that one is used
- * which is wired already, else the lowest; the controller releases the other once it sees which is attached.
+ * which is wired already, else the one that was the last time, else the lowest; the controller releases the other once it
+ * sees which is attached.
  */
 export function planAdd(request: AddRequest, records: readonly IpAllocation[], wires: readonly Wire[]): AddPlan {
   const own = records.filter((record) => record.spec.owner.uid === request.identity);
@@ -44,7 +45,8 @@ export function planAdd(request: AddRequest, records: readonly IpAllocation[], w
   const wired = usable.find((record) =>
     wires.some((wire) => wire.identity === request.identity && wire.address === record.spec.address),
   );
-  const record = wired ?? usable[0];
+  const former = usable.find(({ status }) => status?.attached?.owner.uid === request.identity);
+  const record = wired ?? former ?? usable[0];
   if (record === undefined) {
     const spent = own[0];
     if (spent === undefined) {

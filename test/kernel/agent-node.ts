@@ -83,16 +83,16 @@ export function ping(from: string, to: string, count = 5): { received: number; t
   return { received: ttls.length, ttls: [...new Set(ttls)] };
 }
 
-/** Asks for 2 s until there is an answer. */
-export async function eventually<T>(ask: () => T | undefined): Promise<T> {
-  for (let tries = 0; tries < 100; tries += 1) {
+/** Asks until there is an answer. */
+export async function eventually<T>(ask: () => T | undefined, withinMs = 2_000): Promise<T> {
+  for (let tries = 0; tries < withinMs / 20; tries += 1) {
     const answer = ask();
     if (answer !== undefined) return answer;
     await new Promise((resolve) => {
       setTimeout(resolve, 20);
     });
   }
-  throw new Error('did not come true within 2 s');
+  throw new Error(`did not come true within ${withinMs / 1000} s`);
 }
 
 export function record(address: string, uid: string, change: Partial<IpAllocation['spec']> = {}): IpAllocation {
@@ -192,8 +192,8 @@ export class AgentNode {
     return join(this.#bpffs, 'fast');
   }
 
-  /** Starts the agent's parts, the first time or again over what a former one left. */
-  async start(): Promise<void> {
+  /** Starts the agent's parts, the first time or again over what a former one left; `isPoor`: something is missing. */
+  async start(isPoor = false): Promise<void> {
     const netns = Netns.open(netnsPath(this.#place.name));
     const records = new Records(this.records);
     this.wiring = buildWiring({
@@ -226,10 +226,10 @@ export class AgentNode {
       records,
       book: this.wiring.book,
       attachments: this.wiring.attachments,
-      overlayAddress: this.wiring.overlayAddress,
+      hasOverlayAddress: this.wiring.hasOverlayAddress,
       log: silentLog,
     });
-    await this.compare();
+    await (isPoor ? this.wiring.comparison.runNow(true) : this.compare());
     this.#reports.start();
   }
 

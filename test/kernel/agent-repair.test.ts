@@ -3,7 +3,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfLink, ensureClsact, Netns, replaceFilter, RouteSocket, tcxChain } from 'ebpf-native';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import { layoutVersion } from '../../src/datapath/generated/layout.ts';
 import { DevicePrograms } from '../../src/node/device-programs.ts';
 import { openHost } from '../../src/node/host.ts';
@@ -11,6 +12,7 @@ import type { Attachment } from '../../src/protocol/messages.ts';
 import {
   AgentNode,
   endpointOf,
+  eventually,
   inside,
   netnsPath,
   one,
@@ -227,5 +229,45 @@ describe('the MTU', () => {
     expect(() => inside('p1', 'ping', ...size)).toThrow();
     expect(inside('p1', 'ip', 'route', 'get', '10.244.10.9')).toContain('mtu 1350');
     inside('one', 'ip', 'link', 'set', 'up0', 'mtu', '1500');
+  });
+});
+
+describe('a node without an overlay address', () => {
+  const withoutAddress = (): NodeEndpoint => {
+    const { metadata, spec } = endpointOf(one);
+    const { overlayAddress: _former, ...rest } = spec;
+    return { metadata, spec: { ...rest, nodeUID: 'node-one-anew' } };
+  };
+  const former = record(one.overlayAddress, 'node-one', {
+    owner: { kind: 'Node', name: 'one', uid: 'node-one' },
+    state: 'Releasing',
+  });
+  const released = (address: string) => node.records.get(address)?.status?.released?.owner.uid;
+
+  afterEach(async () => {
+    node.endpoints[0] = endpointOf(one);
+    for (const address of [one.overlayAddress, '10.244.10.7']) node.records.remove(address);
+    await node.compare();
+    expect(node.wiring.comparison.problems()).toEqual([]);
+  });
+
+  it('gives up the former one, and says so when the device has it no more', async () => {
+    node.records.put(former);
+    expect(inside('one', 'ip', 'addr', 'show', 'fast_vxlan')).toContain(one.overlayAddress);
+    expect(released(one.overlayAddress)).toBeUndefined();
+    node.endpoints[0] = withoutAddress();
+    await node.wiring.comparison.runNow(true);
+    expect(inside('one', 'ip', 'addr', 'show', 'fast_vxlan')).not.toContain(one.overlayAddress);
+    expect(await eventually(() => released(one.overlayAddress), 5_000)).toBe('node-one');
+  });
+
+  it('lets go of released pods even where its agent starts so: theirs may be all addresses that there are', async () => {
+    node.endpoints[0] = withoutAddress();
+    await node.stop();
+    node.records.put(record('10.244.10.7', 'gone', { state: 'Releasing' }));
+    node.records.put(former);
+    await node.start(true);
+    expect(await eventually(() => released('10.244.10.7'))).toBe('gone');
+    expect(await eventually(() => released(one.overlayAddress))).toBe('node-one');
   });
 });

@@ -129,6 +129,14 @@ describe('an ADD', () => {
     expect(planAdd(request, [high, low], [wire('10.0.0.10', 'a', 'c0')])).toMatchObject({ record: high });
   });
 
+  it('gives the next sandbox of a pod with two records the address that the former one had', () => {
+    const [low, high] = [record('10.0.0.9', 'a'), record('10.0.0.10', 'a')];
+    const attached = { owner: { uid: 'a' }, containerID: 'c0', interface: 'fastc0' };
+    expect(planAdd(request, [{ ...high, status: { attached } }, low], [])).toMatchObject({
+      record: { spec: high.spec },
+    });
+  });
+
   it('is undone by the DEL of its attachment alone: a sandbox and an interface', () => {
     const mine = wire('10.0.0.1', 'a', 'c1');
     const wires = [mine, wire('10.0.0.1', 'a', 'c2', 8), wire('10.0.0.2', 'b', 'c1', 9, 'net1')];

@@ -75,8 +75,8 @@ export class SimulatedAgent {
     ];
     const onRun = (): void => this.#endpointReport.say(this.#report());
     this.#comparison = new Comparison({ parts: comparisonParts, log, everyMs: compareEveryMs, onRun, clock });
-    const overlayAddress = (): string => this.#facts?.overlayAddress ?? '';
-    const reported = { client, records, book, attachments: this.#attachments, overlayAddress };
+    const hasOverlayAddress = (address: string): boolean => this.#facts?.overlayAddress === address;
+    const reported = { client, records, book, attachments: this.#attachments, hasOverlayAddress };
     this.#reports = new RecordReports({ ...reported, log, clock });
     this.#endpointReport = new EndpointReport({ client, own: () => this.#own(), log, clock });
   }
@@ -86,14 +86,18 @@ export class SimulatedAgent {
     const informers = Object.values(this.#informers);
     for (const informer of informers) informer.start();
     await this.#until(() => informers.every((informer) => informer.hasSynced));
+    await this.#until(async () => {
+      await this.#comparison.runNow(true);
+      return this.book.isRead;
+    });
+    this.#reports.start();
+    this.#endpointReport.start();
+    for (const informer of informers) informer.on(() => this.#comparison.request());
     await this.#until(() => this.#own()?.spec.overlayAddress !== undefined);
     await this.#until(async () => {
       await this.#comparison.runNow(true);
       return this.#comparison.problems().length === 0;
     });
-    for (const informer of informers) informer.on(() => this.#comparison.request());
-    this.#reports.start();
-    this.#endpointReport.start();
     this.requests = new Requests({ attachments: this.#attachments, unavailable: () => undefined, log: this.#o.log });
     this.#endpointReport.say(this.#report());
   }
@@ -114,7 +118,11 @@ export class SimulatedAgent {
   /** Stands for the part that makes the device: what it needs of the cluster, and what the others know by it. */
   #device(): number {
     const { tunnelAddress, overlayAddress } = this.#own()?.spec ?? {};
-    if (tunnelAddress === undefined || overlayAddress === undefined) throw new Error('no overlay address');
+    if (tunnelAddress === undefined || overlayAddress === undefined) {
+      if (tunnelAddress !== undefined && this.#facts !== undefined)
+        this.#facts = { ...this.#facts, overlayAddress: '' };
+      throw new Error('no overlay address');
+    }
     const indexes = { deviceIndex: 1, uplinkIndex: 2, uplinkNetworks: [], neighbourNetworks: [] };
     this.#facts = { nodeAddress: tunnelAddress, overlayAddress, mtu: podMtu, ...indexes };
     return 0;
