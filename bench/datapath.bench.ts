@@ -31,6 +31,7 @@ async function measure(traffic: Traffic, pair: Pair, ms: number): Promise<Measur
 
 const titles = {
   host: 'host to host',
+  wire: 'one veth pair and nothing else: the limit on one node',
   bridge: 'a Linux bridge, one node',
   bare: 'the same past netfilter',
   same: 'Fast, one node',
@@ -57,6 +58,7 @@ async function run(order: BenchRun): Promise<BenchResult> {
     };
     const contestants = {
       host: go('host'),
+      wire: go('wire'),
       bridge: go('bridge'),
       bare,
       same: go('same'),
@@ -136,6 +138,14 @@ Services, is shown for comparison.`,
       same_rtt_vs_bare_bridge: {
         value: ratio('same', 'bare', p50),
         of: 'request and response p50: Fast / bridge past netfilter',
+      },
+      same_rtt_vs_limit: {
+        value: ratio('same', 'wire', p50),
+        of: 'request and response p50: Fast / one veth pair, one node',
+      },
+      limit_rtt_vs_bridge: {
+        value: ratio('wire', 'bridge', p50),
+        of: 'the same: one veth pair / bridge, as low as same_rtt_vs_bridge could get',
       },
       cross_vs_vxlan: {
         value: ratio('cross', 'vxlan', gbps),

@@ -20,7 +20,15 @@ import {
   two,
 } from '../../test/kernel/agent-node.ts';
 import { kubeProxyScript } from './kube-proxy-rules.ts';
-import { makePeerNode, makePeerPod, type PeerNode, type PeerPod, peerAddress } from './peers.ts';
+import {
+  bareAddress,
+  makeBareWire,
+  makePeerNode,
+  makePeerPod,
+  type PeerNode,
+  type PeerPod,
+  peerAddress,
+} from './peers.ts';
 import type { Pair } from './traffic.ts';
 
 const netnsOf = (name: string): string => basename(netnsPath(name));
@@ -62,10 +70,11 @@ function endpointIn({ place, mode }: (typeof places)[number]): NodeEndpoint {
 }
 
 /** Where servers are. */
-export const servers = ['two', 'b2', 'b3', 'p2', 'q1', 'd2'].map(netnsOf);
+export const servers = ['two', 'w2', 'b2', 'b3', 'p2', 'q1', 'd2'].map(netnsOf);
 
 export const pairs = {
   host: { from: netnsOf('one'), to: two.nodeAddress },
+  wire: { from: netnsOf('w1'), to: bareAddress },
   bridge: { from: netnsOf('b1'), to: peerAddress(peers.b2) },
   same: { from: netnsOf('p1'), to: ours.p2.address },
   vxlan: { from: netnsOf('b1'), to: peerAddress(peers.b3) },
@@ -95,6 +104,8 @@ export class World {
     inside('outside', 'sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=0');
     this.filterBridged(true);
     for (const name of Object.keys(ours) as (keyof typeof ours)[]) await this.#addPod(name);
+    for (const name of ['w1', 'w2']) this.#node('one').sandbox(name);
+    makeBareWire(netnsOf('w1'), netnsOf('w2'));
     makePeerNode(peerOne, peerTwo);
     makePeerNode(peerTwo, peerOne);
     for (const name of ['b1', 'b2', 'b3'] as const) {
