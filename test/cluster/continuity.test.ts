@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hundred open flows and a ping a hundred times a second, while everything of Fast is replaced under them.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { execOnNode, loadImage, up } from './cluster.ts';
+import { loadImage, up } from './cluster.ts';
 import { eventually, installFast, kube, objects } from './fast.ts';
+import { haveLayoutAlone } from './layouts.ts';
 import { buildNextAgent, nextArchive, nextImage, nextLayoutVersion } from './next-agent.ts';
 import { images } from '../../scripts/image-names.ts';
 import { layoutVersion } from '../../src/datapath/generated/layout.ts';
@@ -56,14 +57,8 @@ async function changeAgents(image: string, layout: number): Promise<void> {
     return JSON.stringify(agents).includes(`"image":"${image}"`) ? true : 'it has the former image';
   });
   await kube(['rollout', 'status', '-n', 'fast-system', 'daemonset/fast-agent', '--timeout=180s']);
-  for (const node of workers) {
-    await eventually(`the maps of layout ${layout} alone on ${node}`, minuteMs, async () => {
-      const { stdout } = await execOnNode(node, ['ls', '/sys/fs/bpf/fast']);
-      const layouts = stdout.split('\n').filter((name) => /^v\d+$/.test(name));
-      return layouts.join() === `v${layout}` ? true : `there are ${layouts.join(', ')}`;
-    });
-    expect(await mapEntries(node, 'local_pod_ips')).toHaveLength(2);
-  }
+  await eventually(`the maps of layout ${layout} alone`, minuteMs, () => haveLayoutAlone(workers, layout));
+  for (const node of workers) expect(await mapEntries(node, 'local_pod_ips')).toHaveLength(2);
 }
 
 describe('pods across nodes go on speaking', () => {

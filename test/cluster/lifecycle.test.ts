@@ -6,9 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { imageTag, images } from '../../scripts/image-names.ts';
 import { root } from '../../scripts/steps.ts';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { layoutVersion } from '../../src/datapath/generated/layout.ts';
 import { applyAsOlm } from './as-olm.ts';
-import { down, execOnNode, kubeconfigPath, kubectl, nodeNames, up } from './cluster.ts';
+import { down, execOnNode, kubeconfigPath, kubectl, loadImage, nodeNames, up } from './cluster.ts';
 import { eventually, installFast, kube, nodesReady, objects } from './fast.ts';
+import { haveLayoutAlone } from './layouts.ts';
+import { buildNextAgent, nextArchive, nextImage, nextLayoutVersion } from './next-agent.ts';
 import { type Pinging, pinging } from './pinging.ts';
 import * as promises from './quick-start.ts';
 import type { RunningPod } from './quick-start.ts';
@@ -83,12 +86,14 @@ async function moveTo(tag: string): Promise<void> {
   await eventually(`the agents of ${tag}`, 3 * minuteMs, () => agentsRun(tag));
 }
 
-/** The next version: the same programs under another tag, which is all that an upgrade is to a cluster. */
-async function tagNext(): Promise<void> {
+/** Brings the next version to the nodes: the same controller, and agents whose maps have another layout. */
+async function bringNext(): Promise<void> {
+  await loadImage(nextArchive);
   for (const node of nodeNames()) {
     for (const image of Object.values(images)) {
       const next = image.replace(imageTag, nextTag);
-      await execOnNode(node, ['ctr', '--namespace', 'k8s.io', 'images', 'tag', '--force', image, next]);
+      const source = image === images.agent ? nextImage : image;
+      await execOnNode(node, ['ctr', '--namespace', 'k8s.io', 'images', 'tag', '--force', source, next]);
     }
   }
 }
@@ -101,6 +106,7 @@ function fastCtl(...args: string[]): Promise<{ code: number; stdout: string; std
 let pods: RunningPod[] = [];
 
 beforeAll(async () => {
+  await buildNextAgent();
   await down(say);
   await up({ say });
   await installFast(say);
@@ -146,13 +152,19 @@ describe('the bundle', () => {
     expect(await uids()).toEqual(before);
   });
 
-  it('moves to the next version under traffic: no ping lost, no address moved', async () => {
-    await tagNext();
-    await undisturbed(pods, () => moveTo(nextTag));
+  it('moves under traffic to the next version, whose maps have another layout: no ping lost, no address moved', async () => {
+    await bringNext();
+    await undisturbed(pods, async () => {
+      await moveTo(nextTag);
+      await eventually('the next layout of the maps', minuteMs, () => haveLayoutAlone(nodeNames(), nextLayoutVersion));
+    });
   });
 
   it('moves back under traffic: no ping lost, no address moved', async () => {
-    await undisturbed(pods, () => moveTo(imageTag));
+    await undisturbed(pods, async () => {
+      await moveTo(imageTag);
+      await eventually('the former layout', minuteMs, () => haveLayoutAlone(nodeNames(), layoutVersion));
+    });
     await promises.checkRecords(pods);
     await promises.checkMaps(pods);
   });
