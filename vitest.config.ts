@@ -20,14 +20,8 @@ function tier(name: string, include: string[], timeoutMs: number, parallel: bool
   };
 }
 
-/** Quarters of an hour on the cluster, which `npm run test:long` alone spends. */
-const longTrials = ['directions', 'continuity', 'competition'].map((name) => `test/cluster/${name}.test.ts`);
-
 /** The files of the tier leave their cluster to the next one. */
-const cluster = {
-  exclude: process.env['FAST_TEST_LONG'] === undefined ? longTrials : [],
-  globalSetup: 'test/cluster/teardown.ts',
-};
+const cluster = { globalSetup: 'test/cluster/teardown.ts' };
 
 export default defineConfig({
   test: {

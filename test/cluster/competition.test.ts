@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { randomOf } from '../random.ts';
+import { rounds } from '../share.ts';
 import { nodeNames, up } from './cluster.ts';
 import * as contest from './competition.ts';
 import { eventually, installFast, kube, objects } from './fast.ts';
@@ -10,7 +11,7 @@ import { remains } from './quick-start.ts';
 
 const say = (line: string): void => console.error(line);
 const minuteMs = 60_000;
-const turmoilMs = 5 * minuteMs;
+const turmoilMs = rounds(5 * minuteMs);
 const seed = Number(process.env['FAST_SEED'] ?? Date.now() % 100_000);
 const random = randomOf(seed);
 

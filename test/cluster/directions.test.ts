@@ -40,7 +40,7 @@ beforeAll(async () => {
 }, 5 * minuteMs);
 
 afterAll(async () => {
-  await turnKnobs({ mode: 'tunnel' });
+  await turnKnobs({ mode: 'tunnel', 'masquerade-exclude': '' });
   await strikeStage(stage);
 }, 3 * minuteMs);
 

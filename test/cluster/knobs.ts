@@ -8,12 +8,12 @@ interface AgentSet {
   spec: { template: { spec: { containers: Array<{ args: string[] }> } } };
 }
 
-/** Whether every knob stands among the agents' arguments as `--knob value`. */
+/** Whether every knob stands among the agents' arguments as `--knob value`, and one that is empty does not. */
 async function areTold(knobs: Record<string, string>): Promise<true | string> {
   const [agents] = await objects<AgentSet>('daemonsets', '-n', 'fast-system');
   const args = agents?.spec.template.spec.containers[0]?.args ?? [];
-  const untold = Object.keys(knobs).filter((knob) => !args.includes(`--${knob}`));
-  if (untold.length > 0) return `the agents' DaemonSet says nothing of ${untold.join(', ')}`;
+  const untold = Object.entries(knobs).filter(([knob, value]) => args.includes(`--${knob}`) !== (value !== ''));
+  if (untold.length > 0) return `the agents' DaemonSet is not told of ${untold.map(([knob]) => knob).join(', ')}`;
   const { mode } = knobs;
   return mode === undefined || args[args.indexOf('--mode') + 1] === mode ? true : 'the mode is the former one';
 }
