@@ -45,6 +45,23 @@ describe('the manifests', () => {
   });
 });
 
+describe('config/watching', () => {
+  const kinds = ['servicemonitors', 'prometheusrules'].map((plural) => `${plural}.monitoring.coreos.com`);
+  const files = ['servicemonitors', 'prometheusrules'].flatMap((plural) => [
+    '-f',
+    join(root, 'test/api/prometheus-operator', `monitoring.coreos.com_${plural}.yaml`),
+  ]);
+
+  it('is taken as the Prometheus operator has its kinds, without a warning, and the second time changes nothing', async () => {
+    expect(await server.kubectl(['apply', '--server-side', ...files])).toMatchObject({ code: 0 });
+    await server.kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', ...kinds]);
+    const taken = await server.kubectl(['apply', '--validate=strict', '-k', config('watching')]);
+    expect(taken).toMatchObject({ code: 0, stderr: '' });
+    const again = await server.kubectl(['apply', '-k', config('watching')]);
+    expect(again.stdout.split('\n').filter((line) => line !== '' && !line.endsWith(' unchanged'))).toEqual([]);
+  });
+});
+
 describe('the samples', () => {
   it('of what people apply is taken', async () => {
     const sample = join(root, 'config/samples/ips.yaml');
