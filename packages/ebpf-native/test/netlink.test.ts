@@ -66,6 +66,7 @@ describe('a veth pair', () => {
       mac: hostMac,
       mtu: 1400,
       up: true,
+      operState: 'up',
       alias: 'whose:1',
       peerIndex: far,
       netnsId: 0,
@@ -84,6 +85,16 @@ describe('a veth pair', () => {
     addRoute(podSocket, { destination: '0.0.0.0', prefixLength: 0, index: far, gateway: '10.244.0.1' });
     const pings = run('ip', 'netns', 'exec', pod.name, 'busybox', 'ping', '-c', '2', '10.244.0.1');
     expect(pings).toContain('2 packets transmitted, 2 packets received');
+  });
+
+  it('has one queue of each kind at either end', () => {
+    makePair();
+    const queuesOf = (name: string, ...where: string[]): string =>
+      run('ip', ...where, '-d', 'link', 'show', name)
+        .match(/numtxqueues \d+|numrxqueues \d+/g)
+        ?.join(', ') ?? '';
+    expect(queuesOf('host0', '-n', host.name)).toBe('numtxqueues 1, numrxqueues 1');
+    expect(queuesOf('eth0', '-n', pod.name)).toBe('numtxqueues 1, numrxqueues 1');
   });
 
   it('is refused by name when the name is taken, and leaves nothing behind', () => {

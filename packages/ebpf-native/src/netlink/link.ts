@@ -16,10 +16,13 @@ const IFLA = {
   name: 3,
   mtu: 4,
   link: 5,
+  operState: 16,
   linkInfo: 18,
   alias: 20,
   group: 27,
   netnsFd: 28,
+  txQueues: 31,
+  rxQueues: 32,
   netnsId: 37,
 } as const;
 const INFO_KIND = 1;
@@ -27,6 +30,8 @@ const INFO_DATA = 2;
 const VETH_PEER = 1;
 const VXLAN = { id: 1, learning: 7, port: 15, udpChecksum: 18, zero6Tx: 19, zero6Rx: 20, collectMetadata: 25 } as const;
 const fixedSize = 32;
+/** IF_OPER_* (include/uapi/linux/if.h), by number. */
+const operStates = ['unknown', 'notPresent', 'down', 'lowerLayerDown', 'testing', 'dormant', 'up'] as const;
 
 export interface Link {
   index: number;
@@ -36,7 +41,10 @@ export interface Link {
   mac: string;
   /** Bytes. */
   mtu: number;
+  /** Set up by somebody, whether or not anything passes yet. */
   up: boolean;
+  /** RFC 2863. Before `up` the kernel throws away what a device with a carrier is to send. */
+  operState: (typeof operStates)[number];
   alias: string;
   /** IFLA_LINK: the index of a veth's other end, in that end's namespace; 0 for none. */
   peerIndex: number;
@@ -76,6 +84,7 @@ export function listLinks(socket: RouteSocket): Link[] {
   return socket.dump(() => start('list devices', RTM_GETLINK, messageFlags.dump)).map(parseLink);
 }
 
+/** Since Linux 6.8 the kernel brings a device's state up to date before it answers (linkwatch_sync_dev in rtnl_getlink). */
 export function findLink(socket: RouteSocket, by: { name: string } | { index: number }): Link | undefined {
   const [index, name] = 'index' in by ? [by.index, undefined] : [0, by.name];
   const message = start(`find device ${name ?? index}`, RTM_GETLINK, 0, index).attribute(IFLA.name, name);
@@ -87,10 +96,10 @@ export function findLink(socket: RouteSocket, by: { name: string } | { index: nu
 export function createVeth(socket: RouteSocket, spec: VethSpec): void {
   const { name, peer } = spec;
   const message = start(`create veth ${name} with peer ${peer.name}`, RTM_NEWLINK, messageFlags.ack | writeFlags.add);
-  describe(message, spec).attribute(IFLA.linkInfo, () => {
+  oneQueue(describe(message, spec)).attribute(IFLA.linkInfo, () => {
     message.attribute(INFO_KIND, 'veth').attribute(INFO_DATA, () => {
       message.attribute(VETH_PEER, () => {
-        describe(fixed(message), peer).attribute(IFLA.netnsFd, peer.netns.fd);
+        oneQueue(describe(fixed(message), peer)).attribute(IFLA.netnsFd, peer.netns.fd);
       });
     });
   });
@@ -103,6 +112,14 @@ export function createVeth(socket: RouteSocket, spec: VethSpec): void {
     socket.change(start(`delete veth ${name}`, RTM_DELLINK, messageFlags.ack).attribute(IFLA.name, name));
     throw error;
   }
+}
+
+/**
+ * A veth uses one queue of each kind. Unless that is said, the kernel makes one for every CPU and then takes the rest away
+ * again, which waits for a grace period at either end (veth_init_queues).
+ */
+function oneQueue(message: Message): Message {
+  return message.attribute(IFLA.txQueues, 1).attribute(IFLA.rxQueues, 1);
 }
 
 function change(socket: RouteSocket, message: Message, alias: string): void {
@@ -219,6 +236,7 @@ function parseLink(bytes: Buffer): Link {
     mac: macText(attributes.bytes(IFLA.address)),
     mtu: attributes.u32(IFLA.mtu),
     up: (flags & IFF_UP) !== 0,
+    operState: operStates[attributes.u8(IFLA.operState)] ?? 'unknown',
     alias: attributes.text(IFLA.alias),
     peerIndex: attributes.u32(IFLA.link),
     netnsId: attributes.bytes(IFLA.netnsId)?.readInt32LE(0) ?? -1,
