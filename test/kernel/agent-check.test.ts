@@ -1,29 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // CHECK by the agent's own parts: every part of a wire is broken on purpose, and the answer names it.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BpfMap } from 'ebpf-native';
 import { mapPins } from '../../src/datapath/pins.ts';
 import { encodeAddressKey } from '../../src/datapath/codecs.ts';
 import type { AgentResponse, Attachment, PreviousResult } from '../../src/protocol/messages.ts';
-import { AgentNode, endpointOf, inside, netnsPath, one, outsideDown, outsideUp, record } from './agent-node.ts';
+import { inside, netnsPath, one } from './agent-node.ts';
+import { node, useNode } from './bench.ts';
 
-let node: AgentNode;
+useNode();
 let wired: Attachment;
 
-beforeAll(async () => {
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-});
-
-afterAll(async () => {
-  await node?.down();
-  outsideDown();
-});
-
 beforeEach(async () => {
-  node.sandbox('p1');
-  node.records.put(record('10.244.10.0', 'p1'));
-  wired = await node.add('p1', 'p1');
+  wired = await node.addPod('p1', '10.244.10.0');
 });
 
 afterEach(() => node.clear());

@@ -2,48 +2,17 @@
 // What the agent finds and makes right: after a restart, and whatever others did to the node.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  AgentNode,
-  endpointOf,
-  inside,
-  insideArguments,
-  one,
-  outsideDown,
-  outsideUp,
-  ping,
-  record,
-  run,
-  two,
-} from './agent-node.ts';
+import { describe, expect, it } from 'vitest';
+import { endpointOf, inside, insideArguments, ping, record, run, two } from './agent-node.ts';
+import { leaveNothing, node, useNode } from './bench.ts';
 
-let node: AgentNode;
-
-beforeAll(async () => {
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-});
-
-afterAll(async () => {
-  await node?.down();
-  outsideDown();
-});
-
-afterEach(async () => {
-  await node.clear();
-  expect(node.veths()).toEqual([]);
-});
+useNode();
+leaveNothing();
 
 describe('a restart', () => {
   it('adopts the wires from the kernel and loses no ping', async () => {
-    for (const [sandbox, address] of [
-      ['p1', '10.244.10.0'],
-      ['p2', '10.244.10.1'],
-    ] as const) {
-      node.sandbox(sandbox);
-      node.records.put(record(address, sandbox));
-      await node.add(sandbox, sandbox);
-    }
+    await node.addPod('p1', '10.244.10.0');
+    await node.addPod('p2', '10.244.10.1');
     const before = node.wiring.book.list();
     const pinging = spawn(
       'ip',
@@ -74,9 +43,7 @@ describe('a restart', () => {
 
 describe('the comparison', () => {
   it('mends what others took away or changed', async () => {
-    node.sandbox('p1');
-    node.records.put(record('10.244.10.0', 'p1'));
-    const { hostInterface } = await node.add('p1', 'p1');
+    const { hostInterface } = await node.addPod('p1', '10.244.10.0');
     const before = [inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')];
     inside('one', 'ip', 'route', 'del', '10.244.10.0');
     inside('one', 'ip', 'neigh', 'flush', 'dev', hostInterface, 'nud', 'permanent');
@@ -118,9 +85,7 @@ describe('the comparison', () => {
   });
 
   it('cuts the wire of a pod whose address was given to another, and reports one that nobody explains', async () => {
-    node.sandbox('p1');
-    node.records.put(record('10.244.10.0', 'p1'));
-    await node.add('p1', 'p1');
+    await node.addPod('p1', '10.244.10.0');
     node.records.remove('10.244.10.0');
     await node.compare();
     const fastPath = { isTrue: true, reason: 'x', message: 'x' };

@@ -4,35 +4,15 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildCniPlugins } from '../../scripts/build-cni-plugins.ts';
 import { buildFolder } from '../../scripts/steps.ts';
 import type { Attachment } from '../../src/protocol/messages.ts';
-import {
-  AgentNode,
-  endpointOf,
-  inside,
-  insideArguments,
-  netnsPath,
-  one,
-  outsideDown,
-  outsideUp,
-  ping,
-  record,
-} from './agent-node.ts';
+import { inside, insideArguments, netnsPath, one, ping, record } from './agent-node.ts';
+import { node, useNode } from './bench.ts';
 
-let node: AgentNode;
-
-beforeAll(async () => {
-  await buildCniPlugins();
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-}, 120_000);
-
-afterAll(async () => {
-  await node.down();
-  outsideDown();
-});
+useNode();
+beforeAll(buildCniPlugins, 120_000);
 
 // The plugin's own devices stay, under names made of the sandboxes': each test has sandboxes of its own.
 afterEach(() => node.clear());

@@ -83,18 +83,6 @@ export function ping(from: string, to: string, count = 5): { received: number; t
   return { received: ttls.length, ttls: [...new Set(ttls)] };
 }
 
-/** Asks until there is an answer. */
-export async function eventually<T>(ask: () => T | undefined, withinMs = 2_000): Promise<T> {
-  for (let tries = 0; tries < withinMs / 20; tries += 1) {
-    const answer = ask();
-    if (answer !== undefined) return answer;
-    await new Promise((resolve) => {
-      setTimeout(resolve, 20);
-    });
-  }
-  throw new Error(`did not come true within ${withinMs / 1000} s`);
-}
-
 export function record(address: string, uid: string, change: Partial<IpAllocation['spec']> = {}): IpAllocation {
   const spec: IpAllocation['spec'] = {
     address,
@@ -310,6 +298,18 @@ export class AgentNode {
       deadlineMs: 5000,
       ...more,
     };
+  }
+
+  /** A pod that has its sandbox and its record, and no wire yet. */
+  pod(name: string, address: string, change: Partial<IpAllocation['spec']> = {}): void {
+    this.sandbox(name);
+    this.records.put(record(address, name, change));
+  }
+
+  /** A pod that has its wire too. */
+  async addPod(name: string, address: string, change: Partial<IpAllocation['spec']> = {}): Promise<Attachment> {
+    this.pod(name, address, change);
+    return await this.add(name, name);
   }
 
   /** ADD that must succeed. */

@@ -12,7 +12,6 @@ import type { Attachment } from '../../src/protocol/messages.ts';
 import {
   AgentNode,
   endpointOf,
-  eventually,
   inside,
   netnsPath,
   one,
@@ -23,6 +22,7 @@ import {
   two,
 } from './agent-node.ts';
 import { DatapathObject } from './datapath-object.ts';
+import { eventually } from './eventually.ts';
 
 interface LinkWords {
   ifindex: number;

@@ -18,7 +18,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/kube/log.ts';
 import { installCni, removeCni } from '../../src/node/cni-install.ts';
 import { type Handler, SocketServer } from '../../src/node/socket-server.ts';
-import { eventually } from './agent-node.ts';
+import { eventually } from './eventually.ts';
 
 let folder: string;
 let server: SocketServer | undefined;

@@ -1,51 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // ADD and DEL by the agent's own parts against real namespaces: pods speak, a failure leaves nothing.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
-import {
-  AgentNode,
-  endpointOf,
-  eventually,
-  inside,
-  netnsPath,
-  one,
-  outsideAddress,
-  outsideDown,
-  outsideUp,
-  ping,
-  record,
-  two,
-} from './agent-node.ts';
+import { AgentNode, endpointOf, inside, netnsPath, one, outsideAddress, ping, record, two } from './agent-node.ts';
+import { leaveNothing, node, useNode } from './bench.ts';
+import { eventually } from './eventually.ts';
 
-let node: AgentNode;
-
-beforeAll(async () => {
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-});
-
-afterAll(async () => {
-  await node?.down();
-  outsideDown();
-});
-
-afterEach(async () => {
-  await node.clear();
-  expect(node.veths()).toEqual([]);
-});
+useNode();
+leaveNothing();
 
 const statusOf = (address: string): IpAllocation['status'] => node.records.get(address)?.status;
 
 describe('pods of one node', () => {
   it('ping each other as one hop, and the host both ways', async () => {
-    for (const [sandbox, address] of [
-      ['p1', '10.244.10.0'],
-      ['p2', '10.244.10.1'],
-    ] as const) {
-      node.sandbox(sandbox);
-      node.records.put(record(address, sandbox));
-      await node.add(sandbox, sandbox);
-    }
+    await node.addPod('p1', '10.244.10.0');
+    await node.addPod('p2', '10.244.10.1');
     expect(ping('p1', '10.244.10.1')).toEqual({ received: 5, ttls: [64] });
     expect(ping('p2', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
     expect(ping('one', '10.244.10.0')).toEqual({ received: 5, ttls: [64] });
@@ -60,9 +29,7 @@ describe('pods of one node', () => {
   });
 
   it('are told all about their wire', async () => {
-    node.sandbox('p1');
-    node.records.put(record('10.244.10.0', 'p1'));
-    const attachment = await node.add('p1', 'p1');
+    const attachment = await node.addPod('p1', '10.244.10.0');
     expect(attachment).toEqual({
       address: '10.244.10.0',
       prefixLength: 32,
@@ -103,9 +70,7 @@ describe('two nodes', () => {
     node.endpoints.push(endpointOf(two));
     const other = await AgentNode.up(two, node.endpoints);
     try {
-      node.sandbox('p1');
-      node.records.put(record('10.244.10.0', 'p1'));
-      await node.add('p1', 'p1');
+      await node.addPod('p1', '10.244.10.0');
       other.sandbox('q1');
       other.records.put(record('10.244.10.1', 'q1', { nodeName: 'two' }));
       await other.add('q1', 'q1');
@@ -164,9 +129,7 @@ describe('an ADD', () => {
   });
 
   it('of the same sandbox again is an error and changes nothing, whatever name is asked for', async () => {
-    node.sandbox('p1');
-    node.records.put(record('10.244.10.0', 'p1'));
-    const first = await node.add('p1', 'p1');
+    const first = await node.addPod('p1', '10.244.10.0');
     const before = [inside('one', 'ip', '-o', 'link'), inside('p1', 'ip', '-o', 'link')];
     for (const ifName of ['eth0', 'net1']) {
       const again = await node.wiring.attachments.add(node.request('ADD', 'p1', 'p1', { ifName }));
@@ -179,8 +142,7 @@ describe('an ADD', () => {
   });
 
   it('may name the interface as it likes, and a restarted agent knows it by that name', async () => {
-    node.sandbox('p1');
-    node.records.put(record('10.244.10.0', 'p1'));
+    node.pod('p1', '10.244.10.0');
     const request = node.request('ADD', 'p1', 'p1', { ifName: 'net1@x' });
     expect(await node.wiring.attachments.add(request)).toMatchObject({ ok: true });
     await node.stop();
@@ -289,9 +251,7 @@ describe('an ADD', () => {
 
 describe('a DEL', () => {
   it('succeeds twice, late and without a namespace', async () => {
-    node.sandbox('p1');
-    node.records.put(record('10.244.10.0', 'p1'));
-    await node.add('p1', 'p1');
+    await node.addPod('p1', '10.244.10.0');
     const response = await node.wiring.attachments.del(node.request('DEL', 'p1', 'p1', { netns: '' }));
     expect(response).toEqual({ ok: true });
     await node.wiring.remover.settled();

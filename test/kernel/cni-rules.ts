@@ -34,8 +34,7 @@ interface Result {
 
 /** A pod that has its record and its sandbox, and no wire yet. */
 export function pod(node: AgentNode, name = 'p1', address = '10.244.10.0'): void {
-  node.sandbox(name);
-  node.records.put(record(address, name));
+  node.pod(name, address);
 }
 
 async function added({ node, runtime, version }: Bed): Promise<Result> {

@@ -1,32 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every rule of the CNI specification that binds a plugin, in every version that has it, by the executable and the
 // agent's own parts behind its socket.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { AgentNode, endpointOf, one, outsideDown, outsideUp } from './agent-node.ts';
+import { describe, it } from 'vitest';
+import { leaveNothing, node, runtime, useRuntime } from './bench.ts';
 import { laterRules } from './cni-rules-later.ts';
 import { makingRules, type Rule, specVersions } from './cni-rules.ts';
-import { Runtime } from './runtime.ts';
 
-let node: AgentNode;
-let runtime: Runtime;
-
-beforeAll(async () => {
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-  runtime = new Runtime(node);
-  await runtime.start();
-}, 300_000);
-
-afterAll(async () => {
-  await runtime?.stop();
-  await node?.down();
-  outsideDown();
-});
-
-afterEach(async () => {
-  await node.clear();
-  expect(node.veths()).toEqual([]);
-});
+useRuntime();
+leaveNothing();
 
 const rules: readonly Rule[] = [...makingRules, ...laterRules];
 

@@ -6,39 +6,22 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  AgentNode,
-  endpointOf,
-  inside,
-  insideArguments,
-  netnsPath,
-  one,
-  outsideDown,
-  outsideUp,
-} from './agent-node.ts';
+import { inside, insideArguments, netnsPath } from './agent-node.ts';
+import { node, runtime, useRuntime } from './bench.ts';
 import { buildCnitool } from './build-cnitool.ts';
 import { pod, specVersions } from './cni-rules.ts';
-import { program, Runtime, startPlugin } from './runtime.ts';
+import { program, startPlugin } from './runtime.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fagent-cnitool-'));
-let node: AgentNode;
-let runtime: Runtime;
 let cnitool: string;
+
+useRuntime();
 
 beforeAll(async () => {
   cnitool = await buildCnitool();
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-  runtime = new Runtime(node);
-  await runtime.start();
 }, 300_000);
 
-afterAll(async () => {
-  await runtime?.stop();
-  await node?.down();
-  outsideDown();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 afterEach(() => node.clear());
 
