@@ -70,6 +70,20 @@ export function configureHostVeth(host: Host, name: string): void {
   }
 }
 
+/** How often an older kernel's worker is given the routing lock; it takes it at the first chance. */
+const maxReadsOfCarrier = 1000;
+
+/**
+ * Waits until the host veth sends. Of a pair the end that came up first gets its queue from a worker of the kernel, behind
+ * whoever else wants the routing lock, and throws away what it is to send before (net/core/link_watch.c): a pod's first
+ * packet. Since Linux 6.8 the first reading does the worker's work.
+ */
+function awaitCarrier(host: Host, index: number): void {
+  for (let reads = 0; reads < maxReadsOfCarrier; reads += 1) {
+    if (findLink(host.socket, { index })?.operState === 'up') return;
+  }
+}
+
 /** The stack's route to a pod, put or mended. */
 function routeToPod(host: Host, wire: Pick<Wire, 'address' | 'ifindex'>, nodeAddress: string): void {
   replaceRoute(host.socket, {
@@ -104,11 +118,25 @@ function removeLink(host: Host, name: string): void {
   }
 }
 
+function makePair(host: Host, pod: Netns, spec: WireSpec): void {
+  const { podInterface, mtu } = spec;
+  const peer = { name: podInterface, mac: podMacOf(spec.address), mtu, netns: pod };
+  const alias = formatAlias(spec);
+  try {
+    createVeth(host.socket, { name: spec.interface, mac: hostVethMac, mtu, alias, peer });
+  } catch (error) {
+    // The host's end was cleared away a moment ago.
+    if (!(error instanceof SysError && error.code === 'EEXIST')) throw error;
+    throw new InterfaceExistsError(`${podInterface} is in the pod's namespace already`, { cause: error });
+  }
+}
+
 const limitMark = ({ isLimited }: WireSpec): Pick<Wire, 'isLimited'> => (isLimited ? { isLimited } : {});
 
 /**
- * The steps in order; after the last one `finished` gives the wire. The neighbour comes when all but the entry of the map
- * is there: a wire without either is half made. `replaced` are wires that had the address until now.
+ * The steps in order; after the last one `finished` gives the wire. The pod's end comes up as the second and sends from its
+ * first moment; the host's is waited for. The neighbour comes when all but the entry of the map is there: a wire without
+ * either is half made. `replaced` are wires that had the address until now.
  */
 export function attachSteps(
   host: Host,
@@ -128,18 +156,18 @@ export function attachSteps(
     {
       name: `make the veth pair ${name} with ${podInterface} in the pod's namespace`,
       apply: () => {
-        const peer = { name: podInterface, mac: podMacOf(address), mtu: spec.mtu, netns: pod };
-        const ends = { name, mac: hostVethMac, mtu: spec.mtu, alias: formatAlias(spec), peer };
-        try {
-          createVeth(host.socket, ends);
-        } catch (error) {
-          // The host's end was cleared away a moment ago.
-          if (!(error instanceof SysError && error.code === 'EEXIST')) throw error;
-          throw new InterfaceExistsError(`${podInterface} is in the pod's namespace already`, { cause: error });
-        }
+        makePair(host, pod, spec);
         wire.ifindex = findLink(host.socket, { name })?.index ?? 0;
       },
       undo: removeVeth,
+    },
+    {
+      name: `set up ${name}`,
+      apply: () => {
+        configureHostVeth(host, name);
+        attachFromPod(host, datapath, wire);
+        setLink(host.socket, wire.ifindex, { up: true });
+      },
     },
     {
       name: `give ${podInterface} its address and routes`,
@@ -148,11 +176,9 @@ export function attachSteps(
       },
     },
     {
-      name: `set up ${name}`,
+      name: `wait until ${name} sends`,
       apply: () => {
-        configureHostVeth(host, name);
-        attachFromPod(host, datapath, wire);
-        setLink(host.socket, wire.ifindex, { up: true });
+        awaitCarrier(host, wire.ifindex);
       },
     },
     {

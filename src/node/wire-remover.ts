@@ -69,11 +69,12 @@ export class WireRemover {
     for (const wire of this.#o.book.leaving()) this.remove(wire);
   }
 
-  /** Waits for the wires of a pod that are on their way out; answers false where there is none. */
+  /** Waits for the wires of a pod whose removal is under way; answers false where there is none. One that failed is not. */
   async hasWaitedFor(identity: string): Promise<boolean> {
     const leaving = this.#o.book.leaving().filter((wire) => wire.identity === identity);
-    await Promise.all(leaving.map((wire) => this.#running.get(wire.ifindex) ?? Promise.resolve()));
-    return leaving.length > 0;
+    const running = leaving.flatMap((wire) => this.#running.get(wire.ifindex) ?? []);
+    await Promise.all(running);
+    return running.length > 0;
   }
 
   /** Resolves when no removal is under way. */

@@ -7,27 +7,17 @@ import { existsSync } from 'node:fs';
 import { BpfMap } from 'ebpf-native';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { mapPins } from '../../src/datapath/pins.ts';
-import {
-  AgentNode,
-  endpointOf,
-  inside,
-  one,
-  outsideDown,
-  outsideUp,
-  ping,
-  record,
-  runVariable,
-  testRun,
-} from './agent-node.ts';
+import { inside, one, ping, record, runVariable, testRun } from './agent-node.ts';
+import { node, runtime, useRuntime } from './bench.ts';
 import type { Order, Word } from './mortal-agent.ts';
-import { type RunningPlugin, Runtime } from './runtime.ts';
+import { type RunningPlugin } from './runtime.ts';
 
 const address = '10.244.10.0';
 const bound = record(address, 'p1');
 const releasing = record(address, 'p1', { state: 'Releasing' });
 const patienceMs = 10_000;
 /** As attach-steps.ts and wire-remover.ts have them; a test below compares. */
-const addSteps = 7;
+const addSteps = 8;
 const delSteps = 4;
 const moments = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, at) => from + at).flatMap((step) => [
@@ -35,21 +25,7 @@ const moments = (from: number, to: number) =>
     { step, when: 'after' as const },
   ]);
 
-let node: AgentNode;
-let runtime: Runtime;
-
-beforeAll(async () => {
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-  runtime = new Runtime(node);
-  await runtime.start();
-}, 300_000);
-
-afterAll(async () => {
-  await runtime?.stop();
-  await node?.down();
-  outsideDown();
-});
+useRuntime();
 
 async function comesTrue(what: string, isTrue: () => boolean): Promise<void> {
   const endMs = performance.now() + patienceMs;
@@ -73,10 +49,11 @@ async function expectNothingLeft(): Promise<void> {
   expect(inside('p1', 'ip', '-o', 'link')).not.toContain('eth0');
 }
 
-/** The kernel gives one end of a new pair its queue behind the answer (net/core/link_watch.c): a first ping may be early. */
-function expectRunning(): void {
-  expect(ping('one', address, 3).received).toBeGreaterThan(0);
-  expect(node.veths()).toHaveLength(1);
+/** A pod that starts at once: its first packet is answered, and the first one to it. */
+async function expectRunning(sandbox: string): Promise<void> {
+  expect(ping(sandbox, one.nodeAddress, 1).received).toBe(1);
+  expect(ping('one', address, 1).received).toBe(1);
+  await comesTrue('one wire', () => node.veths().length === 1);
 }
 
 describe('the steps', () => {
@@ -124,8 +101,7 @@ describe('fast-cni that is killed', () => {
     await killedAt('ADD', 'p1', moment);
     await runtime.succeed('DEL', { sandbox: 'p1', uid: 'p1' });
     await runtime.succeed('ADD', { sandbox: 'p1-again', uid: 'p1' });
-    await comesTrue('one wire', () => node.veths().length === 1);
-    expectRunning();
+    await expectRunning('p1-again');
     await runtime.succeed('DEL', { sandbox: 'p1-again', uid: 'p1' });
     await expectNothingLeft();
   });
@@ -230,8 +206,7 @@ describe('an agent that is killed', () => {
     const next = await start({ records: [bound] });
     await runtime.succeed('DEL', { sandbox: 'p1' });
     await runtime.succeed('ADD', { sandbox: 'p1-again', uid: 'p1' });
-    await comesTrue('one wire', () => node.veths().length === 1);
-    expectRunning();
+    await expectRunning('p1-again');
     await runtime.succeed('DEL', { sandbox: 'p1-again', uid: 'p1' });
     await expectNothingLeft();
     await expectReleased(next);

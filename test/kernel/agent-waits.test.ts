@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel makes wait, and whom: no ADD and no DEL before its answer, and those that go at once only once together.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { AgentNode, endpointOf, one, outsideDown, outsideUp, record } from './agent-node.ts';
+import { describe, expect, it } from 'vitest';
+import { one, record } from './agent-node.ts';
+import { leaveNothing, node, useNode } from './bench.ts';
+import { eventually } from './eventually.ts';
+import { udpSocketIn } from './udp-socket.ts';
 
-let node: AgentNode;
-
-beforeAll(async () => {
-  await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one)]);
-});
-
-afterAll(async () => {
-  await node?.down();
-  outsideDown();
-});
-
-afterEach(async () => {
-  await node.clear();
-  expect(node.veths()).toEqual([]);
-});
+useNode();
+leaveNothing();
 
 describe('the way to an answer', () => {
   it('waits for no grace period of the kernel in any step', async () => {
@@ -35,9 +24,7 @@ describe('the way to an answer', () => {
       },
     });
     for (let time = 0; time < 15; time += 1) {
-      node.sandbox('p1');
-      node.records.put(record('10.244.10.0', 'p1'));
-      await node.add('p1', 'p1');
+      await node.addPod('p1', '10.244.10.0');
       await node.del('p1', 'p1');
       node.removeSandboxes();
     }
@@ -47,32 +34,72 @@ describe('the way to an answer', () => {
     expect(behind).toEqual(['delete the veth', 'flush conntrack of 10.244.10.0']);
     // A grace period takes 8 ms at the least, whatever else the machine does.
     const slow = Object.entries(fastest).filter(([step, ms]) => ms > 4 && !behind.includes(step));
-    expect(Object.keys(fastest)).toHaveLength(11);
+    expect(Object.keys(fastest)).toHaveLength(12);
     expect(slow).toEqual([]);
     expect(fastest['delete the veth']).toBeGreaterThan(4);
+  });
+
+  it('ends with a network that loses not the first packet, from the pod or to it', async () => {
+    const heard = new Set<string>();
+    const hear = (text: Buffer): void => void heard.add(text.toString());
+    const host = udpSocketIn('one', 9000).on('message', hear);
+    const lost: string[] = [];
+    for (let at = 0; at < 30; at += 1) {
+      node.pod(`p${at}`, `10.244.10.${at}`);
+      const pod = udpSocketIn(`p${at}`, 9000).on('message', hear);
+      await node.add(`p${at}`, `p${at}`);
+      pod.send(`from ${at}`, 9000, one.nodeAddress);
+      host.send(`to ${at}`, 9000, `10.244.10.${at}`);
+      const missing = (): string[] => [`from ${at}`, `to ${at}`].filter((text) => !heard.has(text));
+      await eventually(() => missing().length === 0 || undefined, 200).catch(() => lost.push(...missing()));
+      pod.close();
+    }
+    host.close();
+    expect(lost).toEqual([]);
   });
 });
 
 describe('a DEL', () => {
-  it('leaves its sandbox free for the next ADD, although its veth waits for those of others to go', async () => {
-    for (const [pod, address] of [
-      ['p1', '10.244.10.0'],
-      ['p2', '10.244.10.1'],
-    ] as const) {
-      node.sandbox(pod);
-      node.records.put(record(address, pod));
-      await node.add(pod, pod);
-    }
+  /** The first of two deletions has begun when the second comes, so that the second has to wait for it. */
+  async function deleteBoth(): Promise<void> {
+    await node.addPod('p1', '10.244.10.0');
+    await node.addPod('p2', '10.244.10.1');
     const { attachments } = node.wiring;
     expect(await attachments.del(node.request('DEL', 'p2', 'p2'))).toEqual({ ok: true });
-    // Its deletion has begun when the other one comes.
     await new Promise((resolve) => {
       setImmediate(resolve);
     });
     expect(await attachments.del(node.request('DEL', 'p1', 'p1'))).toEqual({ ok: true });
+  }
+
+  it('leaves its sandbox free for the next ADD, although its veth waits for those of others to go', async () => {
+    await deleteBoth();
     expect((await node.add('p1', 'p1')).address).toBe('10.244.10.0');
     await node.wiring.remover.settled();
     expect(node.veths()).toHaveLength(1);
+  });
+
+  it('leaves its namespace free for an ADD by another container id, which waits for the interface to go', async () => {
+    await deleteBoth();
+    const again = node.request('ADD', 'p1', 'p1', { containerId: 'another' });
+    expect(await node.wiring.attachments.add(again)).toMatchObject({ ok: true });
+    expect(node.wiring.book.list()).toMatchObject([{ containerId: 'another', podInterface: 'eth0' }]);
+    await node.wiring.remover.settled();
+    expect(node.veths()).toHaveLength(1);
+  });
+
+  it('whose veth the kernel keeps has the next ADD told so at once', async () => {
+    const { hostInterface } = await node.addPod('p1', '10.244.10.0');
+    const mend = node.failing(`delete ${hostInterface}`);
+    await node.wiring.attachments.del(node.request('DEL', 'p1', 'p1'));
+    const startMs = performance.now();
+    const again = node.request('ADD', 'p1', 'p1', { containerId: 'another', deadlineMs: 5000 });
+    const response = await node.wiring.attachments.add(again);
+    mend();
+    expect(response).toMatchObject({ ok: false, code: 104, msg: expect.stringContaining('eth0') });
+    expect(performance.now() - startMs).toBeLessThan(2000);
+    node.wiring.remover.retry();
+    await node.wiring.remover.settled();
   });
 
   it('of many pods at once shares what the kernel waits for', async () => {
