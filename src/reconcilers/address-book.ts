@@ -214,17 +214,15 @@ export class AddressBook {
     return promised === undefined ? [] : this.#refresh(promised.address);
   }
 
-  promisedAt(address: Address): Promised | undefined {
-    return this.#promises.at(address);
+  /** What is on its way to whom. */
+  get promised(): Pick<Promises, 'at' | 'of' | 'ofNamesakes'> {
+    return this.#promises;
   }
 
-  promisedTo(ownerUid: string): Promised | undefined {
-    return this.#promises.of(ownerUid);
-  }
-
-  /** The pool that an address is promised to the owner in. */
-  promisedIn(ownerUid: string): string | undefined {
-    return this.#promises.of(ownerUid)?.pool;
+  /** Whether the resting record is to be left alone for a moment: it changes hands, or a node's endpoint lists it still. */
+  isChanging({ metadata: { name } }: IpAllocation): boolean {
+    const address = parseAddress(name);
+    return this.#spent.has(name) || this.#promises.has(address) || this.published.isListed(address);
   }
 
   /** Whether the pool could ever give the address: it is declared, and nobody's gateway or own address. */

@@ -19,6 +19,8 @@ export type Allocated =
   /** `before` is the record as it was, where it changed hands. */
   | { outcome: 'allocated'; record: IpAllocation; before?: IpAllocation }
   | { outcome: 'exhausted' }
+  /** Another has taken the address, and the choice is to be made anew. */
+  | { outcome: 'overtaken' }
   | { outcome: 'refused'; because: string }
   | { outcome: 'crowded'; because: string };
 
@@ -73,6 +75,9 @@ export async function allocate(claim: Claim, pool: Pool, ports: AllocationPorts)
     const result =
       base === undefined ? await create(claim, pool, promised, ports) : await takeOver(claim, pool, base, ports);
     if (result !== 'lost') return result;
+    // Its predecessor may have taken it: an ordinal's address is waited for.
+    const isOver = ports.book.promised.of(claim.owner.uid) === undefined;
+    if (claim.reservedFor !== undefined && isOver) return { outcome: 'overtaken' };
   }
   return { outcome: 'crowded', because: `lost ${MAX_LOST_RACES} addresses of pool ${pool.name} in a row to others` };
 }

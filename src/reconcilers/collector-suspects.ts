@@ -72,7 +72,7 @@ function ofPods({ views, book, waiting }: SuspectWorld): Suspect[] {
     const key = podKey(pod.metadata);
     const robbed = robbedOf(pod, own, book);
     if (robbed !== undefined) return [{ kind: 'robbed', key, address: robbed, ownerUid }];
-    const isServed = own.length > 0 || seated.has(ownerUid) || book.promisedIn(ownerUid) !== undefined;
+    const isServed = own.length > 0 || seated.has(ownerUid) || book.promised.of(ownerUid)?.pool !== undefined;
     return needOf(pod) === 'address' && !isServed ? [{ kind: 'pod', key, ownerUid }] : [];
   });
 }

@@ -78,7 +78,7 @@ export function refuseFixed(poolName: string, address: Address, ownerUid: string
 
 function holderOf(address: Address, book: AddressBook): string {
   const record = book.record(formatAddress(address));
-  const promised = book.promisedAt(address);
+  const promised = book.promised.at(address);
   if (record === undefined) {
     if (promised === undefined) return 'a pod without a record uses it';
     return `${podKey(promised.owner)} is just getting it`;

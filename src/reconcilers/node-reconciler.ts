@@ -67,6 +67,7 @@ export class NodeReconciler {
         queues.pool(nodePool, ENDPOINT_COALESCE_MS);
         return done;
       case 'exhausted':
+      case 'overtaken':
         return retryAfter(1, 'the last address was just taken');
       case 'refused':
         return this.#wait(node, { reason: 'RecordRefused', message: result.because });

@@ -72,7 +72,7 @@ export class PodReconciler {
     const candidates = candidatePools(pod, namespace, node, pools);
     const asker = askerOf(pod, namespace, node);
     // What an edit has taken from the pool since it was promised goes to nobody any more.
-    const promised = book.promisedTo(asker.wish.owner.uid);
+    const promised = book.promised.of(asker.wish.owner.uid);
     if (promised !== undefined && !book.isUsable(promised.pool, promised.address)) {
       await this.#unclear.findOut(asker.wish.owner.uid);
       if (book.isServed(asker.wish.owner.uid)) return this.#settled(key);
@@ -91,6 +91,7 @@ export class PodReconciler {
     }
     if (result.outcome === 'crowded') return retryAfter(1_000, result.because);
     // Another worker took the last address between the choice and the promise: choose again, and say so properly.
+    if (result.outcome === 'overtaken') return retryAfter(1, 'the address was just taken');
     if (result.outcome === 'exhausted') return retryAfter(1, 'the last address was just taken');
     book.expected.forget(key);
     if (result.before?.spec.state === 'Cooling') this.#tellCutShort(pod, choice.pool, result.before);

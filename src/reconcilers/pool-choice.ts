@@ -5,7 +5,7 @@ import { defaultPool, poolAnnotation } from '../api/names.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
 import { fixedAddressOf, refuseFixed } from './fixed-address.ts';
-import { awaited } from './former-address.ts';
+import { awaited, keepingPools } from './former-address.ts';
 import { ownerOf } from './pod.ts';
 import type { Pool } from './pool.ts';
 import { parsePool } from './pool.ts';
@@ -127,11 +127,14 @@ export function choosePool(
   return second === undefined ? { refusal: joined(refusals) } : { pool: second };
 }
 
-/** A create without an answer may have made the record: asking elsewhere would give the owner a second one. */
+/**
+ * A create without an answer may have made the record: asking elsewhere would give the owner a second one. Then comes the
+ * pool that keeps the ordinal's former address.
+ */
 function claimedFirst(names: readonly string[], { wish }: Asker, { book }: PoolWorld): string[] {
-  const promised = book.promisedIn(wish.owner.uid);
-  const former = wish.reservedFor === undefined ? [] : book.byOrdinal(wish.reservedFor).map(({ spec }) => spec.ips);
-  const rank = (name: string): number => (name === promised ? 0 : former.includes(name) ? 1 : 2);
+  const promised = book.promised.of(wish.owner.uid)?.pool;
+  const keeping = keepingPools(wish, book);
+  const rank = (name: string): number => (name === promised ? 0 : keeping.includes(name) ? 1 : 2);
   return names.toSorted((a, b) => rank(a) - rank(b));
 }
 
@@ -150,7 +153,7 @@ function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
   if (pool === undefined) return { refusal: absence(name, asker, world) };
   const shut = shutReason(pool, asker);
   if (shut !== undefined) return { refusal: shut };
-  if (book.promisedIn(wish.owner.uid) === name) return { pool, manner: 'own' };
+  if (book.promised.of(wish.owner.uid)?.pool === name) return { pool, manner: 'own' };
   const coming = awaited(pool, wish, book, clock.now());
   if (coming !== undefined) return { refusal: { reason: 'AddressReleasing', message: coming } };
   const offer = book.offer(name, wish);

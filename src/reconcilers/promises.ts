@@ -54,6 +54,13 @@ export class Promises {
     return this.#owners.keys();
   }
 
+  /** What other owners of the same name have been promised: the pods of a StatefulSet's ordinal have one name. */
+  ofNamesakes({ uid, namespace, name }: Promised['owner']): Promised[] {
+    return [...this.#promised.values()].filter(
+      ({ owner }) => owner.name === name && owner.namespace === namespace && owner.uid !== uid,
+    );
+  }
+
   isWritten(ownerUid: string): boolean {
     return this.#written.has(ownerUid);
   }

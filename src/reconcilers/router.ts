@@ -60,7 +60,7 @@ export class Router {
     const { queues, book } = this.#world;
     const { type, object } = change;
     const { spec, metadata } = object;
-    const promised = book.promisedAt(parseAddress(metadata.name));
+    const promised = book.promised.at(parseAddress(metadata.name));
     if (type === 'deleted') this.wakePools(book.forget(object));
     else book.observe(object);
     // It was about to change hands, and has gone elsewhere.

@@ -43,7 +43,7 @@ export class Unclear {
    */
   async findOut(ownerUid: string): Promise<void> {
     const { book, records, clock, queues, waiting } = this.#world;
-    const promised = book.promisedTo(ownerUid);
+    const promised = book.promised.of(ownerUid);
     if (promised === undefined || book.changesHandsFor(ownerUid)) return;
     const live = await records.read(formatAddress(promised.address));
     if (live?.spec.owner.uid === ownerUid) book.observeAhead(live, clock.monotonicMs());

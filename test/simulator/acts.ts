@@ -7,12 +7,13 @@ import type { Node, Pod } from '../../src/api/workloads.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { nodeKind, podKind, poolKind, statefulSetKind } from '../../src/operator/kinds.ts';
 import { isFinished } from '../../src/reconcilers/pod.ts';
-import { admin, type Cluster } from './cluster.ts';
+import { admin, type Cluster, reservedSeconds } from './cluster.ts';
 import type { Machine } from './machine.ts';
 
 const mostPods = 14;
 const mostSets = 2;
 const podPools = [undefined, undefined, 'sample-ips', 'sample-ips', 'sample-ips,default-ips', 'late-ips'];
+const setPools = [undefined, 'sample-ips', 'sample-ips', 'sample-ips,default-ips'];
 const outOfService = { key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' };
 
 /** What the pool sample-ips may hold; all of it is small, so that it runs full. */
@@ -23,6 +24,7 @@ type Set = KubeObject & { spec: { replicas: number; pool?: string | undefined } 
 export class Acts {
   readonly #cluster: Cluster;
   #names = 0;
+  readonly #setNames: string[] = [];
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -36,7 +38,7 @@ export class Acts {
       [6, () => this.#deletePod()],
       [2, () => this.#forceDelete()],
       [this.#isLacking() ? 16 : 1, () => this.controlSets()],
-      [1.5, () => this.#changeSet()],
+      [2.5, () => this.#changeSet()],
       [0.8, () => this.#editPool()],
       [0.5, () => this.#togglePool()],
       [1, () => this.#harmNode()],
@@ -160,9 +162,8 @@ export class Acts {
     const sets = this.#sets();
     const set = random.pick(sets);
     if (set === undefined || (sets.length < mostSets && random.chance(0.3))) {
-      this.#names += 1;
-      const spec = { replicas: 1 + random.below(3), pool: random.pick([undefined, 'sample-ips']) };
-      const made: Set = { metadata: { name: `set${this.#names}`, namespace: 'default' }, spec };
+      const spec = { replicas: 1 + random.below(3), pool: random.pick(setPools) };
+      const made: Set = { metadata: { name: this.#setName(), namespace: 'default' }, spec };
       server.create(statefulSetKind, made as KubeObject & { metadata: { name: string } }, admin);
     } else if (random.chance(0.2)) {
       server.delete(statefulSetKind, set.metadata.name ?? '', { namespace: 'default' }, admin);
@@ -172,6 +173,17 @@ export class Acts {
     }
   }
 
+  /** A new one, or that of a set that is gone, whose pods may still be there. */
+  #setName(): string {
+    const { random } = this.#cluster;
+    const gone = this.#setNames.filter((name) => this.#sets().every(({ metadata }) => metadata.name !== name));
+    const former = random.chance(0.5) ? random.pick(gone) : undefined;
+    if (former !== undefined) return former;
+    this.#names += 1;
+    this.#setNames.push(`set${this.#names}`);
+    return `set${this.#names}`;
+  }
+
   #editPool(): void {
     const { server, random } = this.#cluster;
     const pool = server.objects(poolKind).find(({ metadata }) => metadata.name === 'sample-ips');
@@ -179,6 +191,7 @@ export class Acts {
     const spec: Ips['spec'] = { ...pool.spec, ips: random.pick(samples) ?? [] };
     if (random.chance(0.3)) spec.excludeIPs = ['10.1.0.1'];
     if (random.chance(0.3)) spec.coolDownSeconds = random.below(3) * 20;
+    if (random.chance(0.3)) spec.reservedSeconds = random.pick(reservedSeconds) ?? 0;
     server.replace(poolKind, { ...pool, spec }, admin);
   }
 

@@ -22,6 +22,9 @@ import { faultLog, nameOfCaller, printedLog, wordsOfWrite } from './words.ts';
 
 export const admin = { is: 'admin' } as const;
 
+/** How long a pool may keep an address for a StatefulSet's ordinal. */
+export const reservedSeconds = [0, 0, 30, 90, 600];
+
 /** A place for one controller: each of its processes ends some time, and another follows. */
 export interface Seat {
   readonly name: string;
@@ -160,7 +163,7 @@ export class Cluster {
     this.server.replace(nodeKind, { ...node, status }, admin, 'status');
   }
 
-  /** What a create was decided on is noted when it is sent. */
+  /** What a write of a record was decided on is noted when it is sent. */
   #networkOf(process: Process, seat: Seat): Network {
     const inner = this.network.of(process);
     return {
@@ -168,8 +171,9 @@ export class Cluster {
       call: (attempt, run, options) => {
         const [plural, address = ''] = attempt.target.split(' ');
         const { controller } = seat;
-        if (['create', 'replace'].includes(attempt.verb) && plural === 'ipallocations' && controller !== undefined) {
-          this.judge.sent.note(process.name, address, controller.informers.views, controller.core.book);
+        const { verb } = attempt;
+        if (['create', 'replace', 'delete'].includes(verb) && plural === 'ipallocations' && controller !== undefined) {
+          this.judge.sent.note(process.name, verb, address, controller.informers.views, controller.core.book);
         }
         return inner.call(attempt, run, options);
       },
@@ -181,8 +185,9 @@ export class Cluster {
       this.server.create(namespaceKind, { metadata: { name } }, admin);
     }
     this.addPool(nodePool, ['10.9.0.0/27'], { usage: 'Node' });
-    this.addPool('sample-ips', ['10.1.0.0-10.1.0.4']);
-    this.addPool('default-ips', ['10.2.0.0/29'], { excludeIPs: ['10.2.0.2'] });
+    const reserved = (): Partial<Ips['spec']> => ({ reservedSeconds: this.random.pick(reservedSeconds) ?? 0 });
+    this.addPool('sample-ips', ['10.1.0.0-10.1.0.4'], reserved());
+    this.addPool('default-ips', ['10.2.0.0/29'], { excludeIPs: ['10.2.0.2'], ...reserved() });
   }
 
   addPool(name: string, ips: string[], more: Partial<Ips['spec']> = {}): void {

@@ -4,8 +4,9 @@
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { Pod } from '../../src/api/workloads.ts';
-import { endpointKind, podKind, recordKind } from '../../src/operator/kinds.ts';
+import { endpointKind, podKind, recordKind, statefulSetKind } from '../../src/operator/kinds.ts';
 import { identityOf, isFinished } from '../../src/reconcilers/pod.ts';
+import { ordinalKey } from '../../src/reconcilers/stateful-set.ts';
 import type { ApiServer, WriteObserver } from './api-server.ts';
 import { changes } from './kernel.ts';
 import type { Machine, Sandbox } from './machine.ts';
@@ -42,6 +43,8 @@ export class Judge {
   readonly #now: () => number;
   /** When each address came into the hands that it is in. */
   readonly #givenMs = new Map<string, number>();
+  /** When each address came into the state that it is in. */
+  readonly #stateMs = new Map<string, number>();
   #server: ApiServer | undefined;
   #restores = 0;
   /** Identity → the address that ADD answered. */
@@ -222,7 +225,7 @@ export class Judge {
     if (caller.is === 'agent' && old !== undefined && now !== undefined) this.#onStatus(caller.node, old, now);
     if (caller.is !== 'controller') return;
     if (old === undefined && now !== undefined) this.#onCreate(caller.name, now);
-    else if (old !== undefined && now === undefined) this.#onDelete(old);
+    else if (old !== undefined && now === undefined) this.#onDelete(caller.name, old);
     else if (old !== undefined && now !== undefined) this.#onReplace(caller.name, old, now);
   }
 
@@ -260,8 +263,8 @@ export class Judge {
     const records = this.#server?.objects(recordKind) ?? [];
     const isLast = this.sent.hadNoOther(creator, record);
     const tooSoon = isLast ? undefined : this.#rests.whyNotRested(record, before, records);
-    const outside = this.sent.whyNotGiven(creator, record);
-    const because = (this.#rests.heldLately(record.spec.ips, address) ? undefined : outside) ?? tooSoon;
+    const { outside, another } = this.sent.whyNotGiven(creator, record);
+    const because = (this.#rests.heldLately(record.spec.ips, address) ? undefined : outside) ?? another ?? tooSoon;
     if (because !== undefined && this.#restores === 0) {
       this.break(7, `${address} was given to ${owner.namespace}/${owner.name}: ${because}`, [address]);
     }
@@ -278,6 +281,9 @@ export class Judge {
 
   #onReplace(creator: string, old: IpAllocation, now: IpAllocation): void {
     const { address, owner, state } = now.spec;
+    if (old.spec.state === 'Reserved' && state === 'Bound') this.#isItsOrdinals(old, now);
+    if (state === 'Cooling') this.#isNotToBeKept(creator, old);
+    if (old.spec.state !== state) this.#stateMs.set(address, this.#now());
     if (state === 'Bound' && old.spec.owner.uid !== owner.uid) this.#onGiven(creator, now, old);
     if (old.spec.owner.uid !== owner.uid || now.status?.released?.owner.uid === owner.uid)
       this.#answered.delete(old.spec.owner.uid);
@@ -295,8 +301,27 @@ export class Judge {
     this.break(2, text, [address, owner.uid]);
   }
 
-  #onDelete(old: IpAllocation): void {
+  #isItsOrdinals({ spec: before }: IpAllocation, { spec }: IpAllocation): void {
+    const [kept, given] = [before, spec].map(({ reservedFor }) => reservedFor && ordinalKey(reservedFor));
+    if (kept === given) return;
+    const text = `${spec.address} was given to ${spec.owner.name}, and was kept for ${before.owner.name}`;
+    this.break(7, text, [spec.address, before.owner.uid, spec.owner.uid]);
+  }
+
+  /** An address that a pool keeps for an ordinal goes to nobody before its time is over, or the set is gone. */
+  #isNotToBeKept(creator: string, old: IpAllocation): void {
+    const { address, owner, reservedFor, state } = old.spec;
+    const uid = reservedFor?.statefulSetUID;
+    const isSetThere = this.#server?.objects(statefulSetKind).some(({ metadata }) => metadata.uid === uid) === true;
+    if (state === 'Cooling' || !isSetThere || this.#restores > 0) return;
+    const because = this.sent.whyToBeKept(creator, old, this.#stateMs.get(address) ?? 0);
+    if (because === undefined) return;
+    this.break(7, `${address} of ${owner.name} is ${state} and kept no longer: ${because}`, [address, owner.uid]);
+  }
+
+  #onDelete(creator: string, old: IpAllocation): void {
     const { address, owner } = old.spec;
+    this.#isNotToBeKept(creator, old);
     this.#answered.delete(owner.uid);
     if (old.status?.released?.owner.uid === owner.uid || this.excused.has(owner.uid)) return;
     const text = `the record ${address} of ${owner.kind} ${owner.name} (${owner.uid}) was deleted, and nobody had released it`;

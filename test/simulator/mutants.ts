@@ -260,4 +260,28 @@ export const mutants: readonly Mutant[] = [
     from: 11,
     edits: [{ file: 'src/node/wires-part.ts', find: 'book.reset(wires);', put: '' }],
   },
+  {
+    name: 'ordinals do not wait',
+    what: "a StatefulSet's pod takes another address while its own is still held for its predecessor",
+    from: 11,
+    edits: [
+      {
+        file: 'src/reconcilers/former-address.ts',
+        find: 'return former.map((record) => sentence(record, pool, nowMs)).find((text) => text !== undefined);',
+        put: 'return undefined;',
+      },
+    ],
+  },
+  {
+    name: 'kept by the name of the set',
+    what: 'addresses of a StatefulSet that is gone are kept for one that was made anew under its name',
+    from: 31,
+    edits: [
+      {
+        file: 'src/reconcilers/stateful-set.ts',
+        find: 'return set !== undefined && set.metadata.uid === record.spec.reservedFor?.statefulSetUID;',
+        put: 'return set !== undefined && record.spec.reservedFor !== undefined;',
+      },
+    ],
+  },
 ];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the sender of a create saw when it sent it. It is judged by that: what became of a pool while the request was on its
+// What the sender of a write of records saw when it sent it. It is judged by that: what became of a pool while the request was on its
 // way, nobody could know.
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
@@ -8,11 +8,14 @@ import type { Node, Pod } from '../../src/api/workloads.ts';
 import { parseAddress } from '../../src/ip/address.ts';
 import { identityOf, nodeAddressesOf } from '../../src/reconcilers/pod.ts';
 import { parsePool } from '../../src/reconcilers/pool.ts';
+import { whyNotOrdinals, whyToBeKept } from './ordinals.ts';
 import type { AddressBook } from '../../src/reconcilers/address-book.ts';
 import type { Views } from '../../src/reconcilers/ports.ts';
 
-interface Seen {
+export interface Seen {
   readonly atMs: number;
+  readonly verb: string;
+  readonly records: readonly IpAllocation[];
   readonly pools: readonly Ips[];
   readonly endpoints: readonly NodeEndpoint[];
   readonly nodes: readonly Node[];
@@ -30,11 +33,14 @@ export class Sent {
     this.#now = now;
   }
 
-  note(creator: string, address: string, { pools, endpoints, nodes, pods }: Views, book: AddressBook): void {
+  note(creator: string, verb: string, address: string, views: Views, book: AddressBook): void {
+    const { pools, endpoints, nodes, pods } = views;
     const key = `${creator} ${address}`;
     const free = new Map(book.pools().map(({ name }) => [name, book.counts(name).free]));
     const seen = {
       atMs: this.#now(),
+      verb,
+      records: book.records(),
       pools: pools.list(),
       endpoints: endpoints.list(),
       nodes: nodes.list(),
@@ -46,22 +52,40 @@ export class Sent {
 
   /** When it was asked for at first. */
   firstSentMs(creator: string, { spec: { address } }: IpAllocation): number {
-    return this.#facts.get(`${creator} ${address}`)?.[0]?.atMs ?? this.#now();
+    const [first] = this.#given(creator, address);
+    return first?.atMs ?? this.#now();
   }
 
   /** Whether the pool had nothing else to give, as its giver knew. */
   hadNoOther(creator: string, { spec: { address, ips } }: IpAllocation): boolean {
-    const seen = this.#facts.get(`${creator} ${address}`) ?? [];
-    return seen.some(({ free }) => (free.get(ips) ?? 0) === 0);
+    return this.#given(creator, address).some(({ free }) => (free.get(ips) ?? 0) === 0);
   }
 
-  /** Why the record may not be given; a create that got no clear answer is sent again as it was decided at first. */
-  whyNotGiven(creator: string, record: IpAllocation): string | undefined {
-    const key = `${creator} ${record.spec.address}`;
-    const whys = (this.#facts.get(key) ?? []).map((seen) => whyNotGiven(record, seen));
-    this.#facts.delete(key);
-    return whys.includes(undefined) ? undefined : whys[0];
+  /**
+   * Why the record may not be given, by each of the rules; a create that got no clear answer is sent again as it was
+   * decided at first.
+   */
+  whyNotGiven(creator: string, record: IpAllocation): { outside: string | undefined; another: string | undefined } {
+    const seen = this.#given(creator, record.spec.address);
+    this.#facts.delete(`${creator} ${record.spec.address}`);
+    const outside = always(seen.map((each) => whyNotGiven(record, each)));
+    return { outside, another: always(seen.map((each) => whyNotOrdinals(record, each))) };
   }
+
+  /** Why the address, which its node has let go of, is still to be kept for its ordinal. */
+  whyToBeKept(creator: string, record: IpAllocation, sinceMs: number): string | undefined {
+    const facts = this.#facts.get(`${creator} ${record.spec.address}`) ?? [];
+    return always(facts.map((seen) => whyToBeKept(record, seen, sinceMs)));
+  }
+
+  #given(creator: string, address: string): Seen[] {
+    return (this.#facts.get(`${creator} ${address}`) ?? []).filter(({ verb }) => verb !== 'delete');
+  }
+}
+
+/** The first of the reasons, where each time there was one. */
+function always(whys: ReadonlyArray<string | undefined>): string | undefined {
+  return whys.includes(undefined) ? undefined : whys[0];
 }
 
 /** Why the address may not be given to the record's owner, by what its giver saw; undefined where it may. */

@@ -8,12 +8,17 @@ import type { Pod } from '../../src/api/workloads.ts';
 import { decodeClusterPod } from '../../src/datapath/codecs.ts';
 import { formatAddress, parseAddress } from '../../src/ip/address.ts';
 import type { RangeSet } from '../../src/ip/range-set.ts';
-import { endpointKind, nodeKind, podKind, poolKind, recordKind } from '../../src/operator/kinds.ts';
+import { endpointKind, nodeKind, podKind, poolKind, recordKind, statefulSetKind } from '../../src/operator/kinds.ts';
 import { identityOf, isFinished, needOf } from '../../src/reconcilers/pod.ts';
 import { parsePool } from '../../src/reconcilers/pool.ts';
+import { ordinalKey, type ReservedFor, reservedForOf } from '../../src/reconcilers/stateful-set.ts';
 import type { Cluster } from './cluster.ts';
 import type { Broken } from './judge.ts';
 import type { Machine } from './machine.ts';
+import { startMs } from './time.ts';
+
+/** What is due is done soon. */
+const graceMs = 10_000;
 
 /** What is not as it should be, the first of each kind of look. */
 export function unsettled(cluster: Cluster): Broken[] {
@@ -23,6 +28,11 @@ export function unsettled(cluster: Cluster): Broken[] {
 
 function isInHands(state: IpAllocation['spec']['state']): boolean {
   return state === 'Bound' || state === 'Releasing';
+}
+
+function isOrdinals({ spec }: IpAllocation, reservedFor: ReservedFor | undefined): boolean {
+  if (spec.reservedFor === undefined || reservedFor === undefined) return false;
+  return ordinalKey(spec.reservedFor) === ordinalKey(reservedFor);
 }
 
 function broken(invariant: number, text: string, ...things: string[]): Broken {
@@ -54,9 +64,9 @@ class Look {
       const [record] = own;
       if (record === undefined) {
         if (pod.metadata.annotations?.[addressAnnotation] !== undefined) return [];
-        const room = this.#poolsOf(pod).find((pool) => this.#givable(pool, identity).length > 0);
+        const room = this.#poolsOf(pod).find((pool) => this.#givable(pool, pod).length > 0);
         if (room === undefined) return [];
-        const free = this.#givable(room, identity)[0] ?? '';
+        const free = this.#givable(room, pod)[0] ?? '';
         return [broken(9, `${name} has no address, and ${free} of pool ${room.metadata.name} is free`, identity, free)];
       }
       const addresses = own.map(({ metadata }) => metadata.name);
@@ -68,9 +78,15 @@ class Look {
   /** No record is left over. */
   records(): Broken[] {
     const { server } = this.#cluster;
-    return this.#records.flatMap(({ metadata: { name }, spec: { owner, state, nodeName } }) => {
+    return this.#records.flatMap((record) => {
+      const { name } = record.metadata;
+      const { owner, state, nodeName } = record.spec;
       const said = `the record ${name} of ${owner.kind} ${owner.name} (${owner.uid}) on ${nodeName} is ${state}`;
       if (state === 'Releasing') return [broken(3, `${said} still`, name, owner.uid)];
+      if (state === 'Reserved') {
+        const because = this.#whyKeptInVain(record);
+        return because === undefined ? [] : [broken(3, `${said}, and ${because}`, name, owner.uid)];
+      }
       if (state !== 'Bound') return [];
       const isThere =
         owner.kind === 'Node'
@@ -78,6 +94,19 @@ class Look {
           : this.#pods.some((pod) => identityOf(pod) === owner.uid && !isFinished(pod));
       return isThere ? [] : [broken(3, `${said}, and its owner is gone`, name, owner.uid)];
     });
+  }
+
+  /** Why an address need not be kept any more; undefined where it is to be. */
+  #whyKeptInVain({ metadata: { name }, spec }: IpAllocation): string | undefined {
+    const { server, time } = this.#cluster;
+    const { reservedFor, stateSince, ips } = spec;
+    if (reservedFor === undefined) return 'it says for nobody';
+    const isThere = server.objects(statefulSetKind).some(({ metadata }) => metadata.uid === reservedFor.statefulSetUID);
+    if (!isThere) return 'its set is gone';
+    const others = this.#records.filter((each) => isOrdinals(each, reservedFor) && each.metadata.name !== name);
+    if (others.some((each) => each.spec.state === 'Bound')) return 'its ordinal has another';
+    const keptMs = (this.#pool(ips)?.spec.reservedSeconds ?? 0) * 1_000;
+    return startMs + time.nowMs > Date.parse(stateSince) + keptMs + graceMs ? 'its time is over' : undefined;
   }
 
   /** Each node has its address, and its endpoint lists what it holds. */
@@ -192,13 +221,17 @@ class Look {
     return this.#usable(parsed.pool.declared).filter((address) => !this.#isTaken(address));
   }
 
-  /** Free, or at rest: with nothing else left, that is given out too. */
-  #givable(pool: Ips, identity: string): string[] {
+  /** Free, kept for it, or at rest: with nothing else left, that is given out too. */
+  #givable(pool: Ips, pod: Pod): string[] {
+    const reservedFor = reservedForOf(pod);
     const { name } = pool.metadata;
     const parsed = parsePool(pool);
     const usable = parsed.kind === 'pool' ? this.#usable(parsed.pool.declared) : [];
     const resting = this.#records
-      .filter(({ spec }) => spec.ips === name && spec.state === 'Cooling' && spec.owner.uid !== identity)
+      .filter(({ spec }) => spec.ips === name && spec.owner.uid !== identityOf(pod))
+      .filter(
+        (each) => each.spec.state === 'Cooling' || (each.spec.state === 'Reserved' && isOrdinals(each, reservedFor)),
+      )
       .map(({ metadata }) => metadata.name);
     const worn = this.#pods.map(({ status }) => status?.podIP);
     return [...this.#free(pool), ...resting.filter((address) => usable.includes(address) && !worn.includes(address))];

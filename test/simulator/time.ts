@@ -33,7 +33,8 @@ interface Timer {
   isCancelled: boolean;
 }
 
-const startMs = Date.UTC(2026, 0, 1);
+/** The wall clock of all processes begins here. */
+export const startMs = Date.UTC(2026, 0, 1);
 
 export class VirtualTime {
   /** Milliseconds since the simulation began. */
