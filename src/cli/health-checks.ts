@@ -4,6 +4,7 @@
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { removalAnnotation } from '../api/names.ts';
 import type { DaemonSet, Deployment, Lease, Node } from '../kube/resources.ts';
 
 export interface ClusterView {
@@ -100,6 +101,11 @@ function nodes({ endpoints, nodes: all }: ClusterView): Check {
   const text = [`${endpoints.length - broken.length} of ${endpoints.length} datapaths ready`, ...more]
     .filter((part) => part !== '')
     .join(', ');
+  const leaving = endpoints.filter(({ metadata }) => metadata.annotations?.[removalAnnotation] !== undefined).length;
+  if (leaving > 0) {
+    const cure = `fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all ${removalAnnotation}- takes it back`;
+    return { what, state: 'bad', text: `${text}; ${leaving} asked to be without Fast`, cure };
+  }
   const [first] = broken;
   if (first !== undefined) {
     const said =

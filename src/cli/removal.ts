@@ -35,6 +35,14 @@ const subscriptions = resource<Subscription>(operators, 'v1alpha1', 'subscriptio
 
 type Say = (line: string) => void;
 
+const removedOf = ({ status }: NodeEndpoint) => status?.conditions?.find((one) => one.type === removedCondition);
+
+const isRemoved = (endpoint: NodeEndpoint): boolean => removedOf(endpoint)?.status === 'True';
+
+function shortList(names: readonly string[]): string {
+  return `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+}
+
 export class Removal {
   readonly #cluster: Cluster;
   readonly #s: Pick<Surroundings, 'nowMs' | 'sleep' | 'stopped'>;
@@ -73,7 +81,20 @@ export class Removal {
     return all.filter(({ metadata }) => !this.#o.without.includes(metadata.name));
   }
 
+  /** @throws Error where nobody is there, nor will be, who could clean a node: waiting would not help */
+  async #needAgents(): Promise<void> {
+    const dirty = (await this.#endpoints()).filter((endpoint) => !isRemoved(endpoint)).map((one) => one.metadata.name);
+    if (dirty.length === 0) return;
+    for (const { resource: of, name, namespace } of [agents, controller]) {
+      if ((await this.#cluster.find(of, name, namespace)) !== undefined) return;
+    }
+    throw new Error(
+      `there are no agents, and nobody else can clean a node: ${shortList(dirty)}. Bring them back by kubectl apply -k config/default and run it again, or leave a node as it is by --without NODE`,
+    );
+  }
+
   async #cleanNodes(): Promise<void> {
+    await this.#needAgents();
     for (const { metadata } of await this.#endpoints()) {
       const patch = { metadata: { annotations: { [removalAnnotation]: 'true' } } };
       await this.#cluster.patch(endpointKind, metadata.name, patch, { type: 'merge' });
@@ -84,7 +105,7 @@ export class Removal {
       const all = await this.#endpoints();
       for (const endpoint of all) {
         const { name } = endpoint.metadata;
-        const said = endpoint.status?.conditions?.find((one) => one.type === removedCondition);
+        const said = removedOf(endpoint);
         if (said?.status !== 'True') late.push(`${name} (${said?.message ?? 'its agent has not answered'})`);
         else if (!told.has(name)) this.#say(`node ${told.add(name).size} of ${all.length}, ${name}: ${said.message}`);
       }
@@ -157,7 +178,7 @@ export class Removal {
     for (;;) {
       const left = await leftOf();
       if (left.length === 0) return;
-      const list = `${left.slice(0, 5).join(', ')}${left.length > 5 ? ` and ${left.length - 5} more` : ''}`;
+      const list = shortList(left);
       if (this.#s.stopped.aborted) throw new Error(`stopped; ${what} still to do: ${list}. Run it again to go on`);
       if (this.#s.nowMs() >= endMs) {
         throw new Error(

@@ -81,6 +81,11 @@ describe('what is amiss', () => {
       },
       /^doubtful nodes: 2 of 2 datapaths ready, 1 without the fast path/,
     ],
+    [
+      'an uninstall that was begun',
+      { endpoints: [endpoint('one', { metadata: { name: 'one', annotations: { 'sample.fast.io/remove': 'true' } } })] },
+      /^bad nodes: .*; 1 asked to be without Fast -> fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all sample\.fast\.io\/remove- takes it back$/,
+    ],
     ['a node that nobody knows', { endpoints: [endpoint('one')] }, /^doubtful nodes: .*1 without a NodeEndpoint/],
     ['no pool', { pools: [] }, 'doubtful pools: none for pods -> kubectl apply -f config/samples/ips.yaml'],
     [

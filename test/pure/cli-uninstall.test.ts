@@ -50,7 +50,8 @@ function cluster(deaf: readonly string[] = []) {
   const find = (of: Resource<KubeObject>, name: string) =>
     Promise.resolve(objects.get(of.plural)?.find((one) => one.metadata.name === name));
   const fake = { list, patch, delete: remove, find } as unknown as Cluster;
-  return { done, fake };
+  const lose = (plural: string): void => void objects.set(plural, []);
+  return { done, fake, lose };
 }
 
 /** A clock that every wait moves. */
@@ -105,6 +106,18 @@ describe('fast-ctl uninstall', () => {
     expect(shown.stderr).toContain('--without NODE');
     expect(done.filter((one) => one.startsWith('delete'))).toEqual([]);
     expect(await fastCtl('uninstall --yes --without two', around())).toMatchObject({ code: 0 });
+  });
+
+  it('says at once that no agent is left to clean the nodes, as after a bare kubectl delete, and asks nobody', async () => {
+    const { fake, done, lose } = cluster(['one', 'two']);
+    for (const kind of ['daemonsets', 'deployments']) lose(kind);
+    const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
+    const shown = await fastCtl('uninstall --yes', around());
+    expect(shown.code).toBe(1);
+    expect(shown.stderr).toContain('there are no agents, and nobody else can clean a node: one, two.');
+    expect(shown.stderr).toContain('kubectl apply -k config/default');
+    expect(done).toEqual([]);
+    expect(await fastCtl('uninstall --yes --without one two', around())).toMatchObject({ code: 0 });
   });
 
   it('can be run again wherever it was stopped', async () => {
