@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Every verdict counts itself once, so the sum of a program's counters is the number of packets it has seen.
  *
- * A number is never used again for another meaning: dashboards and old agents read them. A name holds the program and
+ * A number is never used again for another meaning: dashboards and old agents read them (8 is such a one). A name holds the program and
  * the reason, and its comment begins with the verdict: `next` leaves the packet to the stack, `redirect` sends it past
  * it, `drop` ends it.
  */
@@ -21,7 +21,6 @@ enum counter {
 	FROM_POD_STACK_ONLY = 5, /* next: one of the two pods is marked for the stack */
 	FROM_POD_FAST_PATH_OFF = 6, /* next: the fast path is switched off, or the kernel lacks its conntrack function */
 	FROM_POD_TOO_BIG = 7, /* next: bigger than the way's MTU: the stack answers or fragments */
-	FROM_POD_ARP = 8, /* next: ARP: the stack answers */
 	DROP_FROM_POD_PROTOCOL = 9, /* drop: neither IPv4, IPv6 nor ARP, or with a VLAN tag */
 	DROP_FROM_POD_MALFORMED = 10, /* drop: IPv4 with headers cut short or impossible */
 	DROP_FROM_POD_SPOOFED = 11, /* drop: a source address that is not this pod's */
@@ -56,6 +55,7 @@ enum counter {
 	DROP_FROM_UPLINK_UNWRITABLE = 51, /* drop: between pods, and the kernel refused to let its MACs be written */
 
 	DROP_FROM_POD_MULTICAST = 56, /* drop: to a multicast or broadcast address, which nothing forwards */
+	DROP_FROM_POD_ARP = 57, /* drop: ARP, which both ends of a wire know the answers to */
 };
 
 struct {

@@ -74,7 +74,7 @@ int from_pod(struct __sk_buff *skb)
 
 	switch (parse(skb, &packet)) {
 	case PARSED_ARP:
-		return pass(FROM_POD_ARP);
+		return drop(skb, &packet, DROP_FROM_POD_ARP);
 	case PARSED_IPV6:
 		return drop(skb, &packet, DROP_FROM_POD_IPV6);
 	case PARSED_OTHER_PROTOCOL:

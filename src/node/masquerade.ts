@@ -9,19 +9,22 @@ export class Masquerade {
   readonly #host: Host;
   /** Destinations outside that see pods by their own addresses. */
   readonly #excluded: RangeSet;
+  readonly #tunnelPort: number;
   /** The script that was applied last. */
   #applied = '';
   /** The kernel's listing right after that: whatever differs later was changed by somebody else. */
   #listing = '';
 
-  constructor(host: Host, excluded: RangeSet) {
+  constructor(host: Host, excluded: RangeSet, tunnelPort: number) {
     this.#host = host;
     this.#excluded = excluded;
+    this.#tunnelPort = tunnelPort;
   }
 
   /** With `verify` also what others did to the table is found. Answers whether it had to be written. */
   async ensure(addresses: RangeSet, verify: boolean): Promise<boolean> {
-    const script = masqueradeScript(addresses, vxlanDevice, this.#excluded);
+    const rules = { addresses, excluded: this.#excluded, device: vxlanDevice, tunnelPort: this.#tunnelPort };
+    const script = masqueradeScript(rules);
     if (script === this.#applied && (!verify || (await this.#list()) === this.#listing)) {
       return false;
     }

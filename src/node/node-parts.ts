@@ -70,7 +70,7 @@ export class NodeParts {
 
   constructor(options: NodePartsOptions) {
     this.#o = options;
-    this.#masquerade = new Masquerade(options.host, options.masqueradeExclude);
+    this.#masquerade = new Masquerade(options.host, options.masqueradeExclude, options.tunnelPort);
     this.#bornMs = options.clock.monotonicMs();
     this.#clusterChanges = new ClusterChanges(options.ownName);
   }

@@ -2,7 +2,6 @@
 // Which addresses the stack sends into the tunnel, and which sources it masquerades: both follow from the pools.
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
-import { vxlanPort } from '../api/names.ts';
 import { isAddress, parseAddress } from '../ip/address.ts';
 import { toCidrs } from '../ip/cidr.ts';
 import { type Cidr, formatRange, parseRange, type Range } from '../ip/range.ts';
@@ -72,13 +71,25 @@ function namedSet(name: string, members: RangeSet): string {
   return `  set ${name} { type ipv4_addr; flags interval;${list} }`;
 }
 
+/** What the rules of a node follow. */
+export interface NodeRules {
+  /** Of pods and overlay ends, everywhere. */
+  readonly addresses: RangeSet;
+  /** Destinations outside that see pods by their own addresses. */
+  readonly excluded: RangeSet;
+  /** The tunnel's. */
+  readonly device: string;
+  /** UDP. */
+  readonly tunnelPort: number;
+}
+
 /**
  * The table `fast` as a script for `nft -f`, which the kernel takes as one transaction. Pods that leave the overlay get
  * the node's address, since nobody outside knows the way back; so does what enters the tunnel from outside, since the
  * other node drops sources that it cannot ask back by the tunnel. Whoever runs the network knows of ranges outside from
  * which there is a way back to pods: those are `excluded`, and see pods by their own addresses.
  */
-export function masqueradeScript(addresses: RangeSet, device: string, excluded: RangeSet = RangeSet.empty): string {
+export function masqueradeScript({ addresses, excluded, device, tunnelPort }: NodeRules): string {
   return [
     'table ip fast',
     'delete table ip fast',
@@ -95,11 +106,19 @@ export function masqueradeScript(addresses: RangeSet, device: string, excluded: 
     // nodes a second time. What a pod itself sends to that port comes by a wire, and stays tracked.
     '  chain tunnel-out {',
     '    type filter hook output priority raw; policy accept;',
-    `    udp dport ${vxlanPort} notrack`,
+    `    udp dport ${tunnelPort} notrack`,
     '  }',
     '  chain tunnel-in {',
     '    type filter hook prerouting priority raw; policy accept;',
-    `    iifname != "fast*" udp dport ${vxlanPort} notrack`,
+    `    iifname != "fast*" udp dport ${tunnelPort} notrack`,
+    '  }',
+    // A pod that spoke to another node's end of the tunnel would be masqueraded and pass for its own node there, and what
+    // it wraps for any pod of it; by a node port it would pass for a third node. Here no Service hides the destination
+    // any more.
+    '  chain forward {',
+    '    type filter hook forward priority filter; policy accept;',
+    `    iifname "fast*" udp dport ${tunnelPort} counter drop`,
+    `    ct status dnat udp dport ${tunnelPort} counter drop`,
     '  }',
     '}',
     '',

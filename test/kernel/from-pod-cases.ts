@@ -63,7 +63,7 @@ export const fromPodCases: PacketCase[] = [
   ),
   fromPod.passes('what is no pod is routed by the stack', 'from_pod_routed', tcp(near, outside)),
   fromPod.passes('this node’s overlay address is the stack’s', 'from_pod_routed', icmp(near, overlay)),
-  fromPod.passes('ARP is answered by the stack', 'from_pod_arp', arp),
+  fromPod.drops('ARP is dropped: what it says would enter the node’s own table', 'drop_from_pod_arp', arp),
   fromPod.drops('another pod’s address as source is dropped', 'drop_from_pod_spoofed', tcp(other, far)),
   fromPod.drops('another pod’s MAC as source is dropped', 'drop_from_pod_mac', tcp(near, far), { isForged: true }),
   fromPod.drops('multicast is dropped', 'drop_from_pod_multicast', udp(near, '224.0.0.251')),

@@ -18,6 +18,13 @@ function endpoint(name: string, tunnelAddress: string, more: Partial<NodeEndpoin
   return { metadata: { name }, spec: { nodeUID: `uid-${name}`, tunnelAddress, ...more } };
 }
 
+const rules = {
+  addresses: RangeSet.empty,
+  excluded: RangeSet.empty,
+  device: 'fast_vxlan',
+  tunnelPort: 4789,
+};
+
 const routes = (pools: Ips[], endpoints: NodeEndpoint[] = []): string[] =>
   overlayOf(pools, endpoints).routes.map(formatCidr);
 
@@ -58,25 +65,34 @@ describe('the overlay', () => {
   });
 
   it('is a set of ranges for nftables, replaced in one transaction', () => {
-    const script = masqueradeScript(
-      overlayOf([pool('a', '10.1.0.0-10.1.0.9', '10.1.1.1')], []).addresses,
-      'fast_vxlan',
-    );
+    const { addresses } = overlayOf([pool('a', '10.1.0.0-10.1.0.9', '10.1.1.1')], []);
+    const script = masqueradeScript({ ...rules, addresses });
     expect(script).toContain('table ip fast\ndelete table ip fast\ntable ip fast {');
     expect(script).toContain('elements = { 10.1.0.0-10.1.0.9, 10.1.1.1 };');
     expect(script).toContain('oifname "fast_vxlan" ip saddr != @overlay counter masquerade');
   });
 });
 
+it('the rules about the tunnel know the port that the knob tunnel-port chose', () => {
+  const script = masqueradeScript({ ...rules, tunnelPort: 8472 });
+  expect([...script.matchAll(/udp dport (\d+) (.*)/g)].map((match) => match.slice(1).join(' '))).toEqual([
+    '8472 notrack',
+    '8472 notrack',
+    '8472 counter drop',
+    '8472 counter drop',
+  ]);
+});
+
 describe('ranges that are excluded from masquerading', () => {
   it('stand before the rule that masquerades, so that hosts there see pods by their own addresses', () => {
     const { addresses } = overlayOf([pool('a', '10.1.0.0/24')], []);
-    const lines = masqueradeScript(addresses, 'fast_vxlan', RangeSet.of([parseRange('192.0.2.0/24')])).split('\n');
+    const excluded = RangeSet.of([parseRange('192.0.2.0/24')]);
+    const lines = masqueradeScript({ ...rules, addresses, excluded }).split('\n');
     expect(lines).toContain('  set excluded { type ipv4_addr; flags interval; elements = { 192.0.2.0-192.0.2.255 }; }');
-    const excluded = lines.indexOf('    ip saddr @overlay ip daddr @excluded return');
+    const exception = lines.indexOf('    ip saddr @overlay ip daddr @excluded return');
     const masquerade = lines.findIndex((line) => line.includes('daddr != @overlay'));
-    expect(excluded).toBeGreaterThan(0);
-    expect(masquerade).toBeGreaterThan(excluded);
+    expect(exception).toBeGreaterThan(0);
+    expect(masquerade).toBeGreaterThan(exception);
   });
 
   it('are read from the knob one by one: what is no range is named and the others hold', () => {

@@ -82,7 +82,6 @@ export const counters: readonly CounterSpec[] = [
   { number: 5, name: 'from_pod_stack_only', program: 'from_pod', reason: 'stack_only', verdict: 'next', drop: false, meaning: "one of the two pods is marked for the stack" },
   { number: 6, name: 'from_pod_fast_path_off', program: 'from_pod', reason: 'fast_path_off', verdict: 'next', drop: false, meaning: "the fast path is switched off, or the kernel lacks its conntrack function" },
   { number: 7, name: 'from_pod_too_big', program: 'from_pod', reason: 'too_big', verdict: 'next', drop: false, meaning: "bigger than the way's MTU: the stack answers or fragments" },
-  { number: 8, name: 'from_pod_arp', program: 'from_pod', reason: 'arp', verdict: 'next', drop: false, meaning: "ARP: the stack answers" },
   { number: 9, name: 'drop_from_pod_protocol', program: 'from_pod', reason: 'protocol', verdict: 'drop', drop: true, meaning: "neither IPv4, IPv6 nor ARP, or with a VLAN tag" },
   { number: 10, name: 'drop_from_pod_malformed', program: 'from_pod', reason: 'malformed', verdict: 'drop', drop: true, meaning: "IPv4 with headers cut short or impossible" },
   { number: 11, name: 'drop_from_pod_spoofed', program: 'from_pod', reason: 'spoofed', verdict: 'drop', drop: true, meaning: "a source address that is not this pod's" },
@@ -113,4 +112,5 @@ export const counters: readonly CounterSpec[] = [
   { number: 50, name: 'from_uplink_other', program: 'from_uplink', reason: 'other', verdict: 'next', drop: false, meaning: "not between pods: the stack has it" },
   { number: 51, name: 'drop_from_uplink_unwritable', program: 'from_uplink', reason: 'unwritable', verdict: 'drop', drop: true, meaning: "between pods, and the kernel refused to let its MACs be written" },
   { number: 56, name: 'drop_from_pod_multicast', program: 'from_pod', reason: 'multicast', verdict: 'drop', drop: true, meaning: "to a multicast or broadcast address, which nothing forwards" },
+  { number: 57, name: 'drop_from_pod_arp', program: 'from_pod', reason: 'arp', verdict: 'drop', drop: true, meaning: "ARP, which both ends of a wire know the answers to" },
 ];
