@@ -33,6 +33,9 @@ export const installNamespace = 'fast-system';
 /** The ConfigMap of knobs, in the install's namespace. */
 export const configMapName = 'fast-config';
 
+/** The name of the network in the configuration that the agent installs. */
+export const cniNetwork = 'fast';
+
 export const vxlanDevice = 'fast_vxlan';
 /** IANA's port for VXLAN, RFC 7348 section 8. */
 export const vxlanPort = 4789;

@@ -15,7 +15,7 @@ import { validateResponse } from './validators.ts';
 const marginMs = 1000;
 
 function buildRequest(command: AgentCommand, configuration: Configuration, environment: Environment): AgentRequest {
-  const { timeoutMs, prevResult, validAttachments, hasBandwidthLimit } = configuration;
+  const { name, timeoutMs, prevResult, validAttachments, hasBandwidthLimit } = configuration;
   return {
     protocol: protocolVersion,
     command,
@@ -23,7 +23,7 @@ function buildRequest(command: AgentCommand, configuration: Configuration, envir
     deadlineMs: Math.max(timeoutMs - marginMs, Math.floor(timeoutMs / 2)),
     ...(command === 'ADD' && hasBandwidthLimit ? { hasBandwidthLimit } : {}),
     ...(command === 'CHECK' && prevResult !== undefined ? { prevResult: knownPart(prevResult) } : {}),
-    ...(validAttachments === undefined ? {} : { validAttachments }),
+    ...(validAttachments === undefined ? {} : { validAttachments, network: name }),
   };
 }
 

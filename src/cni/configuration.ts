@@ -15,6 +15,8 @@ import type { SpecVersion } from './versions.ts';
 
 export interface Configuration {
   cniVersion: SpecVersion;
+  /** The network's. */
+  name: string;
   socket: string;
   timeoutMs: number;
   /** For ADD what the plugins before made, for CHECK what all of them made. */
@@ -56,6 +58,7 @@ export function decode(input: HostOutcome): unknown {
 
 interface RawConfiguration {
   cniVersion: string;
+  name: string;
   socket?: string;
   timeoutSeconds?: number;
   ipam?: unknown;
@@ -108,6 +111,7 @@ export function parseConfiguration(value: unknown, command: CniCommand): Configu
   if (command === 'ADD' || command === 'STATUS') refuseUnsupported(raw.ipam, raw.runtimeConfig ?? {});
   return {
     cniVersion,
+    name: raw.name,
     socket: raw.socket ?? agentSocketPath,
     hasBandwidthLimit: hasBandwidthLimit(raw.runtimeConfig?.['bandwidth']),
     timeoutMs: (raw.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,

@@ -3,6 +3,7 @@
 // the configuration last: the moment it is there the node counts as ready for pods.
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cniNetwork } from '../api/names.ts';
 
 export interface CniPaths {
   /** The folder with fast-cni and the plugins that follow it. */
@@ -37,7 +38,7 @@ function configurationText(socket: string): string {
     { type: 'fast-bandwidth', capabilities: { bandwidth: true } },
   ];
   // containerd 1.6 knows no version above 1.0.0, and newer runtimes take it as well.
-  return `${JSON.stringify({ cniVersion: '1.0.0', name: 'fast', plugins }, undefined, 2)}\n`;
+  return `${JSON.stringify({ cniVersion: '1.0.0', name: cniNetwork, plugins }, undefined, 2)}\n`;
 }
 
 function isSameFile(source: string, target: string): boolean {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each command of the runtime and who answers it.
+import { cniNetwork } from '../api/names.ts';
 import type { Log } from '../kube/log.ts';
 import { errorCode } from '../protocol/error-codes.ts';
 import type { AgentRequest, AgentResponse } from '../protocol/messages.ts';
@@ -35,13 +36,21 @@ export class Requests {
         return await attachments.del(request);
       case 'CHECK':
         return await attachments.check(request);
-      case 'GC': {
-        const valid = request.validAttachments ?? [];
-        return await attachments.gc(valid.map((one) => ({ containerId: one.containerId, podInterface: one.ifName })));
-      }
+      case 'GC':
+        return await this.#collect(request);
       case 'STATUS':
         return this.#status();
     }
+  }
+
+  /** By the list of another network all pods of this one would be garbage. */
+  async #collect({ validAttachments = [], network = cniNetwork }: AgentRequest): Promise<AgentResponse> {
+    if (network !== cniNetwork) {
+      this.#o.log.info({ network }, 'the runtime collects the garbage of another network; nothing of it is known here');
+      return { ok: true };
+    }
+    const valid = validAttachments.map((one) => ({ containerId: one.containerId, podInterface: one.ifName }));
+    return await this.#o.attachments.gc(valid);
   }
 
   /** An ADD whose caller did not take the answer has no owner: it is as if it had not been. */

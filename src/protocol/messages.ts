@@ -62,6 +62,8 @@ export interface AgentRequest {
   prevResult?: PreviousResult;
   /** GC only. */
   validAttachments?: ValidAttachment[];
+  /** GC only: the name of the network whose attachments those are. A runtime tells nothing of another network's. */
+  network?: string;
 }
 
 /** A route in the pod's namespace. */

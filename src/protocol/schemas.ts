@@ -61,6 +61,7 @@ export const requestSchema = {
     hasBandwidthLimit: { type: 'boolean' },
     prevResult: previousResult,
     validAttachments,
+    network: text,
   },
   allOf: [
     forCommands(['ADD', 'CHECK', 'DEL'], { properties: { containerId: filled, ifName: filled } }),
