@@ -16,9 +16,9 @@ import {
   outsideDown,
   outsideUp,
   type Place,
-  record,
   two,
 } from '../../test/kernel/agent-node.ts';
+import { record } from '../../test/kernel/memory-records.ts';
 import { kubeProxyScript } from './kube-proxy-rules.ts';
 import {
   bareAddress,

@@ -3,8 +3,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { endpointOf, inside, insideArguments, ping, record, run, two } from './agent-node.ts';
+import { endpointOf, inside, insideArguments, ping, run, two } from './agent-node.ts';
 import { leaveNothing, node, useNode } from './bench.ts';
+import { record } from './memory-records.ts';
 
 useNode();
 leaveNothing();

@@ -4,13 +4,13 @@
 // pod runs, or everything is gone.
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { BpfMap } from 'ebpf-native';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { mapPins } from '../../src/datapath/pins.ts';
-import { inside, one, ping, record, runVariable, testRun } from './agent-node.ts';
+import { inside, one, ping, runVariable, testRun } from './agent-node.ts';
 import { node, runtime, useRuntime } from './bench.ts';
+import { record } from './memory-records.ts';
 import type { Order, Word } from './mortal-agent.ts';
-import { type RunningPlugin } from './runtime.ts';
+import type { RunningPlugin } from './runtime.ts';
+import { tracesOf } from './traces.ts';
 
 const address = '10.244.10.0';
 const bound = record(address, 'p1');
@@ -35,14 +35,7 @@ async function comesTrue(what: string, isTrue: () => boolean): Promise<void> {
   }
 }
 
-/** What of the pod is left on the node: interfaces, entries, routes and neighbours. */
-function traces(): string[] {
-  const map = BpfMap.openPinned(mapPins(node.pinFolder)['local_pod_ips'] ?? '');
-  const entries = map.entries().map(([key]) => `entry ${[...key].join('.')}`);
-  map.close();
-  const lines = ['route', 'neigh'].flatMap((what) => inside('one', 'ip', what).split('\n'));
-  return [...node.veths(), ...entries, ...lines.filter((line) => line.startsWith(`${address} `))];
-}
+const traces = (): string[] => tracesOf(node, address);
 
 async function expectNothingLeft(): Promise<void> {
   await comesTrue('a node without traces', () => traces().length === 0);

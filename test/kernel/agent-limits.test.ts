@@ -8,8 +8,9 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildCniPlugins } from '../../scripts/build-cni-plugins.ts';
 import { buildFolder } from '../../scripts/steps.ts';
 import type { Attachment } from '../../src/protocol/messages.ts';
-import { inside, insideArguments, netnsPath, one, ping, record } from './agent-node.ts';
+import { inside, insideArguments, netnsPath, one, ping } from './agent-node.ts';
 import { node, useNode } from './bench.ts';
+import { record } from './memory-records.ts';
 
 useNode();
 beforeAll(buildCniPlugins, 120_000);

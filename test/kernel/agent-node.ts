@@ -11,6 +11,7 @@ import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import type { Mode } from '../../src/api/names.ts';
+import type { Clock } from '../../src/kube/clock.ts';
 import { silentLog } from '../../src/kube/log.ts';
 import { openHost } from '../../src/node/host.ts';
 import { RecordReports } from '../../src/node/record-reports.ts';
@@ -18,7 +19,7 @@ import { Records } from '../../src/node/records.ts';
 import type { StepObserver } from '../../src/node/steps.ts';
 import { buildWiring, type Wiring } from '../../src/node/wiring-parts.ts';
 import type { AgentRequest, Attachment } from '../../src/protocol/messages.ts';
-import { MemoryRecords } from './memory-records.ts';
+import { MemoryRecords, record } from './memory-records.ts';
 
 const family = 'fagent-';
 /** Tells a process of a test whose namespaces it shares. */
@@ -83,22 +84,6 @@ export function ping(from: string, to: string, count = 5): { received: number; t
   return { received: ttls.length, ttls: [...new Set(ttls)] };
 }
 
-export function record(address: string, uid: string, change: Partial<IpAllocation['spec']> = {}): IpAllocation {
-  const spec: IpAllocation['spec'] = {
-    address,
-    ips: 'sample-ips',
-    gateway: '10.244.0.1',
-    prefixLength: 32,
-    nodeName: 'one',
-    nodeUID: 'node-one',
-    owner: { kind: 'Pod', namespace: 'default', name: uid, uid },
-    state: 'Bound',
-    stateSince: '2026-01-01T00:00:00Z',
-    ...change,
-  };
-  return { metadata: { name: address, uid: `record-${address}` }, spec };
-}
-
 /** The machine outside with the switch in it. What a killed run left is cleared away first. */
 export async function outsideUp(): Promise<void> {
   await buildBpf();
@@ -119,6 +104,8 @@ export interface NodeOptions {
   mode?: Mode;
   layout?: number;
   bpfObject?: string;
+  /** For the reports of records alone: the grace that a DEL is given. */
+  clock?: Clock;
 }
 
 export class AgentNode {
@@ -215,6 +202,7 @@ export class AgentNode {
       book: this.wiring.book,
       attachments: this.wiring.attachments,
       hasOverlayAddress: this.wiring.hasOverlayAddress,
+      clock: this.options.clock,
       log: silentLog,
     });
     await (isPoor ? this.wiring.comparison.runNow(true) : this.compare());

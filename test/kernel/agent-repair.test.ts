@@ -9,20 +9,10 @@ import { layoutVersion } from '../../src/datapath/generated/layout.ts';
 import { DevicePrograms } from '../../src/node/device-programs.ts';
 import { openHost } from '../../src/node/host.ts';
 import type { Attachment } from '../../src/protocol/messages.ts';
-import {
-  AgentNode,
-  endpointOf,
-  inside,
-  netnsPath,
-  one,
-  outsideDown,
-  outsideUp,
-  ping,
-  record,
-  two,
-} from './agent-node.ts';
+import { AgentNode, endpointOf, inside, netnsPath, one, outsideDown, outsideUp, ping, two } from './agent-node.ts';
 import { DatapathObject } from './datapath-object.ts';
 import { eventually } from './eventually.ts';
+import { record } from './memory-records.ts';
 
 interface LinkWords {
   ifindex: number;

@@ -22,9 +22,9 @@ import {
   outsideDown,
   outsideUp,
   ping,
-  record,
   two,
 } from './agent-node.ts';
+import { record } from './memory-records.ts';
 
 let nodes: [AgentNode, AgentNode];
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel makes wait, and whom: no ADD and no DEL before its answer, and those that go at once only once together.
 import { describe, expect, it } from 'vitest';
-import { one, record } from './agent-node.ts';
+import { one } from './agent-node.ts';
 import { leaveNothing, node, useNode } from './bench.ts';
 import { eventually } from './eventually.ts';
+import { record } from './memory-records.ts';
 import { udpSocketIn } from './udp-socket.ts';
 
 useNode();

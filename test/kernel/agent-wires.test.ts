@@ -2,9 +2,10 @@
 // ADD and DEL by the agent's own parts against real namespaces: pods speak, a failure leaves nothing.
 import { describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
-import { AgentNode, endpointOf, inside, netnsPath, one, outsideAddress, ping, record, two } from './agent-node.ts';
+import { AgentNode, endpointOf, inside, netnsPath, one, outsideAddress, ping, two } from './agent-node.ts';
 import { leaveNothing, node, useNode } from './bench.ts';
 import { eventually } from './eventually.ts';
+import { record } from './memory-records.ts';
 
 useNode();
 leaveNothing();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bench of a file of tests: a node with the agent's own parts at work in it, and a runtime where the file wants one.
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { AgentNode, endpointOf, one, outsideDown, outsideUp } from './agent-node.ts';
+import { AgentNode, endpointOf, type NodeOptions, one, outsideDown, outsideUp } from './agent-node.ts';
 import { Runtime } from './runtime.ts';
 
 /** Both are there when the first test begins. */
@@ -9,10 +9,10 @@ export let node: AgentNode;
 export let runtime: Runtime;
 
 /** Has the file's tests find `node`, the one node of its network. */
-export function useNode(): void {
+export function useNode(options: NodeOptions = {}): void {
   beforeAll(async () => {
     await outsideUp();
-    node = await AgentNode.up(one, [endpointOf(one)]);
+    node = await AgentNode.up(one, [endpointOf(one)], options);
   });
   afterAll(async () => {
     await node?.down();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules of the CNI specification for what comes after ADD: DEL, CHECK, STATUS and GC. See cni-rules.ts.
 import { expect } from 'vitest';
-import { inside, record } from './agent-node.ts';
+import { inside } from './agent-node.ts';
 import { type Bed, pod, type Rule } from './cni-rules.ts';
+import { record } from './memory-records.ts';
 import { type CniFailure, failureOf } from './runtime.ts';
 
 /** A wired pod, and what the runtime keeps of it. */

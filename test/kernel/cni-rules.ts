@@ -2,7 +2,8 @@
 // The rules of the CNI specification that bind a plugin, one row each, with the versions that have the rule. The section
 // names are those of 1.1.0. Rules for runtimes, for IPAM plugins and for plugins that call others bind fast-cni to nothing.
 import { expect } from 'vitest';
-import { type AgentNode, inside, netnsPath, record } from './agent-node.ts';
+import { type AgentNode, inside, netnsPath } from './agent-node.ts';
+import { record } from './memory-records.ts';
 import { type CniFailure, type Ended, failureOf, type Runtime } from './runtime.ts';
 
 export type SpecVersion = '0.3.1' | '0.4.0' | '1.0.0' | '1.1.0';

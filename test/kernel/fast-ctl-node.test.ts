@@ -14,9 +14,9 @@ import {
   outsideDown,
   outsideUp,
   ping,
-  record,
   two,
 } from './agent-node.ts';
+import { record } from './memory-records.ts';
 
 const pods = { a: '10.244.10.0', b: '10.244.10.1', far: '10.244.10.2' };
 let node: AgentNode;

@@ -5,6 +5,23 @@ import type { InformerEvent } from '../../src/kube/informer.ts';
 import { Store } from '../../src/kube/store.ts';
 import { recordIndexes, type RecordSource } from '../../src/node/records.ts';
 
+/** A pod's record, the pod's name being its uid. */
+export function record(address: string, uid: string, change: Partial<IpAllocation['spec']> = {}): IpAllocation {
+  const spec: IpAllocation['spec'] = {
+    address,
+    ips: 'sample-ips',
+    gateway: '10.244.0.1',
+    prefixLength: 32,
+    nodeName: 'one',
+    nodeUID: 'node-one',
+    owner: { kind: 'Pod', namespace: 'default', name: uid, uid },
+    state: 'Bound',
+    stateSince: '2026-01-01T00:00:00Z',
+    ...change,
+  };
+  return { metadata: { name: address, uid: `record-${address}` }, spec };
+}
+
 /** Records as the API server would show them, with events on every change. */
 export class MemoryRecords implements RecordSource {
   readonly hasSynced = true;

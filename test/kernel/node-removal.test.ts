@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installCni } from '../../src/node/cni-install.ts';
 import { openHost } from '../../src/node/host.ts';
 import { removeFromNode } from '../../src/node/removal.ts';
-import { AgentNode, endpointOf, inside, netnsPath, one, outsideDown, outsideUp, record, two } from './agent-node.ts';
+import { AgentNode, endpointOf, inside, netnsPath, one, outsideDown, outsideUp, two } from './agent-node.ts';
+import { record } from './memory-records.ts';
 
 let node: AgentNode;
 const folder = mkdtempSync(join(tmpdir(), 'fast-removal-'));
