@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of the CNI specification for what comes after ADD: DEL, CHECK, STATUS and GC. See cni-rules.ts.
+// The rules of the CNI specification for what comes to an attachment after ADD: DEL and CHECK. See cni-rules.ts.
 import { expect } from 'vitest';
 import { inside } from './agent-node.ts';
-import { type Bed, pod, type Rule } from './cni-rules.ts';
-import { record } from './memory-records.ts';
+import { type Bed, fails, pod, type Rule, settled, wired } from './cni-rules.ts';
 import { type CniFailure, failureOf } from './runtime.ts';
-
-/** A wired pod, and what the runtime keeps of it. */
-async function wired({ node, runtime, version }: Bed): Promise<Record<string, unknown>> {
-  pod(node);
-  const result = await runtime.succeed('ADD', { version });
-  if (result === undefined) throw new Error('ADD gave no result');
-  return result;
-}
-
-async function settled({ node }: Bed): Promise<string[]> {
-  await node.wiring.remover.settled();
-  return node.veths();
-}
 
 async function checkFails(bed: Bed, prevResult: object): Promise<CniFailure> {
   const { runtime, version } = bed;
@@ -76,6 +62,38 @@ const delRules: Rule[] = [
   },
   {
     section: '2, DEL',
+    rule: 'the container id and the interface are needed, and error 4 names what is missing',
+    holds: async ({ runtime, version }) => {
+      for (const name of ['CNI_CONTAINERID', 'CNI_IFNAME']) {
+        await fails(runtime.run('DEL', { version, variables: { [name]: undefined } }), 4, `${name} is missing`);
+      }
+    },
+  },
+  {
+    section: '2, DEL',
+    rule: 'CNI_ARGS and CNI_PATH are not needed',
+    holds: async (bed) => {
+      await wired(bed);
+      await bed.runtime.succeed('DEL', {
+        version: bed.version,
+        variables: { CNI_ARGS: undefined, CNI_PATH: undefined },
+      });
+      expect(await settled(bed)).toEqual([]);
+    },
+  },
+  {
+    section: '3, Lifecycle & Ordering',
+    rule: 'it succeeds after an ADD that failed, whatever was wrong with that',
+    holds: async ({ node, runtime, version }) => {
+      node.sandbox('p1');
+      for (const configuration of [{ ipam: { type: 'host-local' } }, { timeoutSeconds: 1 }]) {
+        failureOf(await runtime.run('ADD', { version, configuration }));
+        expect(await runtime.succeed('DEL', { version, configuration })).toBeUndefined();
+      }
+    },
+  },
+  {
+    section: '2, DEL',
     rule: 'attachments of other interfaces and other containers are left alone',
     holds: async (bed) => {
       await wired(bed);
@@ -95,6 +113,29 @@ const checkRules: Rule[] = [
       const prevResult = await wired(bed);
       const configuration = { prevResult };
       expect(await bed.runtime.succeed('CHECK', { version: bed.version, configuration })).toBeUndefined();
+    },
+  },
+  {
+    section: '2, CHECK',
+    rule: 'it needs the variables that ADD needs, and goes by them alone',
+    since: '0.4.0',
+    holds: async (bed) => {
+      const configuration = { prevResult: await wired(bed) };
+      for (const name of ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME']) {
+        const without = { version: bed.version, configuration, variables: { [name]: undefined } };
+        await fails(bed.runtime.run('CHECK', without), 4, `${name} is missing`);
+      }
+      const variables = { CNI_ARGS: undefined, CNI_PATH: undefined };
+      await bed.runtime.succeed('CHECK', { version: bed.version, configuration, variables });
+    },
+  },
+  {
+    section: '5, Error',
+    rule: 'code 3 for a container that was never there',
+    since: '0.4.0',
+    holds: async ({ node, runtime, version }) => {
+      pod(node);
+      await fails(runtime.run('CHECK', { version, configuration: { prevResult: {} } }), 3, 'has no wire on this node');
     },
   },
   {
@@ -163,90 +204,4 @@ const checkRules: Rule[] = [
   },
 ];
 
-const statusRules: Rule[] = [
-  {
-    section: '2, STATUS',
-    rule: 'it succeeds in silence when an ADD could be served; a full pool is no hindrance',
-    since: '1.1.0',
-    holds: async ({ runtime, version }) => {
-      const variables = {
-        CNI_CONTAINERID: undefined,
-        CNI_NETNS: undefined,
-        CNI_IFNAME: undefined,
-        CNI_ARGS: undefined,
-      };
-      expect(await runtime.succeed('STATUS', { version, variables })).toBeUndefined();
-    },
-  },
-  {
-    section: '2, STATUS',
-    rule: 'error 50 while no ADD could be served, such as by a daemon that is away',
-    since: '1.1.0',
-    holds: async ({ runtime, version }) => {
-      await runtime.hangUp();
-      expect(failureOf(await runtime.run('STATUS', { version }))).toMatchObject({ code: 50 });
-      await runtime.serve();
-    },
-  },
-  {
-    section: '2, STATUS',
-    rule: 'error 51 when pods that run are cut off too',
-    since: '1.1.0',
-    holds: async ({ node, runtime, version }) => {
-      const [own] = node.endpoints.splice(0);
-      await node.compare().catch(() => undefined);
-      expect(failureOf(await runtime.run('STATUS', { version }))).toMatchObject({ code: 51 });
-      if (own !== undefined) node.endpoints.push(own);
-      await node.compare();
-    },
-  },
-];
-
-const gcRules: Rule[] = [
-  {
-    section: '2, GC',
-    rule: 'attachments that are not in cni.dev/valid-attachments go, the others stay',
-    since: '1.1.0',
-    holds: async ({ node, runtime, version }) => {
-      pod(node);
-      pod(node, 'p2', '10.244.10.1');
-      for (const sandbox of ['p1', 'p2']) await runtime.succeed('ADD', { version, sandbox });
-      const valid = [{ containerID: 'container-p2', ifname: 'eth0' }];
-      const configuration = { 'cni.dev/valid-attachments': valid };
-      expect(await runtime.succeed('GC', { version, configuration })).toBeUndefined();
-      await node.wiring.remover.settled();
-      expect(node.wiring.book.list().map((wire) => wire.containerId)).toEqual(['container-p2']);
-    },
-  },
-  {
-    section: '2, GC',
-    rule: 'what fails stops nothing else, and is told at the end',
-    since: '1.1.0',
-    holds: async ({ node, runtime, version }) => {
-      for (const [at, sandbox] of ['p1', 'p2', 'p3'].entries()) {
-        pod(node, sandbox, `10.244.10.${at}`);
-        await runtime.succeed('ADD', { version, sandbox });
-      }
-      const mend = node.failing('take 10.244.10.1 out of local_pod_ips');
-      const configuration = { 'cni.dev/valid-attachments': [] };
-      const failure = failureOf(await runtime.run('GC', { version, configuration }));
-      mend();
-      expect(failure).toMatchObject({ code: 102, msg: expect.stringContaining('1 of 3 stale wires are left') });
-      await node.wiring.remover.settled();
-      expect(node.wiring.book.list().map((wire) => wire.address)).toEqual(['10.244.10.1']);
-    },
-  },
-  {
-    section: '2, GC',
-    rule: 'what it took may be added again',
-    since: '1.1.0',
-    holds: async (bed) => {
-      await wired(bed);
-      await bed.runtime.succeed('GC', { version: bed.version, configuration: { 'cni.dev/valid-attachments': [] } });
-      bed.node.records.put(record('10.244.10.0', 'p1'));
-      expect(await bed.runtime.succeed('ADD', { version: bed.version })).toBeDefined();
-    },
-  },
-];
-
-export const laterRules: readonly Rule[] = [...delRules, ...checkRules, ...statusRules, ...gcRules];
+export const laterRules: readonly Rule[] = [...delRules, ...checkRules];

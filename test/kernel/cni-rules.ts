@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules of the CNI specification that bind a plugin, one row each, with the versions that have the rule. The section
 // names are those of 1.1.0. Rules for runtimes, for IPAM plugins and for plugins that call others bind fast-cni to nothing.
+// Here is what an ADD is asked by; cni-rules-result.ts has what it answers, cni-rules-later.ts and
+// cni-rules-network.ts the other commands.
 import { expect } from 'vitest';
-import { type AgentNode, inside, netnsPath } from './agent-node.ts';
+import { type AgentNode, inside } from './agent-node.ts';
 import { record } from './memory-records.ts';
 import { type CniFailure, type Ended, failureOf, type Runtime } from './runtime.ts';
 
@@ -25,7 +27,7 @@ export interface Rule {
   readonly holds: (bed: Bed) => Promise<void> | void;
 }
 
-interface Result {
+export interface Result {
   cniVersion: string;
   interfaces: Array<{ name: string; mac?: string; mtu?: number; sandbox?: string }>;
   ips: Array<{ version?: string; address: string; gateway?: string; interface?: number }>;
@@ -38,18 +40,30 @@ export function pod(node: AgentNode, name = 'p1', address = '10.244.10.0'): void
   node.pod(name, address);
 }
 
-async function added({ node, runtime, version }: Bed): Promise<Result> {
+/** A wired pod, and what the runtime keeps of it. */
+export async function wired({ node, runtime, version }: Bed): Promise<Record<string, unknown>> {
   pod(node);
-  return (await runtime.succeed('ADD', { version })) as unknown as Result;
+  const result = await runtime.succeed('ADD', { version });
+  if (result === undefined) throw new Error('ADD gave no result');
+  return result;
 }
 
-async function fails(ended: Promise<Ended>, code: number, msg: string): Promise<CniFailure> {
+export async function added(bed: Bed): Promise<Result> {
+  return (await wired(bed)) as unknown as Result;
+}
+
+export async function settled({ node }: Bed): Promise<string[]> {
+  await node.wiring.remover.settled();
+  return node.veths();
+}
+
+export async function fails(ended: Promise<Ended>, code: number, msg: string): Promise<CniFailure> {
   const failure = failureOf(await ended);
   expect(failure).toMatchObject({ code, msg: expect.stringContaining(msg) });
   return failure;
 }
 
-const linksOf = (name: string): string => inside(name, 'ip', '-o', 'link');
+export const linksOf = (name: string): string => inside(name, 'ip', '-o', 'link');
 
 /** What `prevResult` a runtime hands to the plugin that is not the first of its list. */
 const former = (version: SpecVersion) => ({
@@ -66,7 +80,14 @@ const configurationRules: Rule[] = [
     rule: 'keys that only others know reach the plugin and do not disturb it',
     holds: async ({ node, runtime, version }) => {
       pod(node);
-      const configuration = { ipMasq: true, args: { cni: {} }, 'example.com/colour': 'red', capabilities: { x: true } };
+      const ofLists = { cniVersions: [version], disableCheck: true, disableGC: true, capabilities: { x: true } };
+      const configuration = {
+        ...ofLists,
+        ipMasq: true,
+        args: { cni: {} },
+        'example.com/colour': 'red',
+        'cni.dev/x': 1,
+      };
       await runtime.succeed('ADD', { version, configuration });
     },
   },
@@ -78,6 +99,20 @@ const configurationRules: Rule[] = [
       const configuration = { ipam: { type: 'host-local' } };
       const failure = await fails(runtime.run('ADD', { version, configuration }), 2, '"ipam"');
       expect(failure.msg).toContain('host-local');
+    },
+  },
+  {
+    section: '3, Deriving runtimeConfig',
+    rule: 'capabilities of other plugins are passed over, and one that would be its own is error 2 with key and value',
+    holds: async ({ node, runtime, version }) => {
+      pod(node);
+      const mac = { runtimeConfig: { mac: '02:00:00:00:00:01' } };
+      const failure = await fails(runtime.run('ADD', { version, configuration: mac }), 2, '"runtimeConfig.mac"');
+      expect(failure.msg).toContain('02:00:00:00:00:01');
+      const configuration = {
+        runtimeConfig: { dns: { servers: ['192.0.2.53'] }, 'io.kubernetes.cri.pod-annotations': {} },
+      };
+      await runtime.succeed('ADD', { version, configuration });
     },
   },
   {
@@ -137,6 +172,19 @@ const environmentRules: Rule[] = [
       const { msg } = await fails(runtime.run('ADD', { version, variables }), 4, 'CNI_CONTAINERID is missing');
       expect(msg).toContain('CNI_NETNS is missing');
       expect(msg).toContain('CNI_IFNAME is missing');
+    },
+  },
+  {
+    section: '2, Parameters',
+    rule: 'CNI_ARGS are pairs of a key and a value; ADD names the ones that it cannot do without',
+    holds: async ({ node, runtime, version }) => {
+      pod(node);
+      const add = (CNI_ARGS: string | undefined) => runtime.run('ADD', { version, variables: { CNI_ARGS } });
+      await fails(add(undefined), 4, 'K8S_POD_NAMESPACE is missing in CNI_ARGS');
+      await fails(add('K8S_POD_NAMESPACE=default;K8S_POD_NAME'), 4, '"K8S_POD_NAME", which is not KEY=VALUE');
+      const known = 'K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1;K8S_POD_UID=p1';
+      await fails(add(`${known};FOO=BAR`), 4, 'CNI_ARGS has FOO');
+      expect((await add(`IgnoreUnknown=1;${known};FOO=BAR`)).code).toBe(0);
     },
   },
   {
@@ -213,6 +261,46 @@ const addRules: Rule[] = [
     },
   },
   {
+    section: '5, ADD Success',
+    rule: 'what prevResult says and fast-cni does not know is passed on as it is',
+    holds: async ({ node, runtime, version }) => {
+      pod(node);
+      const { interfaces, ips, routes, ...rest } = former(version);
+      const strange = { socketPath: '/run/vhost.sock', pciID: '0000:00:1f.6', mtu: 9000, 'example.com/x': [1] };
+      const wide = { mtu: 1400, advmss: 1360, priority: 5, table: 100, scope: 0 };
+      const prevResult = {
+        ...rest,
+        interfaces: interfaces.map((one) => ({ ...one, ...strange })),
+        ips: ips.map((one) => ({ ...one, 'example.com/x': 'y' })),
+        routes: routes.map((one) => ({ ...one, ...wide })),
+        'example.com/colour': 'red',
+      };
+      const result = await runtime.succeed('ADD', { version, configuration: { prevResult } });
+      const { interfaces: all, ips: allIps, routes: allRoutes } = result as unknown as Result;
+      expect([all[0], allIps[0], allRoutes[0]]).toEqual([
+        prevResult.interfaces[0],
+        prevResult.ips[0],
+        prevResult.routes[0],
+      ]);
+      expect(result?.['example.com/colour']).toBe('red');
+    },
+  },
+  {
+    section: '3, Lifecycle & Ordering',
+    rule: 'other containers may be added and deleted at the same time',
+    holds: async ({ node, runtime, version }) => {
+      const names = Array.from({ length: 6 }, (_, at) => `p${at}`);
+      for (const [at, name] of names.entries()) pod(node, name, `10.244.10.${at}`);
+      const all = (command: string) =>
+        Promise.all(names.map((sandbox) => runtime.succeed(command, { version, sandbox })));
+      const addresses = (await all('ADD')).map((result) => (result as unknown as Result).ips[0]?.address);
+      expect(addresses).toEqual(names.map((_, at) => `10.244.10.${at}/32`));
+      await all('DEL');
+      await node.wiring.remover.settled();
+      expect(node.veths()).toEqual([]);
+    },
+  },
+  {
     section: '2, ADD',
     rule: 'a failed ADD leaves nothing in the sandbox and on the node',
     holds: async ({ node, runtime, version }) => {
@@ -225,104 +313,4 @@ const addRules: Rule[] = [
   },
 ];
 
-const resultRules: Rule[] = [
-  {
-    section: '5, ADD Success',
-    rule: 'cniVersion is that of the configuration',
-    holds: async (bed) => expect((await added(bed)).cniVersion).toBe(bed.version),
-  },
-  {
-    section: '5, ADD Success',
-    rule: 'interfaces have name and mac, and a sandbox where they are in one',
-    holds: async (bed) => {
-      const { interfaces } = await added(bed);
-      const [host, inPod] = interfaces;
-      expect(interfaces).toHaveLength(2);
-      expect([host?.name, host?.sandbox]).toEqual([bed.node.veths()[0], undefined]);
-      expect([inPod?.name, inPod?.sandbox]).toEqual(['eth0', netnsPath('p1')]);
-      expect(linksOf('p1')).toContain(`link/ether ${inPod?.mac}`);
-      expect(linksOf('one')).toContain(`link/ether ${host?.mac}`);
-    },
-  },
-  {
-    section: '5, ADD Success',
-    rule: 'interfaces have their mtu',
-    since: '1.1.0',
-    holds: async (bed) => expect((await added(bed)).interfaces.map((one) => one.mtu)).toEqual([1450, 1450]),
-  },
-  {
-    section: '5, ADD Success',
-    rule: 'fields of a later version are not there',
-    until: '1.0.0',
-    holds: async (bed) => {
-      const { interfaces, routes } = await added(bed);
-      expect(
-        [...interfaces.map((one) => one.mtu), ...routes.map((one) => one.scope)].every((x) => x === undefined),
-      ).toBe(true);
-    },
-  },
-  {
-    section: '5, ADD Success',
-    rule: 'an address is in CIDR notation, with its gateway and the index of its interface',
-    holds: async (bed) => {
-      const { ips } = await added(bed);
-      expect(ips).toMatchObject([{ address: '10.244.10.0/32', gateway: '10.244.0.1', interface: 1 }]);
-      expect(inside('p1', 'ip', '-o', 'addr', 'show', 'eth0')).toContain('10.244.10.0/32');
-    },
-  },
-  {
-    section: '5, IP (0.3.0 to 0.4.0)',
-    rule: 'an address says its family',
-    until: '0.4.0',
-    holds: async (bed) => expect((await added(bed)).ips[0]?.version).toBe('4'),
-  },
-  {
-    section: '5, IP (1.0.0, changes)',
-    rule: 'an address does not say its family any more',
-    since: '1.0.0',
-    holds: async (bed) => expect((await added(bed)).ips[0]).not.toHaveProperty('version'),
-  },
-  {
-    section: '5, ADD Success',
-    rule: 'the routes that are told are there',
-    holds: async (bed) => {
-      const { routes } = await added(bed);
-      expect(routes.map(({ dst, gw }) => [dst, gw])).toEqual([
-        ['10.244.0.1/32', undefined],
-        ['0.0.0.0/0', '10.244.0.1'],
-      ]);
-      expect(inside('p1', 'ip', 'route')).toMatch(/^default via 10\.244\.0\.1 dev eth0.*\n10\.244\.0\.1 dev eth0/);
-    },
-  },
-  {
-    section: '5, Error',
-    rule: 'an error is exit code 1 and cniVersion, code, msg and details as JSON on stdout',
-    holds: async ({ runtime, version }) => {
-      const failure = failureOf(await runtime.run('ADD', { version, variables: { CNI_NETNS: undefined } }));
-      expect(Object.keys(failure)).toEqual(['cniVersion', 'code', 'msg', 'details']);
-      expect(failure.cniVersion).toBe(version);
-    },
-  },
-  {
-    section: '5, Error',
-    rule: 'codes 1 to 99 are the specification’s: 6 for what is no JSON, 7 for a bad value, 1 for a bad version',
-    holds: async ({ runtime, version }) => {
-      await fails(runtime.run('ADD', { version, stdin: '{' }), 6, 'not JSON');
-      await fails(runtime.run('ADD', { version, configuration: { timeoutSeconds: 0 } }), 7, 'timeoutSeconds');
-      await fails(runtime.run('ADD', { version, configuration: { cniVersion: '0.2.0' } }), 1, '"0.2.0"');
-    },
-  },
-  {
-    section: '5, VERSION',
-    rule: 'VERSION needs neither other variables nor a whole configuration, and lists what is served',
-    holds: async ({ runtime, version }) => {
-      const variables = Object.fromEntries(
-        ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_ARGS', 'CNI_PATH'].map((name) => [name, undefined]),
-      );
-      const answer = await runtime.succeed('VERSION', { variables, stdin: JSON.stringify({ cniVersion: version }) });
-      expect(answer).toEqual({ cniVersion: version, supportedVersions: specVersions });
-    },
-  },
-];
-
-export const makingRules: readonly Rule[] = [...configurationRules, ...environmentRules, ...addRules, ...resultRules];
+export const makingRules: readonly Rule[] = [...configurationRules, ...environmentRules, ...addRules];

@@ -4,12 +4,14 @@
 import { describe, it } from 'vitest';
 import { leaveNothing, node, runtime, useRuntime } from './bench.ts';
 import { laterRules } from './cni-rules-later.ts';
+import { networkRules } from './cni-rules-network.ts';
+import { answeringRules } from './cni-rules-result.ts';
 import { makingRules, type Rule, specVersions } from './cni-rules.ts';
 
 useRuntime();
 leaveNothing();
 
-const rules: readonly Rule[] = [...makingRules, ...laterRules];
+const rules: readonly Rule[] = [...makingRules, ...answeringRules, ...laterRules, ...networkRules];
 
 function versionsOf({ since = '0.3.1', until = '1.1.0' }: Rule): string[] {
   return specVersions.filter((version) => version >= since && version <= until);
