@@ -16,14 +16,11 @@ import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
 import { hasGate } from './pool-choice.ts';
 import { parsePool } from './pool.ts';
 import type { Queues, Views } from './ports.ts';
-import { type WaitingRoom, wake, wakeUnlisted } from './waiting-room.ts';
+import { POOL_COALESCE_MS, type WaitingRoom, wake, wakePools, wakeUnlisted } from './waiting-room.ts';
 
 export type Change<T extends KubeObject> =
   | { type: 'added' | 'updated'; object: T; old?: T }
   | { type: 'deleted'; object: T };
-
-/** Counts are for people; they may lag by this much. Every agent watches the pools, so that each count is told to all. */
-export const POOL_COALESCE_MS = 1_000;
 
 export interface RouterWorld {
   readonly views: Views;
@@ -136,10 +133,7 @@ export class Router {
 
   /** The pools have a free address more: those who wait for one look again, and the counts follow. */
   wakePools(pools: readonly string[]): void {
-    for (const pool of pools) {
-      wake(this.#world.waiting.forPool(pool), this.#world.queues);
-      this.#world.queues.pool(pool, POOL_COALESCE_MS);
-    }
+    wakePools(pools, this.#world);
   }
 
   /** One address too many is given back as soon as it is known which is in use. */

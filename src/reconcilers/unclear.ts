@@ -3,7 +3,7 @@
 // out; here stands which owner that is, so that a promise never outlives the object that it was made to.
 import { formatAddress } from '../ip/address.ts';
 import type { Clock, RecordPort } from './ports.ts';
-import { wake, type Waking } from './waiting-room.ts';
+import { wakePools, type Waking } from './waiting-room.ts';
 
 interface UnclearWorld extends Waking {
   readonly records: Pick<RecordPort, 'read'>;
@@ -34,7 +34,7 @@ export class Unclear {
     const uid = this.#owners.get(key);
     if (uid === undefined || uid === present) return;
     this.#owners.delete(key);
-    for (const pool of book.withdraw(uid)) wake(waiting.forPool(pool), queues);
+    wakePools(book.withdraw(uid), { waiting, queues });
   }
 
   /**
@@ -47,7 +47,7 @@ export class Unclear {
     if (promised === undefined || book.changesHandsFor(ownerUid)) return;
     const live = await records.read(formatAddress(promised.address));
     if (live?.spec.owner.uid === ownerUid) book.observeAhead(live, clock.monotonicMs());
-    for (const pool of book.withdraw(ownerUid)) wake(waiting.forPool(pool), queues);
+    wakePools(book.withdraw(ownerUid), { waiting, queues });
     queues.pool(promised.pool);
   }
 }

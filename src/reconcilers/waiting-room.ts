@@ -97,16 +97,27 @@ export function wake(waiters: readonly Waiter[], queues: Queues): void {
   }
 }
 
+/** Counts are for people; they may lag by this much. Every agent watches the pools, so that each count is told to all. */
+export const POOL_COALESCE_MS = 1_000;
+
 export interface Waking {
   readonly book: AddressBook;
   readonly waiting: WaitingRoom;
   readonly queues: Queues;
 }
 
+/** The pools have a free address more: those who wait for one look again, and the counts follow. */
+export function wakePools(pools: readonly string[], { waiting, queues }: Omit<Waking, 'book'>): void {
+  for (const pool of pools) {
+    wake(waiting.forPool(pool), queues);
+    queues.pool(pool, POOL_COALESCE_MS);
+  }
+}
+
 /** No endpoint lists the addresses any more: their records may go on, and an address without a record is free. */
 export function wakeUnlisted(addresses: readonly Address[], { book, waiting, queues }: Waking): void {
   for (const address of addresses) queues.record(formatAddress(address));
-  for (const pool of book.recheck(addresses)) wake(waiting.forPool(pool), queues);
+  wakePools(book.recheck(addresses), { waiting, queues });
 }
 
 function idOf(waiter: { kind: string; key: string }): string {

@@ -97,6 +97,22 @@ describe('an address whose record was deleted by hand', () => {
   });
 });
 
+describe('an address of two pools whose record was deleted by hand', () => {
+  it('is counted as free by both, as soon as the endpoint lists it no more', async () => {
+    const free = (pool: string): number | undefined => cluster.pools.live.get(pool)?.status?.free;
+    cluster.addPool('twin', ['10.0.0.0'], { coolDownSeconds: 0 });
+    cluster.removePod('b');
+    await cluster.settle();
+    cluster.endpoints.hold();
+    cluster.records.remove('10.0.0.0');
+    await cluster.pass(1_000);
+    expect([free('single'), free('twin')]).toEqual([0, 0]);
+    cluster.endpoints.resume();
+    await cluster.pass(1_000);
+    expect([free('single'), free('twin')]).toEqual([1, 1]);
+  });
+});
+
 describe('a write of an endpoint that got no answer before its pod is gone', () => {
   beforeEach(async () => {
     cluster.sayReleased('10.0.0.0');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What people, schedulers and the other controllers of a cluster do: pods, StatefulSets, pools and nodes come and go.
 import type { Ips } from '../../src/api/generated/ips.ts';
-import { poolAnnotation } from '../../src/api/names.ts';
+import { addressAnnotation, poolAnnotation } from '../../src/api/names.ts';
 import type { OwnerReference } from '../../src/api/object.ts';
 import type { Node, Pod } from '../../src/api/workloads.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
@@ -13,6 +13,10 @@ import type { Machine } from './machine.ts';
 const mostPods = 14;
 const mostSets = 2;
 const podPools = [undefined, undefined, 'sample-ips', 'sample-ips', 'sample-ips,default-ips', 'late-ips'];
+/** What pods ask for by name: mostly of their own pool, so that they rival each other; and what nobody ever gets. */
+const fixedInSample = ['10.1.0.0', '10.1.0.1', '10.1.0.1', '10.1.0.5'];
+const fixedInDefault = ['10.2.0.1', '10.2.0.1', '10.2.0.2', '10.2.0.3'];
+const fixedInVain = ['10.8.0.1', '10.244.0.1', 'ten'];
 const setPools = [undefined, 'sample-ips', 'sample-ips', 'sample-ips,default-ips'];
 const outOfService = { key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' };
 
@@ -20,6 +24,12 @@ const outOfService = { key: 'node.kubernetes.io/out-of-service', effect: 'NoExec
 const samples = [['10.1.0.0-10.1.0.4'], ['10.1.0.0-10.1.0.2'], ['10.1.0.2-10.1.0.6'], ['10.1.0.0', '10.1.0.5']];
 
 type Set = KubeObject & { spec: { replicas: number; pool?: string | undefined } };
+
+interface Asked {
+  readonly pool: string | undefined;
+  readonly fixed?: string | undefined;
+  readonly owner?: OwnerReference;
+}
 
 export class Acts {
   readonly #cluster: Cluster;
@@ -54,7 +64,7 @@ export class Acts {
       for (let ordinal = 0; ordinal < set.spec.replicas; ordinal += 1) {
         const name = `${set.metadata.name}-${ordinal}`;
         const isThere = server.objects(podKind).some(({ metadata }) => metadata.name === name);
-        if (!isThere) this.#bindPod(name, set.spec.pool, ownerOf(set));
+        if (!isThere) this.#bindPod(name, { pool: set.spec.pool, owner: ownerOf(set) });
       }
     }
     for (const pod of server.objects(podKind)) {
@@ -122,17 +132,28 @@ export class Acts {
   #createPod(): void {
     this.#names += 1;
     if (this.#cluster.server.objects(podKind).length >= mostPods) return;
-    this.#bindPod(`p${this.#names}`, this.#cluster.random.pick(podPools));
+    const { random } = this.#cluster;
+    const pool = random.pick(podPools);
+    const fixed = random.chance(0.2) ? random.pick(this.#fixed(pool)) : undefined;
+    this.#bindPod(`p${this.#names}`, { pool, fixed });
+  }
+
+  #fixed(pool: string | undefined): string[] {
+    if (this.#cluster.random.chance(0.1)) return fixedInVain;
+    return pool === undefined ? fixedInDefault : fixedInSample;
   }
 
   /** The scheduler is not told apart from who made the pod: a pod without a node is nothing to Fast. */
-  #bindPod(name: string, pool: string | undefined, owner?: OwnerReference): void {
+  #bindPod(name: string, { pool, fixed, owner }: Asked): void {
     const { server, random } = this.#cluster;
     const ready = server.objects(nodeKind).filter((node) => node.spec?.taints === undefined);
     const node = random.pick(ready.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)));
     if (node === undefined) return;
     const metadata: Pod['metadata'] = { name, namespace: 'default' };
-    if (pool !== undefined) metadata.annotations = { [poolAnnotation]: pool };
+    metadata.annotations = {
+      ...(pool === undefined ? {} : { [poolAnnotation]: pool }),
+      ...(fixed === undefined ? {} : { [addressAnnotation]: fixed }),
+    };
     if (owner !== undefined) metadata.ownerReferences = [owner];
     server.create(podKind, { metadata, spec: { nodeName: node.metadata.name } }, admin);
   }

@@ -262,9 +262,12 @@ export class Judge {
     const sentMs = this.sent.firstSentMs(creator, record);
     const records = this.#server?.objects(recordKind) ?? [];
     const isLast = this.sent.hadNoOther(creator, record);
-    const tooSoon = isLast ? undefined : this.#rests.whyNotRested(record, before, records);
-    const { outside, another } = this.sent.whyNotGiven(creator, record);
-    const because = (this.#rests.heldLately(record.spec.ips, address) ? undefined : outside) ?? another ?? tooSoon;
+    const { outside, another, asked } = this.sent.whyNotGiven(creator, record);
+    const notAsked = (asked ?? address) === address ? undefined : `it asked for ${asked}`;
+    // Who asks for one by name does not mind whether it has rested.
+    const tooSoon = isLast || asked === address ? undefined : this.#rests.whyNotRested(record, before, records);
+    const because =
+      (this.#rests.heldLately(record.spec.ips, address) ? undefined : outside) ?? notAsked ?? another ?? tooSoon;
     if (because !== undefined && this.#restores === 0) {
       this.break(7, `${address} was given to ${owner.namespace}/${owner.name}: ${because}`, [address]);
     }

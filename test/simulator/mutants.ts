@@ -284,4 +284,16 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'fixed address as a wish',
+    what: 'a pod gets another address while the one that it asks for is taken',
+    from: 11,
+    edits: [
+      {
+        file: addressBook,
+        find: 'if (wish.fixed !== undefined) return this.#offerFixed(entry, wish.fixed, wish);',
+        put: 'const exact = wish.fixed === undefined ? undefined : this.#offerFixed(entry, wish.fixed, wish);\n    if (exact !== undefined) return exact;',
+      },
+    ],
+  },
 ];

@@ -4,6 +4,7 @@
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import { addressAnnotation } from '../../src/api/names.ts';
 import type { Node, Pod } from '../../src/api/workloads.ts';
 import { parseAddress } from '../../src/ip/address.ts';
 import { identityOf, nodeAddressesOf } from '../../src/reconcilers/pod.ts';
@@ -22,6 +23,13 @@ export interface Seen {
   readonly pods: readonly Pod[];
   /** How many addresses each pool had beside this one. */
   readonly free: ReadonlyMap<string, number>;
+}
+
+interface WhyNot {
+  readonly outside: string | undefined;
+  readonly another: string | undefined;
+  /** The very address that the pod asked for. */
+  readonly asked: string | undefined;
 }
 
 /** What each sender saw, of each address since it was last given. */
@@ -65,11 +73,15 @@ export class Sent {
    * Why the record may not be given, by each of the rules; a create that got no clear answer is sent again as it was
    * decided at first.
    */
-  whyNotGiven(creator: string, record: IpAllocation): { outside: string | undefined; another: string | undefined } {
+  whyNotGiven(creator: string, record: IpAllocation): WhyNot {
     const seen = this.#given(creator, record.spec.address);
     this.#facts.delete(`${creator} ${record.spec.address}`);
     const outside = always(seen.map((each) => whyNotGiven(record, each)));
-    return { outside, another: always(seen.map((each) => whyNotOrdinals(record, each))) };
+    // Before it knew of the pod it wrote of the address for other reasons.
+    const knowing = seen.filter(({ pods }) => pods.some((pod) => identityOf(pod) === record.spec.owner.uid));
+    const another = always(knowing.map((each) => whyNotOrdinals(record, each)));
+    const pod = knowing[0]?.pods.find((each) => identityOf(each) === record.spec.owner.uid);
+    return { outside, another, asked: pod?.metadata.annotations?.[addressAnnotation] };
   }
 
   /** Why the address, which its node has let go of, is still to be kept for its ordinal. */

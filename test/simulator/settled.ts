@@ -63,11 +63,11 @@ class Look {
       const own = this.#records.filter(({ spec }) => spec.owner.uid === identity && isInHands(spec.state));
       const [record] = own;
       if (record === undefined) {
-        if (pod.metadata.annotations?.[addressAnnotation] !== undefined) return [];
-        const room = this.#poolsOf(pod).find((pool) => this.#givable(pool, pod).length > 0);
-        if (room === undefined) return [];
-        const free = this.#givable(room, pod)[0] ?? '';
-        return [broken(9, `${name} has no address, and ${free} of pool ${room.metadata.name} is free`, identity, free)];
+        const fixed = pod.metadata.annotations?.[addressAnnotation];
+        const [free] = this.#poolsOf(pod).flatMap((pool) =>
+          this.#givable(pool, pod).filter((each) => each === (fixed ?? each)),
+        );
+        return free === undefined ? [] : [broken(9, `${name} has no address, and ${free} is free`, identity, free)];
       }
       const addresses = own.map(({ metadata }) => metadata.name);
       if (own.length > 1) return [broken(2, `${name} has ${own.length} records: ${addresses}`, identity, ...addresses)];
