@@ -23,14 +23,22 @@ export interface ComparisonOptions {
 
 /** Events that come together are one run. */
 const debounceMs = 20;
-/** A run may take a share of one in this many of the time: a big cluster's events must not occupy the agent. */
+/** Runs for events may take a share of one in this many of the time: a big cluster's must not occupy the agent. */
 const restShare = 10;
+/** And yet an event is heard within this: other nodes' new pods are out of reach until then. */
+const longestRestMs = 500;
 const retryMs = 2000;
+
+interface Problem {
+  readonly why: string;
+  /** A full run met it, and what only that looks at is not known to be right before the next one. */
+  readonly isOfFull: boolean;
+}
 
 export class Comparison {
   readonly #o: ComparisonOptions;
   readonly #clock: Clock;
-  readonly #problems = new Map<string, string>();
+  readonly #problems = new Map<string, Problem>();
   #cancel: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #restUntilMs = 0;
@@ -45,12 +53,12 @@ export class Comparison {
 
   /** What could not be made right in the last run: "part: why", empty when all is as it should be. */
   problems(): string[] {
-    return [...this.#problems].map(([name, why]) => `${name}: ${why}`);
+    return [...this.#problems].map(([name, { why }]) => `${name}: ${why}`);
   }
 
   /** What could not be made right of one part. */
   problemOf(part: string): string | undefined {
-    return this.#problems.get(part);
+    return this.#problems.get(part)?.why;
   }
 
   /** Something changed: compare soon. */
@@ -86,8 +94,8 @@ export class Comparison {
     const startMs = this.#clock.monotonicMs();
     for (const part of this.#o.parts) await this.#runPart(part, full);
     const endMs = this.#clock.monotonicMs();
-    this.#restUntilMs = endMs + (endMs - startMs) * restShare;
     if (full) this.#fullAtMs = endMs + this.#o.everyMs;
+    else this.#restUntilMs = endMs + Math.min((endMs - startMs) * restShare, longestRestMs);
     this.#tell();
     if (this.#isRequested) return;
     this.#schedule(this.#problems.size > 0 ? retryMs : Math.max(0, this.#fullAtMs - endMs));
@@ -102,16 +110,17 @@ export class Comparison {
     }
   }
 
-  async #runPart(part: Part, full: boolean): Promise<void> {
+  async #runPart(part: Part, isFullRun: boolean): Promise<void> {
+    const known = this.#problems.get(part.name);
+    const full = isFullRun || known?.isOfFull === true;
     try {
       const changes = await part.run(full);
       if (this.#problems.delete(part.name)) this.#o.log.info({ part: part.name }, 'right again');
       if (changes > 0) this.#o.log.info({ part: part.name, changes, full }, 'compared and mended');
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      if (this.#problems.get(part.name) !== why)
-        this.#o.log.error({ err: error, part: part.name }, 'not as it should be');
-      this.#problems.set(part.name, why);
+      if (known?.why !== why) this.#o.log.error({ err: error, part: part.name }, 'not as it should be');
+      this.#problems.set(part.name, { why, isOfFull: full });
     }
   }
 }
