@@ -103,7 +103,7 @@ export class Agent {
     await this.#until('the overlay address of this node', () => this.#noOverlayAddress());
     await this.#until('the datapath', async () => {
       await wiring.comparison.runNow(true);
-      return wiring.comparison.problems().join('; ') || undefined;
+      return wiring.obstacle();
     });
     if (this.#isStopping || this.#isLeaving) return;
     await this.#serve(wiring);
@@ -249,7 +249,7 @@ export class Agent {
   #datapathProblem(): string | undefined {
     if (this.#isLeaving) return `this node is without Fast, as the annotation ${removalAnnotation} asks`;
     if (this.#wiring === undefined) return 'the programs are not loaded yet';
-    return this.#wiring.comparison.problems().join('; ') || undefined;
+    return this.#wiring.obstacle();
   }
 
   /** Asks again and again until there is no obstacle, and says now and then what it is. */

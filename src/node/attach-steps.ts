@@ -19,7 +19,7 @@ import {
 import type { IpAllocationSpec } from '../api/generated/ip-allocation.ts';
 import { formatAlias, podMacOf, type Wire, type WireLabel } from '../wiring/wire.ts';
 import { hostVethMac, mainTable, routeProtocol } from './constants.ts';
-import { ensureSysctl, type Host, readSysctl } from './host.ts';
+import { ensureSysctl, type Host, isGone, readSysctl } from './host.ts';
 import { putLocalPod } from './maps.ts';
 import type { Datapath } from './programs.ts';
 import type { Step } from './steps.ts';
@@ -114,7 +114,7 @@ function removeLink(host: Host, name: string): void {
   try {
     deleteLink(host.socket, link.index);
   } catch (error) {
-    if (!(error instanceof SysError && error.code === 'ENODEV')) throw error;
+    if (!isGone(error)) throw error;
   }
 }
 

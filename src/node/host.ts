@@ -3,7 +3,7 @@
 // reached through here alone, so the same agent runs in a namespace that a test made.
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Netns, RouteSocket } from 'ebpf-native';
+import { Netns, RouteSocket, SysError } from 'ebpf-native';
 
 export interface Host {
   readonly netns: Netns;
@@ -12,6 +12,11 @@ export interface Host {
 
 export function openHost(netns: Netns = Netns.current()): Host {
   return { netns, socket: RouteSocket.open(netns) };
+}
+
+/** Whether the kernel refused because the device went, by whoever's hand. */
+export function isGone(error: unknown): boolean {
+  return error instanceof SysError && error.code === 'ENODEV';
 }
 
 /** The kernel's answer to a sysctl below /proc/sys, such as `net/ipv4/ip_forward`; undefined where it has none. */

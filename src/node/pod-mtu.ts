@@ -3,9 +3,9 @@
 // that the kernel gives it: no file says where a wire leads.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { findLink, type Link, listLinks, Netns, namespaceId, RouteSocket, setLink, SysError } from 'ebpf-native';
+import { type Link, listLinks, Netns, namespaceId, RouteSocket, setLink, SysError } from 'ebpf-native';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
-import type { Host } from './host.ts';
+import { type Host, isGone } from './host.ts';
 
 export interface WireEnds {
   readonly wire: Wire;
@@ -33,7 +33,11 @@ export function followMtu(host: Host, ends: readonly WireEnds[], mtu: number): n
 }
 
 function setMtu(host: Host, index: number, mtu: number): void {
-  if (findLink(host.socket, { index }) !== undefined) setLink(host.socket, index, { mtu });
+  try {
+    setLink(host.socket, index, { mtu });
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
 }
 
 /** The host veths' indexes whose pod's end was set. */

@@ -7,8 +7,6 @@ import type { Host } from './host.ts';
 
 export interface KernelWires {
   readonly wires: readonly Wire[];
-  /** The host veths of the wires, by index. */
-  readonly links: ReadonlyMap<number, Link>;
   /** Host veths of ours that an ADD did not complete: no alias, or neither a neighbour nor an entry, the last steps. */
   readonly halfMade: readonly Link[];
 }
@@ -25,7 +23,6 @@ export function readWires(
 ): KernelWires {
   const neighbours = new Set(listNeighbours(host.socket).map((one) => `${one.index} ${one.address}`));
   const wires: Wire[] = [];
-  const links = new Map<number, Link>();
   const halfMade: Link[] = [];
   for (const link of listLinks(host.socket)) {
     if (link.kind !== 'veth' || !isHostVethName(link.name)) continue;
@@ -37,12 +34,11 @@ export function readWires(
     if (neighbours.has(`${link.index} ${label.address}`) || isKnown(link.index, label.address)) {
       const limit = limited.has(link.name) ? { isLimited: true as const } : {};
       wires.push({ ...label, interface: link.name, ifindex: link.index, ...limit });
-      links.set(link.index, link);
     } else {
       halfMade.push(link);
     }
   }
-  return { wires, links, halfMade };
+  return { wires, halfMade };
 }
 
 export class WireBook {

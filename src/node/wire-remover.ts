@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes wires away. Entry and label go at once, which is what an answer waits for; the veth costs a grace period of the
 // kernel and goes behind the answer, and then what conntrack remembers of the address.
-import { deleteGroupAsync, deleteLinkAsync, findLink, setLink, SysError } from 'ebpf-native';
+import { deleteGroupAsync, deleteLinkAsync, findLink, setLink } from 'ebpf-native';
 import { type Clock, realClock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Wire } from '../wiring/wire.ts';
 import { leavingGroup } from './constants.ts';
 import { Flows } from './flows.ts';
-import type { Host } from './host.ts';
+import { type Host, isGone } from './host.ts';
 import { dropLocalPod } from './maps.ts';
 import type { Datapath } from './programs.ts';
 import { observed, type StepObserver } from './steps.ts';
@@ -30,10 +30,6 @@ export interface WireRemoverOptions {
  * DEL needs too: right behind the first of many DELs it would come between all of them.
  */
 const gatherMs = 100;
-
-function isGone(error: unknown): boolean {
-  return error instanceof SysError && error.code === 'ENODEV';
-}
 
 export class WireRemover {
   readonly #o: WireRemoverOptions;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The comparison of pods' wires: the book equal to the kernel, each wire whole, `local_pod_ips` equal to the wires.
-import { type Link, deleteLink, listNeighbours, listRoutes, setLink } from 'ebpf-native';
+// The comparison of pods' wires: the book equal to the kernel, `local_pod_ips` equal to the wires, and then each wire whole.
+import { type Link, deleteLink, findLink, listLinks, listNeighbours, listRoutes, setLink } from 'ebpf-native';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Log } from '../kube/log.ts';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
@@ -8,10 +8,10 @@ import { decideWires } from '../wiring/wire-fate.ts';
 import { configureHostVeth, wayToPod } from './attach-steps.ts';
 import type { Attachments } from './attachments.ts';
 import { filterName, hostVethMac, routeProtocol } from './constants.ts';
-import type { Host } from './host.ts';
+import { type Host, isGone } from './host.ts';
 import { mappedIfindex, syncLocalPods } from './maps.ts';
 import type { NodeFacts } from './node-facts.ts';
-import { followMtu, type WireEnds } from './pod-mtu.ts';
+import { followMtu } from './pod-mtu.ts';
 import { type Datapath, removeStrayFilters } from './programs.ts';
 import type { Records } from './records.ts';
 import { readWires, type WireBook } from './wire-book.ts';
@@ -32,11 +32,14 @@ export interface WiresPartOptions {
   readonly log: Log;
 }
 
+/** So many are named where wires cannot be mended. */
+const mostNamed = 5;
+
 export class WiresPart {
   readonly #o: WiresPartOptions;
   #orphans: readonly Wire[] = [];
-  /** Host veths, as of the last full run. */
-  #links: ReadonlyMap<number, Link> = new Map();
+  /** Whether the last run came to its end. */
+  #isMapRight = false;
 
   constructor(options: WiresPartOptions) {
     this.#o = options;
@@ -47,12 +50,10 @@ export class WiresPart {
     return this.#orphans;
   }
 
-  /**
-   * `full`: also look at each wire's link, program, route and neighbour. Answers how much was changed. The map comes before
-   * the programs: after a change of its layout it is empty, and a program would know no pod.
-   */
+  /** Which wires there are, and their entries of the map. `full`: by the kernel. Answers how much was changed. */
   run(full: boolean): number {
     const { book, datapath, attachments, remover } = this.#o;
+    this.#isMapRight = false;
     let changes = full ? this.#readKernel() : 0;
     remover.retry();
     const fates = this.#decide();
@@ -60,14 +61,44 @@ export class WiresPart {
       attachments.cut(wire, because);
       changes += 1;
     }
-    const whole = book.list();
-    changes += syncLocalPods(datapath.localPods, whole).changes;
-    if (full) {
-      for (const wire of whole) changes += this.#mend(wire);
-      changes += followMtu(this.#o.host, this.#ends(whole), this.#o.facts().mtu);
-    }
+    changes += syncLocalPods(datapath.localPods, book.list()).changes;
+    this.#isMapRight = true;
     this.#orphans = fates.orphans;
     return changes;
+  }
+
+  /**
+   * Each wire's link, program, route, neighbour and MTU. To be run behind `run`, since the map comes before the programs:
+   * after a change of its layout it is empty, and a program would know no pod.
+   * @throws Error that names the wires which cannot be mended, when all others are
+   */
+  mend(full: boolean): number {
+    if (!full) return 0;
+    if (!this.#isMapRight) throw new Error('not looked at while local_pod_ips is not as it should be');
+    const { host, book } = this.#o;
+    const { mtu } = this.#o.facts();
+    const links = new Map(listLinks(host.socket).map((link) => [link.index, link]));
+    const ends = book.list().flatMap((wire) => {
+      const link = links.get(wire.ifindex);
+      return link === undefined ? [] : [{ wire, link }];
+    });
+    const problems: string[] = [];
+    let changes = 0;
+    for (const { wire, link } of ends) {
+      try {
+        changes += this.#mend(wire, link);
+      } catch (error) {
+        // What failed because the veth went meanwhile is no fault.
+        if (findLink(host.socket, { index: wire.ifindex }) === undefined) continue;
+        problems.push(
+          `${wire.interface} of ${wire.address}: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+    }
+    changes += followMtu(host, ends, mtu);
+    if (problems.length === 0) return changes;
+    const named = problems.slice(0, mostNamed).join('; ');
+    throw new Error(`${problems.length} of ${ends.length} wires cannot be mended: ${named}`);
   }
 
   #decide() {
@@ -89,17 +120,16 @@ export class WiresPart {
     const { host, book, datapath, log, onChange } = this.#o;
     const before = new Map(book.list().map((wire) => [wire.ifindex, wire]));
     const limited = limitedWires(datapath);
-    const { wires, links, halfMade } = readWires(
+    const { wires, halfMade } = readWires(
       host,
       limited,
       (ifindex, address) => book.has(ifindex) || mappedIfindex(datapath.localPods, address) === ifindex,
     );
     for (const link of halfMade.filter((one) => !book.has(one.index))) {
       log.warn({ link: link.name }, 'removed a wire that a former agent left half made');
-      deleteLink(host.socket, link.index);
+      this.#delete(link);
     }
     book.reset(wires);
-    this.#links = links;
     const names = new Set([...wires, ...book.leaving()].map((wire) => wire.interface));
     for (const name of limited) if (!names.has(name)) forgetLimited(datapath, name);
     const after = new Map(book.list().map((wire) => [wire.ifindex, wire]));
@@ -109,19 +139,21 @@ export class WiresPart {
     return halfMade.length + went.length;
   }
 
-  #ends(wires: readonly Wire[]): WireEnds[] {
-    return wires.flatMap((wire) => {
-      const link = this.#links.get(wire.ifindex);
-      return link === undefined ? [] : [{ wire, link }];
-    });
+  #delete(link: Link): void {
+    try {
+      deleteLink(this.#o.host.socket, link.index);
+    } catch (error) {
+      // Its pod's namespace went, and took it along.
+      if (!isGone(error)) throw error;
+    }
   }
 
-  #mend(wire: Wire): number {
+  #mend(wire: Wire, link: Link): number {
     const { host, datapath, facts } = this.#o;
     const { nodeAddress } = facts();
     const { ifindex: index } = wire;
     let changes = removeStrayFilters(host, index, 'ingress', filterName);
-    if (this.#links.get(index)?.mac !== hostVethMac) {
+    if (link.mac !== hostVethMac) {
       setLink(host.socket, index, { mac: hostVethMac });
       changes += 1;
     }

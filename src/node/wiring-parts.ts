@@ -28,6 +28,9 @@ import { WireBook } from './wire-book.ts';
 import { WireRemover } from './wire-remover.ts';
 import { WiresPart } from './wires-part.ts';
 
+/** The part that looks at each wire: what it finds is some pods' matter and keeps no other from being wired. */
+const singleWires = 'single-wires';
+
 export interface Wiring {
   readonly attachments: Attachments;
   readonly comparison: Comparison;
@@ -35,6 +38,8 @@ export interface Wiring {
   readonly remover: WireRemover;
   readonly hasOverlayAddress: (address: string) => boolean;
   readonly unavailable: () => Unavailable | undefined;
+  /** What keeps the node from taking pods at all, "part: why" joined; undefined when nothing does. */
+  readonly obstacle: () => string | undefined;
   readonly report: (fastPath: ConditionFact) => NodeReport;
   readonly counters: BpfMap;
 }
@@ -107,6 +112,7 @@ export function buildWiring(o: WiringOptions): Wiring {
   const parts = [
     ...nodeParts.foundation(),
     { name: 'wires', run: (full: boolean) => wires.run(full) },
+    { name: singleWires, run: (full: boolean) => wires.mend(full) },
     ...nodeParts.programs(),
     ...o.moreParts,
   ];
@@ -118,6 +124,11 @@ export function buildWiring(o: WiringOptions): Wiring {
     remover,
     hasOverlayAddress: (address) => hasOverlayAddress(host, address),
     unavailable: () => unavailable(comparison, book),
+    obstacle: () =>
+      comparison
+        .problems()
+        .filter((one) => !one.startsWith(`${singleWires}: `))
+        .join('; ') || undefined,
     report: (fastPath) => ({
       mtu: nodeParts.mtu(),
       maps: fillOf(book.list().length, nodeParts.clusterEntries),

@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfLink, ensureClsact, Netns, replaceFilter, RouteSocket, tcxChain } from 'ebpf-native';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import { layoutVersion } from '../../src/datapath/generated/layout.ts';
 import { DevicePrograms } from '../../src/node/device-programs.ts';
@@ -160,6 +160,31 @@ describe('one comparison mends', () => {
   });
 });
 
+describe('a wire whose veth goes in the middle of a comparison', () => {
+  it('is no fault', async () => {
+    node.sandbox('p3');
+    node.records.put(record('10.244.10.3', 'p3'));
+    const { hostInterface } = await node.add('p3', 'p3');
+    const { book, comparison } = node.wiring;
+    const list = book.list.bind(book);
+    const read = vi.spyOn(book, 'list');
+    await comparison.runNow(true);
+    // The last look into the book is behind the list of links.
+    const reads = read.mock.calls.length;
+    inside('one', 'ip', 'link', 'set', hostInterface, 'mtu', '1400');
+    read.mockClear();
+    read.mockImplementation(() => {
+      if (read.mock.calls.length === reads) inside('one', 'ip', 'link', 'del', hostInterface);
+      return list();
+    });
+    await comparison.runNow(true);
+    read.mockRestore();
+    expect(() => link('one', hostInterface)).toThrow();
+    expect(comparison.problems()).toEqual([]);
+    node.records.remove('10.244.10.3');
+  });
+});
+
 describe('a kernel without tcx', () => {
   it('has the programs of devices as filters, each once', () => {
     inside('one', 'ip', 'link', 'add', 'd0', 'type', 'bridge');
@@ -181,6 +206,29 @@ describe('a kernel without tcx', () => {
 });
 
 describe('one comparison names', () => {
+  it('a wire with another’s qdisc in the place of ours, and mends all the others, which new pods join', async () => {
+    node.sandbox('p2');
+    node.records.put(record('10.244.10.1', 'p2'));
+    const { hostInterface } = await node.add('p2', 'p2');
+    const [first, second] = node.wiring.book.list().map((wire) => wire.interface) as [string, string];
+    expect([first, second]).toEqual([wired.hostInterface, hostInterface]);
+    for (const name of [first, second]) inside('one', 'tc', 'qdisc', 'del', 'dev', name, 'clsact');
+    inside('one', 'tc', 'qdisc', 'add', 'dev', first, 'ingress');
+    await node.wiring.comparison.runNow(true);
+    expect(inside('one', 'tc', 'filter', 'show', 'dev', second, 'ingress')).toContain('fast_from_pod');
+    expect(node.wiring.comparison.problems()).toEqual([
+      expect.stringMatching(`^single-wires: 1 of 2 wires cannot be mended: ${first} of 10.244.10.0: .*qdisc 'ingress'`),
+    ]);
+    expect([node.wiring.unavailable(), node.wiring.obstacle()]).toEqual([undefined, undefined]);
+    await node.wiring.comparison.runNow(false);
+    expect(node.wiring.comparison.problems()).toHaveLength(1);
+    inside('one', 'tc', 'qdisc', 'del', 'dev', first, 'ingress');
+    await node.wiring.comparison.runNow(false);
+    expect(node.wiring.comparison.problems()).toEqual([]);
+    expect(filters()).toContain('fast_from_pod');
+    await node.del('p2', 'p2');
+  });
+
   it('a second vxlan that has the port, and how to be rid of it', async () => {
     inside('one', 'ip', 'link', 'del', 'fast_vxlan');
     inside('one', 'ip', 'link', 'add', 'flannel.1', 'type', 'vxlan', 'external', 'dstport', '4789');

@@ -72,6 +72,7 @@ export class SimulatedAgent {
       { name: 'device', run: () => this.#device() },
       { name: 'cluster-pods', run: () => syncClusterPods(datapath.clusterPods, endpoints(), node).changes },
       { name: 'wires', run: (full: boolean) => this.#wires.run(full) },
+      { name: 'single-wires', run: (full: boolean) => this.#wires.mend(full) },
     ];
     const onRun = (): void => this.#endpointReport.say(this.#report());
     this.#comparison = new Comparison({ parts: comparisonParts, log, everyMs: compareEveryMs, onRun, clock });
