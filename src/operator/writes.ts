@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reconcilers' ports on the API server: errors become words where the reconcilers know what to do, and stay
 // exceptions where only another try helps. Every write dies with the leadership: `signal` aborts it.
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Pod } from '../api/workloads.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isReason, type KubeError } from '../kube/errors.ts';
+import { isReason, KubeError } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { type KubeObject, type Resource, reference } from '../kube/object.ts';
 import type {
@@ -38,13 +39,12 @@ export function writesOn(client: WriteVerbs, signal: AbortSignal): Writes {
   const replaceStatus = <T extends KubeObject>(kind: Resource<T>) => {
     return (object: T) => written(() => client.replaceStatus(kind, object, call), signal);
   };
-  const create = <T extends KubeObject>(kind: Resource<T>) => {
-    return (object: T) => created(() => client.create(kind, object, call), signal);
+  const create = <T extends KubeObject>(kind: Resource<T>, isRefused = isMalformed) => {
+    return (object: T) => created(() => client.create(kind, object, call), signal, isRefused);
   };
   const remove = <T extends KubeObject>(kind: Resource<T>) => {
     return (object: T) => written(() => client.delete(kind, object.metadata.name ?? '', fence(object), call), signal);
   };
-  const replaceEndpoint = replace(endpointKind);
   return {
     records: {
       create: create(recordKind),
@@ -56,8 +56,8 @@ export function writesOn(client: WriteVerbs, signal: AbortSignal): Writes {
     podWrites: { patch: (pod, patch) => written(() => patchPod(client, pod, patch, call), signal) },
     poolWrites: { replace: replace(poolKind), replaceStatus: replaceStatus(poolKind) },
     endpoints: {
-      create: create(endpointKind),
-      replace: (endpoint) => replaceEndpoint(unmanaged(endpoint)),
+      create: create(endpointKind, isRefusal),
+      replace: (endpoint) => replacedEndpoint(client, endpoint, call),
       delete: remove(endpointKind),
     },
     liveOwners: {
@@ -104,18 +104,41 @@ async function written(write: () => Promise<unknown>, signal: AbortSignal): Prom
   }
 }
 
+async function replacedEndpoint(client: WriteVerbs, endpoint: NodeEndpoint, call: { signal: AbortSignal }) {
+  try {
+    return { outcome: await written(() => client.replace(endpointKind, unmanaged(endpoint), call), call.signal) };
+  } catch (error) {
+    if (isRefusal(error)) return { outcome: 'refused' as const, because: error.message };
+    throw error;
+  }
+}
+
+/** Any answer that says for good that nothing was written. A 429 may follow on a try whose outcome is not known. */
+function isRefusal(error: unknown): error is KubeError {
+  if (!(error instanceof KubeError) || isReason(error, 'throttled', 'timeout')) return false;
+  return error.status >= 400 && error.status < 500;
+}
+
+function isMalformed(error: unknown): error is KubeError {
+  return isReason(error, 'invalid', 'badRequest');
+}
+
 /** On the main resource a uid that is not the object's is answered with 422, not with 409. */
 function isOtherUid(error: unknown): boolean {
   return isReason(error, 'invalid') && (error as KubeError).causes.some((cause) => cause.field === 'metadata.uid');
 }
 
-async function created<T>(write: () => Promise<T>, signal: AbortSignal): Promise<Created<T>> {
+async function created<T>(
+  write: () => Promise<T>,
+  signal: AbortSignal,
+  isRefused: (error: unknown) => error is KubeError,
+): Promise<Created<T>> {
   signal.throwIfAborted();
   try {
     return { outcome: 'created', object: await write() };
   } catch (error) {
     if (isReason(error, 'alreadyExists')) return { outcome: 'alreadyExists' };
-    if (isReason(error, 'invalid', 'badRequest')) return { outcome: 'refused', because: (error as KubeError).message };
+    if (isRefused(error)) return { outcome: 'refused', because: error.message };
     throw error;
   }
 }

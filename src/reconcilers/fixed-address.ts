@@ -13,12 +13,16 @@ export type FixedAddress =
   | { readonly fixed: 'address'; readonly address: Address }
   | { readonly fixed: 'problem'; readonly refusal: Refusal };
 
+/** Of what is no address so much is shown. */
+const MAX_SHOWN = 64;
+
 /** What the pod's annotation says. */
 export function fixedAddressOf({ metadata }: Pod): FixedAddress {
   const text = metadata.annotations?.[addressAnnotation]?.trim() ?? '';
   if (text === '') return { fixed: 'none' };
   if (isAddress(text)) return { fixed: 'address', address: parseAddress(text) };
-  const message = `annotation ${addressAnnotation}: "${text}" is no IPv4 address; write one, such as 10.244.10.7`;
+  const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN).toWellFormed()}…` : text;
+  const message = `annotation ${addressAnnotation}: "${shown}" is no IPv4 address; write one, such as 10.244.10.7`;
   return { fixed: 'problem', refusal: { reason: 'AddressInvalid', message } };
 }
 

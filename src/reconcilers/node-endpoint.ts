@@ -26,9 +26,10 @@ export type EndpointAction =
   | { action: 'delete'; endpoint: NodeEndpoint }
   | { action: 'blocked'; because: string };
 
-/** The limits of the CRD's schema. */
+/** The limits of the CRD's schema, in items and in characters. */
 const MAX_WAITING = 64;
 const MAX_POD_ADDRESSES = 4_096;
+const MAX_CHARS = { uid: 64, namespace: 63, name: 253, reason: 128, message: 1_024 } as const;
 
 export function decideEndpoint(facts: EndpointFacts): EndpointAction {
   const { node, existing, name } = facts;
@@ -93,9 +94,21 @@ function podAddresses(records: readonly IpAllocation[]): string[] {
 }
 
 function waitingList(waiting: readonly Waiter[]): NonNullable<NodeEndpointSpec['waiting']> {
-  return waiting
-    .slice(0, MAX_WAITING)
-    .map(({ uid, namespace, name, reason, message }) => ({ uid, namespace, name, reason, message }));
+  return waiting.slice(0, MAX_WAITING).map((waiter) => ({
+    uid: cut(waiter.uid, MAX_CHARS.uid),
+    namespace: cut(waiter.namespace, MAX_CHARS.namespace),
+    name: cut(waiter.name, MAX_CHARS.name),
+    reason: cut(waiter.reason, MAX_CHARS.reason),
+    message: cut(waiter.message, MAX_CHARS.message),
+  }));
+}
+
+/**
+ * Annotations and webhooks are of any length, and one text that is too long keeps the whole endpoint from being written. The
+ * schema counts code points, of which there are never more than UTF-16 units; half of one would come back as another.
+ */
+function cut(text: string, maxChars: number): string {
+  return text.slice(0, maxChars).toWellFormed();
 }
 
 function sameSpec(a: NodeEndpointSpec, b: NodeEndpointSpec): boolean {

@@ -121,12 +121,12 @@ export class NodeReconciler {
   async #publish(endpoint: NodeEndpoint, base: string): Promise<Outcome> {
     const { book, endpoints } = this.#world;
     const publication = book.published.begin(endpoint, base);
-    const outcome = base === '' ? (await endpoints.create(endpoint)).outcome : await endpoints.replace(endpoint);
+    const written = base === '' ? await endpoints.create(endpoint) : await endpoints.replace(endpoint);
     publication.isAnswered = true;
-    if (outcome === 'created' || outcome === 'written') return done;
+    if (written.outcome === 'created' || written.outcome === 'written') return done;
     wakeUnlisted(book.published.fail(publication), this.#world);
-    if (outcome === 'refused')
-      return { outcome: 'giveUp', because: `the API server refuses the endpoint of ${endpoint.metadata.name}` };
+    // With back-off, and as an error in the log: a right or a webhook may be mended at any moment.
+    if (written.outcome === 'refused') throw new Error(written.because);
     return retryAfter(STALE_RETRY_MS, 'it changed under the decision, or the watch lags');
   }
 }

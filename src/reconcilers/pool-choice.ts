@@ -59,8 +59,6 @@ export interface PoolWorld {
 
 /** A list in an annotation longer than this is cut: it is a typing error, and each name costs a look. */
 const MAX_NAMES = 16;
-/** The schema's limit of a waiting pod's message. */
-const MAX_MESSAGE = 1_024;
 
 /**
  * The pools that may serve the pod, in order of preference: the pod's annotation, then its namespace's, then the pools
@@ -142,8 +140,7 @@ function claimedFirst(names: readonly string[], { wish }: Asker, { book }: PoolW
 function joined(refusals: readonly Refusal[]): Refusal {
   const telling = refusals.filter(({ reason }) => reason !== 'AddressOutOfPool');
   const said = telling.length > 0 ? telling : refusals;
-  const message = said.map((each) => each.message).join('; ');
-  return { reason: said[0]?.reason ?? 'PoolNotFound', message: message.slice(0, MAX_MESSAGE) };
+  return { reason: said[0]?.reason ?? 'PoolNotFound', message: said.map((each) => each.message).join('; ') };
 }
 
 function ask(name: string, asker: Asker, world: PoolWorld): Verdict {

@@ -39,10 +39,10 @@ export interface Views {
  */
 export type Written = 'written' | 'stale' | 'gone';
 
-export type Created<T> =
-  | { outcome: 'created'; object: T }
-  | { outcome: 'alreadyExists' }
-  | { outcome: 'refused'; because: string };
+export type Created<T> = { outcome: 'created'; object: T } | { outcome: 'alreadyExists' } | Refused;
+
+/** The API server answered that it takes no such write, so that nothing came of it. */
+export type Refused = { outcome: 'refused'; because: string };
 
 /** Writes of IpAllocations. Each but create is fenced by the resourceVersion and uid of the object that it is given. */
 export interface RecordPort {
@@ -66,7 +66,7 @@ export interface PoolPort {
 
 export interface EndpointPort {
   create(endpoint: NodeEndpoint): Promise<Created<NodeEndpoint>>;
-  replace(endpoint: NodeEndpoint): Promise<Written>;
+  replace(endpoint: NodeEndpoint): Promise<{ outcome: Written } | Refused>;
   delete(endpoint: NodeEndpoint): Promise<Written>;
 }
 

@@ -58,7 +58,8 @@ export class Published {
     const { name } = endpoint.metadata;
     const listing = this.#of(name);
     const publication = { endpoint, base, addresses: addressesOf(endpoint), isAnswered: false };
-    this.#set(name, { ...listing, publications: [...listing.publications, publication] });
+    const publications = [...lastOfEach(listing.publications), publication];
+    this.#set(name, { ...listing, publications });
     return publication;
   }
 
@@ -99,6 +100,13 @@ export class Published {
     this.#nodes.set(address, others);
     return 'listedElsewhere';
   }
+}
+
+/** Of tries of the same without an answer the last stands for all: an API server that is away is asked again and again. */
+function lastOfEach(publications: readonly Publication[]): Publication[] {
+  const textOf = ({ base, addresses }: Publication): string => `${base} ${addresses.join()}`;
+  const last = new Map(publications.filter((each) => !each.isAnswered).map((each) => [textOf(each), each]));
+  return publications.filter((each) => each.isAnswered || last.get(textOf(each)) === each);
 }
 
 /** What the watch shows, and what may be there though it does not. */

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The writes of NodeEndpoints on a model, with answers that never come, and the look at all of them after each one: at
-// no moment do two list one address.
+// no moment do two list one address. What does not fit the schema is refused, as the API server does.
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
-import type { Created, EndpointPort, Written } from '../../src/reconcilers/ports.ts';
+import { conform, type Problem, readCustomKind } from '../simulator/schema.ts';
+import type { Created, EndpointPort, Refused, Written } from '../../src/reconcilers/ports.ts';
+
+const { schema } = readCustomKind('nodeendpoints');
 
 interface Writes {
   readonly live: ReadonlyMap<string, NodeEndpoint>;
@@ -21,6 +24,8 @@ export class ModelEndpoints implements EndpointPort {
   readonly fates: Unanswered[] = [];
   /** The fate of all writes behind these; undefined: they are answered. */
   fate: Unanswered | undefined;
+  /** Whether the API server refuses all of them, as without the right. */
+  isBarred = false;
   readonly #late: Array<() => void> = [];
   readonly #writes: Writes;
 
@@ -29,11 +34,12 @@ export class ModelEndpoints implements EndpointPort {
   }
 
   async create(endpoint: NodeEndpoint): Promise<Created<NodeEndpoint>> {
-    return this.#write(() => this.#writes.create(endpoint));
+    return this.#write(() => this.#refusal(endpoint) ?? this.#writes.create(endpoint));
   }
 
-  async replace(endpoint: NodeEndpoint): Promise<Written> {
-    return this.#write(() => this.#writes.replace(endpoint, (live) => ({ ...live, spec: endpoint.spec })));
+  async replace(endpoint: NodeEndpoint): Promise<{ outcome: Written } | Refused> {
+    const replace = (): Written => this.#writes.replace(endpoint, (live) => ({ ...live, spec: endpoint.spec }));
+    return this.#write(() => this.#refusal(endpoint) ?? { outcome: replace() });
   }
 
   async delete(endpoint: NodeEndpoint): Promise<Written> {
@@ -51,6 +57,14 @@ export class ModelEndpoints implements EndpointPort {
     if (fate === 'done') this.#look(write);
     if (fate === 'late') this.#late.push(write);
     throw new Error('the connection broke');
+  }
+
+  #refusal(endpoint: NodeEndpoint): Refused | undefined {
+    const problems: Problem[] = [];
+    conform(schema, endpoint, problems);
+    if (this.isBarred) problems.push({ field: '', message: 'forbidden' });
+    const because = problems.map(({ field, message }) => `${field}: ${message}`).join(', ');
+    return because === '' ? undefined : { outcome: 'refused', because };
   }
 
   #look<T>(write: () => T): T {

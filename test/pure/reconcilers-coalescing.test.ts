@@ -137,7 +137,7 @@ class Stage {
         },
         replace: async (endpoint) => {
           this.#showEndpoint(endpoint);
-          return 'written';
+          return { outcome: 'written' };
         },
         delete: unasked,
       },

@@ -156,6 +156,39 @@ describe('a write of an endpoint that got no answer before its pod is gone', () 
   });
 });
 
+describe('an endpoint that the API server refuses', () => {
+  beforeEach(async () => {
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    cluster.removePod('b');
+    await cluster.settle();
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    expect(podRecords()).toEqual([]);
+  });
+
+  it('keeps no address from the pods of other nodes', async () => {
+    cluster.endpointWrites.isBarred = true;
+    cluster.addPod('c', 'node-a', 'single');
+    await cluster.settle();
+    cluster.records.remove('10.0.0.0');
+    cluster.removePod('c');
+    cluster.addPod('d', 'node-b', 'single');
+    await cluster.settle();
+    expect(podRecords()).toEqual(['10.0.0.0 Bound d']);
+  });
+
+  it('is written as soon as it is taken', async () => {
+    cluster.endpointWrites.isBarred = true;
+    cluster.addPod('c', 'node-a', 'single');
+    await cluster.settle();
+    expect(listed('node-a')).toEqual([]);
+    cluster.endpointWrites.isBarred = false;
+    await cluster.pass(5);
+    expect(listed('node-a')).toEqual(['10.0.0.0']);
+  });
+});
+
 describe('what is published', () => {
   const address = parseAddress('10.0.0.0');
   const endpoint = (version: string, ...podAddresses: string[]): NodeEndpoint => ({
@@ -184,6 +217,19 @@ describe('what is published', () => {
     expect(published.unanswered('node-a')?.base).toBe('1');
     expect(published.show('node-a', endpoint('2'))).toEqual([address]);
     expect(published.unanswered('node-a')).toBeUndefined();
+  });
+
+  it('holds no more of a write that is tried for hours than of one that is tried twice', () => {
+    const published = new Published();
+    published.show('node-a', endpoint('1'));
+    for (let tries = 0; tries < 100; tries += 1) published.begin(endpoint('1', '10.0.0.0'), '1');
+    const left = (): boolean => {
+      const last = published.unanswered('node-a');
+      if (last !== undefined) published.fail(last);
+      return last !== undefined;
+    };
+    expect([left(), published.isListed(address), left(), left()]).toEqual([true, true, true, false]);
+    expect(published.isListed(address)).toBe(false);
   });
 
   it('knows of two nodes that list one address, as after a backup was brought back', () => {
