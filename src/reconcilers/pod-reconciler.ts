@@ -100,17 +100,26 @@ export class PodReconciler {
   }
 
   async #lookAtGate(key: string, pod: Pod): Promise<Outcome> {
-    const { views, book, clock, podWrites, queues, waiting } = this.#world;
+    const { views, book, clock, podWrites } = this.#world;
     const namespace = views.namespaces.get(pod.metadata.namespace ?? '');
     const action = decideGate(pod, namespace, { book, pools: views.pools, clock });
-    if (action.gate === 'keep') return this.#wait(key, pod, action.pools, action.refusal);
-    // Noted before the write: others are looked at meanwhile.
+    if (action.gate === 'keep') {
+      this.#expectNoMore(key);
+      return this.#wait(key, pod, action.pools, action.refusal);
+    }
+    // Noted before the write: others are looked at meanwhile. After one without an answer it stands until the next look.
     if (action.pool !== '') book.expected.expect(pod, action.pool);
     const written = await podWrites.patch(pod, liftedPatch(pod, action.pool));
     if (written === 'written') return this.#settled(key);
-    book.expected.forget(key);
-    wake(waiting.forPool(action.pool), queues);
+    this.#expectNoMore(key);
     return written === 'gone' ? this.#settled(key) : retryAfter(STALE_RETRY_MS, 'the pod changed under the decision');
+  }
+
+  /** What its pool has is for others. */
+  #expectNoMore(key: string): void {
+    const { book, waiting, queues } = this.#world;
+    const pool = book.expected.forget(key);
+    if (pool !== undefined) wake(waiting.forPool(pool), queues);
   }
 
   /** A rest that is cut short is a sign that the pool is too small for its churn. */

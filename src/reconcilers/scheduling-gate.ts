@@ -63,9 +63,10 @@ export class Expected {
     return pool;
   }
 
-  in(pool: string): number {
+  /** Those who come before this pod. A patch of its own that failed may have noted the pod itself. */
+  before(uid: string, pool: string): number {
     let count = 0;
-    for (const each of this.#pods.values()) if (each.pool === pool) count += 1;
+    for (const each of this.#pods.values()) if (each.pool === pool && each.uid !== uid) count += 1;
     return count;
   }
 }

@@ -38,6 +38,8 @@ export class ModelCluster {
   updates = 0;
   /** Thrown by the next update of a record, after it took effect. */
   nextReplaceError: Error | undefined;
+  /** Thrown by the next patch of a pod, which never reached the API server. */
+  nextPatchLoss: Error | undefined;
   /** Wakes are lost: what happens is told to the views and the book, and nobody looks. */
   isDeaf = false;
   /** So many reads of records fail from now on. */
@@ -237,6 +239,9 @@ export class ModelCluster {
   }
 
   #patchPod(pod: Pod, patch: Partial<Pod>): Written {
+    const loss = this.nextPatchLoss;
+    this.nextPatchLoss = undefined;
+    if (loss !== undefined) throw loss;
     return this.pods.replace(pod, (live) => ({
       ...live,
       metadata: {

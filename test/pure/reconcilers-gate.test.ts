@@ -78,6 +78,29 @@ describe('a pod with the gate fast.io/address', () => {
     expect(gatesOf('c')).toContain('fast.io/address');
   });
 
+  it('does not stay gated for ever, as behind itself, because the patch that was to let it through failed', async () => {
+    cluster.addPool('single', ['10.1.0.0']);
+    cluster.nextPatchLoss = new Error('timeout');
+    await addGated('a', {}, 'single');
+    await addGated('b', {}, 'single');
+    expect(note()).toContain('b the 1 addresses that pool single has left are for the 1 pods let through');
+    await cluster.pass(5);
+    expect([gatesOf('a'), gatesOf('b')]).toEqual(['example.org/other', 'fast.io/address,example.org/other']);
+  });
+
+  it('whose patch failed and that its pool does not serve any more keeps no address from others', async () => {
+    cluster.addPool('single', ['10.1.0.0']);
+    cluster.nextPatchLoss = new Error('timeout');
+    await addGated('a', {}, 'single');
+    await addGated('b', {}, 'single');
+    cluster.editPool('single', { podSelector: { matchLabels: { tier: 'front' } } });
+    const b = cluster.pods.live.get('default/b') as Pod;
+    cluster.pods.put({ ...b, metadata: { ...b.metadata, labels: { tier: 'front' } } });
+    await cluster.settle();
+    await cluster.pass(5);
+    expect([gatesOf('a'), gatesOf('b')]).toEqual(['fast.io/address,example.org/other', 'example.org/other']);
+  });
+
   it('says that its pool is not there, and is let through once it is', async () => {
     await addGated('a', {}, 'none');
     expect(note()).toContain('a pool none does not exist; create the Ips none');
