@@ -15,7 +15,7 @@ import { Published } from './published.ts';
 import { isInHands } from './record-index.ts';
 import { RecordLedger } from './record-ledger.ts';
 import { Expected } from './scheduling-gate.ts';
-import { ordinalKey, type ReservedFor } from './stateful-set.ts';
+import { isSameOrdinal, ordinalKey, type ReservedFor } from './stateful-set.ts';
 import { type Wearer, WornAddresses } from './worn-addresses.ts';
 
 interface PoolEntry {
@@ -268,9 +268,12 @@ export class AddressBook {
       return { address, manner: 'own', base: undefined };
     }
     const base = this.#takeable(entry, address, wish);
-    return base === undefined
-      ? undefined
-      : { address, manner: base.spec.state === 'Reserved' ? 'kept' : 'resting', base };
+    if (base === undefined) return undefined;
+    if (base.spec.state === 'Reserved' || isSameOrdinal(base.spec.reservedFor, wish.reservedFor)) {
+      return { address, manner: 'kept', base };
+    }
+    // It rests for this pod as for any: what is late must not reach it.
+    return entry.free.count > 0 ? undefined : { address, manner: 'resting', base };
   }
 
   /** The record of the address, where it can be given to the owner as it is. */
@@ -286,8 +289,7 @@ export class AddressBook {
     if (this.#promises.has(address) || this.#isWornByOthers(address, owner.uid)) return undefined;
     if (this.published.isListed(address)) return undefined;
     if (spec.state === 'Cooling') return record;
-    if (spec.state !== 'Reserved' || reservedFor === undefined || spec.reservedFor === undefined) return undefined;
-    return ordinalKey(spec.reservedFor) === ordinalKey(reservedFor) ? record : undefined;
+    return spec.state === 'Reserved' && isSameOrdinal(spec.reservedFor, reservedFor) ? record : undefined;
   }
 
   #isTaken(address: Address): boolean {

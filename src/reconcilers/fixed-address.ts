@@ -5,8 +5,10 @@ import { addressAnnotation, poolAnnotation } from '../api/names.ts';
 import type { Pod } from '../api/workloads.ts';
 import { type Address, formatAddress, isAddress, parseAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
+import { timestamp } from './allocation.ts';
 import { identityOf, needOf, podKey } from './pod.ts';
 import type { Refusal } from './pool-choice.ts';
+import type { Pool } from './pool.ts';
 
 export type FixedAddress =
   | { readonly fixed: 'none' }
@@ -71,7 +73,7 @@ export function refuseFixed(poolName: string, address: Address, ownerUid: string
     const message = `${text} is a gateway or a node's own address, which no pod gets; correct the annotation ${addressAnnotation}`;
     return { reason: 'AddressOutOfPool', message };
   }
-  const holder = holderOf(address, book);
+  const holder = holderOf(address, pool, book);
   const rivals = book.wanted.byOthers(address, ownerUid);
   if (rivals.length > 0) {
     const message = `${text} is wanted by this pod and by ${rivals.slice(0, 3).join(', ')}, and ${holder}; only one pod can have it`;
@@ -80,14 +82,14 @@ export function refuseFixed(poolName: string, address: Address, ownerUid: string
   return { reason: 'AddressTaken', message: `${text} is taken: ${holder}; the pod gets it when it is free` };
 }
 
-function holderOf(address: Address, book: AddressBook): string {
+function holderOf(address: Address, { coolDownMs }: Pool, book: AddressBook): string {
   const record = book.record(formatAddress(address));
   const promised = book.promised.at(address);
   if (record === undefined) {
     if (promised === undefined) return 'a pod without a record uses it';
     return `${podKey(promised.owner)} is just getting it`;
   }
-  const { owner, state, nodeName } = record.spec;
+  const { owner, state, stateSince, nodeName } = record.spec;
   const who = `${owner.kind.toLowerCase()} ${owner.kind === 'Pod' ? podKey(owner) : owner.name}`;
   switch (state) {
     case 'Bound':
@@ -97,6 +99,6 @@ function holderOf(address: Address, book: AddressBook): string {
     case 'Reserved':
       return `it is kept for ${who}`;
     case 'Cooling':
-      return `it rests after ${who}`;
+      return `it rests after ${who}, at least until ${timestamp(Date.parse(stateSince) + coolDownMs)}`;
   }
 }

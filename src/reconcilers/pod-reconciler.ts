@@ -11,6 +11,7 @@ import type { Pool } from './pool.ts';
 import type { Clock, EventPort, Outcome, PodPort, Queues, RecordPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
 import { decideGate, liftedPatch } from './scheduling-gate.ts';
+import { isSameOrdinal } from './stateful-set.ts';
 import { Unclear } from './unclear.ts';
 import { type WaitingRoom, wake } from './waiting-room.ts';
 
@@ -94,7 +95,9 @@ export class PodReconciler {
     if (result.outcome === 'overtaken') return retryAfter(1, 'the address was just taken');
     if (result.outcome === 'exhausted') return retryAfter(1, 'the last address was just taken');
     book.expected.forget(key);
-    if (result.before?.spec.state === 'Cooling') this.#tellCutShort(pod, choice.pool, result.before);
+    const { before } = result;
+    const isCutShort = before?.spec.state === 'Cooling' && !isSameOrdinal(before.spec.reservedFor, claim.reservedFor);
+    if (isCutShort) this.#tellCutShort(pod, choice.pool, before);
     this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
     return this.#settled(key);
   }

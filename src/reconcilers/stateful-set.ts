@@ -32,3 +32,7 @@ export function setOf({ spec: { owner } }: IpAllocation): { namespace: string; n
 export function isSetOf(set: KubeObject | undefined, record: IpAllocation): boolean {
   return set !== undefined && set.metadata.uid === record.spec.reservedFor?.statefulSetUID;
 }
+
+export function isSameOrdinal(a: ReservedFor | undefined, b: ReservedFor | undefined): boolean {
+  return a !== undefined && b !== undefined && ordinalKey(a) === ordinalKey(b);
+}

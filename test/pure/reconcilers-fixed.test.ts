@@ -93,16 +93,59 @@ describe('a pod that asks for one address', () => {
     expect(records()).toEqual(['10.0.0.3 Bound b']);
   });
 
-  it('does not wait for it to cool down, for there is no other that it could have', async () => {
+  describe('that has just been another’s', () => {
+    beforeEach(async () => {
+      cluster.editPool('small', { coolDownSeconds: 30 });
+      await ask('a', '10.0.0.3');
+      cluster.removePod('a');
+      await cluster.settle();
+      cluster.sayReleased('10.0.0.3');
+      await cluster.settle();
+      expect(records()).toEqual(['10.0.0.3 Cooling a']);
+    });
+
+    it('waits until it has rested, as nobody gets it while others are free, and says until when', async () => {
+      await ask('b', '10.0.0.3');
+      expect(records()).toEqual(['10.0.0.3 Cooling a']);
+      expect(event()).toBe(
+        'b AddressTaken: 10.0.0.3 is taken: it rests after pod default/a, at least until 2026-01-01T00:00:30Z; the pod gets it when it is free',
+      );
+      await cluster.pass(29_000);
+      expect(records()).toEqual(['10.0.0.3 Cooling a']);
+      await cluster.pass(1_000);
+      expect(records()).toEqual(['10.0.0.3 Bound b']);
+      expect(cluster.events.filter(({ reason }) => reason === 'RestCutShort')).toEqual([]);
+    });
+
+    it('gets it where the pool has nothing else left, as any pod would', async () => {
+      cluster.editPool('small', { ips: ['10.0.0.2-10.0.0.3'] });
+      cluster.addPod('c', 'node-a', 'small');
+      await cluster.settle();
+      await cluster.pass(10_000);
+      await ask('b', '10.0.0.3');
+      expect(records().sort()).toEqual(['10.0.0.2 Bound c', '10.0.0.3 Bound b']);
+      expect(event()).toBe('b RestCutShort: 10.0.0.3 has rested 10 s of 30 s: pool small had nothing else to give');
+    });
+  });
+
+  it('that was its own ordinal’s before gets it at once, and no event says that the pool is too small', async () => {
     cluster.editPool('small', { coolDownSeconds: 30 });
-    await ask('a', '10.0.0.3');
-    cluster.removePod('a');
+    const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', uid: 'set', controller: true }];
+    const annotations = { 'fast.io/ip': '10.0.0.3', 'fast.io/ips': 'small' };
+    const add = async (): Promise<void> => {
+      const metadata = { name: 'web-0', namespace: 'default', annotations, ownerReferences };
+      cluster.addPod('web-0', 'node-a', undefined, { metadata });
+      await cluster.settle();
+    };
+    await add();
+    cluster.removePod('web-0');
     await cluster.settle();
     cluster.sayReleased('10.0.0.3');
     await cluster.settle();
-    expect(records()).toEqual(['10.0.0.3 Cooling a']);
-    await ask('b', '10.0.0.3');
-    expect(records()).toEqual(['10.0.0.3 Bound b']);
+    expect(records()).toEqual(['10.0.0.3 Cooling web-0']);
+    await add();
+    expect(records()).toEqual(['10.0.0.3 Bound web-0']);
+    expect(cluster.events.filter(({ reason }) => reason === 'RestCutShort')).toEqual([]);
   });
 
   it('waits for a pool that an edit widens', async () => {

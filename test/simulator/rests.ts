@@ -6,6 +6,7 @@ import type { Ips } from '../../src/api/generated/ips.ts';
 import { type Address, formatAddress, parseAddress } from '../../src/ip/address.ts';
 import { RangeSet } from '../../src/ip/range-set.ts';
 import { parsePool } from '../../src/reconcilers/pool.ts';
+import { isSameOrdinal } from '../../src/reconcilers/stateful-set.ts';
 
 /** Times in a record are whole seconds. */
 const grainMs = 1_000;
@@ -61,13 +62,14 @@ export class Rests {
 
   /** Why the address should have rested longer; undefined where it has, or where the pool had no other. */
   whyNotRested(
-    { spec: { address, owner, ips } }: IpAllocation,
+    { spec: { address, owner, ips, reservedFor } }: IpAllocation,
     before: IpAllocation | undefined,
     records: readonly IpAllocation[],
   ): string | undefined {
     const release = this.#released.get(address);
     // An ordinal's own address comes back to it.
     if (release === undefined || release.ownerUid === owner.uid || before?.spec.state === 'Reserved') return undefined;
+    if (isSameOrdinal(before?.spec.reservedFor, reservedFor)) return undefined;
     const restedMs = this.#now() - release.atMs;
     const wantedMs = this.#leastRest(release.pool, release.atMs) - grainMs;
     if (restedMs >= wantedMs) return undefined;
