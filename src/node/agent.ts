@@ -141,13 +141,15 @@ export class Agent {
   async #leave(): Promise<void> {
     this.#log.warn({ annotation: removalAnnotation }, 'taking Fast off this node; its pods lose their network');
     this.#isServing = false;
+    this.#wiring?.attachments.refuse(`the node ${this.#o.node} is to be without Fast; nothing is wired any more`);
     await this.#stopWiring();
     await Promise.all([this.#reports?.stop(), this.#wiring?.remover.settled()]);
     this.#endpointReport.start();
+    const host = openHost();
     for (;;) {
       const { pinFolder, cniSource: source, cniBinDir, cniConfDir, socket } = this.#o;
       const cni = { source, binFolder: cniBinDir, confFolder: cniConfDir, socket };
-      const problems = await removeFromNode({ host: openHost(), pinFolder, cni, hostRun: this.#o.hostRun });
+      const problems = await removeFromNode({ host, pinFolder, cni, hostRun: this.#o.hostRun });
       this.#endpointReport.say(removalReport(problems));
       if (problems.length === 0 || this.#isStopping) return;
       this.#log.error({ problems }, 'something of Fast is left on this node; trying again');
@@ -213,6 +215,7 @@ export class Agent {
       log: this.#log,
     });
     await this.#socket.start();
+    if (this.#isStopping || this.#isLeaving) return await this.#socket.stop(0);
     this.#isServing = true;
     this.#installCni();
     this.#say();

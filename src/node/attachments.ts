@@ -69,10 +69,17 @@ export class Attachments {
   readonly #clock: Clock;
   /** Sandboxes whose DEL waits for its turn. */
   readonly #deleted = new Set<string>();
+  #refusal: string | undefined;
 
   constructor(options: AttachmentsOptions) {
     this.#o = options;
     this.#clock = options.clock ?? realClock;
+  }
+
+  /** From now on nothing is wired. An ADD that waits is told so, in the words that are given. */
+  refuse(because: string): void {
+    this.#refusal = because;
+    this.#o.records.wakeAll();
   }
 
   /** `gone` aborts when the caller has given up: then nothing is wired that nobody would take away. */
@@ -106,6 +113,7 @@ export class Attachments {
     let met: RecordMet = 'found';
     // Each turn waits for an event or for the deadline, so the deadline bounds the turns.
     for (;;) {
+      if (this.#refusal !== undefined) return failure(errorCode.tryAgainLater, this.#refusal);
       if (gone.aborted) return failure(errorCode.tryAgainLater, 'the runtime gave up waiting');
       if (this.#deleted.has(request.containerId)) {
         return failure(errorCode.tryAgainLater, `the sandbox ${request.containerId} was deleted meanwhile`);

@@ -79,6 +79,11 @@ export class Records {
     this.#wake(this.keyOf(pod));
   }
 
+  /** Whoever waits for a word about any pod looks again. */
+  wakeAll(): void {
+    for (const key of this.#waiters.keys()) this.#wake(key);
+  }
+
   #wake(key: string): void {
     for (const waiter of this.#waiters.get(key) ?? []) waiter();
   }

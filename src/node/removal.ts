@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes everything of Fast off a node, for good: what `fast-ctl uninstall` asks each agent for. Pods that run lose their
 // network. It looks at the kernel and at the files alone, so it also clears away what no agent knows of.
-import { existsSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, globSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import {
+  BpfLink,
   deleteFilter,
-  deleteLink,
+  deleteGroupAsync,
   deleteLinkAsync,
+  deleteLink,
   deleteRoute,
   findLink,
   type Link,
   listFilters,
   listLinks,
   listRoutes,
+  setLink,
 } from 'ebpf-native';
 import { vxlanDevice } from '../api/names.ts';
 import { isHostVethName } from '../wiring/wire.ts';
 import { type CniPaths, removeCni } from './cni-install.ts';
-import { filterHandle, filterPriority, routeProtocol } from './constants.ts';
-import { type Host, runProgram } from './host.ts';
+import { filterHandle, filterPriority, leavingGroup, routeProtocol } from './constants.ts';
+import { type Host, isGone, runProgram } from './host.ts';
 import { removeHostFiles } from './host-files.ts';
 
 export interface RemovalPlaces {
@@ -57,6 +60,7 @@ function removals({ host, pinFolder, cni, hostRun }: RemovalPlaces): Removal[] {
     { what: 'masquerading rules', run: () => removeTable(host) },
     { what: 'filters', run: () => removeFilters(host) },
     { what: 'files for udev, networkd and NetworkManager', run: () => removeHostFiles(hostRun) },
+    { what: 'links', run: () => detachLinks(pinFolder) },
     { what: `pins in ${pinFolder}`, run: () => rmSync(pinFolder, { recursive: true, force: true }) },
     // The folder itself is where a volume of the agent's pod is mounted.
     { what: 'socket', run: () => removeSocket(cni.socket) },
@@ -67,13 +71,22 @@ function isWire(link: Link): boolean {
   return link.kind === 'veth' && isHostVethName(link.name);
 }
 
-/** All at once: each deletion waits for grace periods of the kernel, which they share. */
+/** All as one group, so that they share the grace periods of the kernel that each deletion waits for. */
 async function removeWires(host: Host): Promise<void> {
-  await Promise.all(
-    listLinks(host.socket)
-      .filter(isWire)
-      .map((link) => deleteLinkAsync(host.socket, link.index)),
-  );
+  const wires = (): Link[] => listLinks(host.socket).filter(isWire);
+  for (const { index } of wires()) await passing(() => setLink(host.socket, index, { group: leavingGroup }));
+  await deleteGroupAsync(host.socket, leavingGroup).catch(() => undefined);
+  // Where the kernel would not have the group.
+  for (const { index } of wires()) await passing(() => deleteLinkAsync(host.socket, index));
+}
+
+/** A wire whose pod's namespace goes at this moment goes along. */
+async function passing(work: () => Promise<void> | void): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
 }
 
 /** Its addresses, routes, neighbours and programs go with it. */
@@ -101,6 +114,15 @@ function removeFilters(host: Host): void {
       );
       if (isOurs) deleteFilter(host.socket, index, direction, filterPriority, filterHandle);
     }
+  }
+}
+
+/** An agent that still runs holds them open, so that without their pins they would live until its end. */
+function detachLinks(pinFolder: string): void {
+  for (const pin of globSync(join(pinFolder, '*/link_*'))) {
+    const link = BpfLink.openPinned(pin);
+    link.detach();
+    link.close();
   }
 }
 

@@ -34,6 +34,7 @@ export class SocketServer {
   readonly #o: SocketServerOptions;
   readonly #log: Log;
   readonly #server: Server;
+  readonly #open = new Set<Socket>();
 
   constructor(options: SocketServerOptions) {
     this.#path = options.path;
@@ -59,7 +60,10 @@ export class SocketServer {
     renameSync(early, this.#path);
   }
 
-  /** Takes the name away and accepts nobody any more; resolves when open requests are answered or `limitMs` is over. */
+  /**
+   * Takes the name away and accepts nobody any more; resolves when open requests are answered or `limitMs` is over. Whoever
+   * is not answered by then never is: the connection ends, and with it what is done for its caller.
+   */
   async stop(limitMs: number): Promise<void> {
     rmSync(this.#path, { force: true });
     const closed = new Promise<void>((resolve) => {
@@ -71,18 +75,22 @@ export class SocketServer {
       setTimeout(resolve, limitMs).unref();
     });
     await Promise.race([closed, late]);
+    for (const socket of this.#open) socket.destroy();
+    await closed;
   }
 
   #serve(socket: Socket): void {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const gone = new AbortController();
+    this.#open.add(socket);
     const timer = setTimeout(() => socket.destroy(), readLimitMs);
     socket.on('error', (error) => {
       this.#log.debug({ err: error }, 'a connection broke off');
     });
     socket.on('close', () => {
       clearTimeout(timer);
+      this.#open.delete(socket);
       gone.abort();
     });
     socket.on('data', (chunk) => {

@@ -79,6 +79,21 @@ describe('the socket', () => {
     expect(existsSync(path())).toBe(false);
   });
 
+  it('ends with the connections of those that wait on, so that nothing is done for them behind its end', async () => {
+    let seen: AbortSignal | undefined;
+    await serve((_request, gone) => {
+      seen = gone;
+      return new Promise(() => undefined);
+    });
+    const socket = createConnection(path()).resume();
+    const closed = once(socket, 'close');
+    socket.end(status);
+    const gone = await eventually(() => seen);
+    await server?.stop(50);
+    await closed;
+    await eventually(() => gone.aborted || undefined);
+  });
+
   it('takes the place of one that a killed agent left', async () => {
     await serve(() => Promise.resolve({ ok: true }));
     writeFileSync(`${path()}.new`, '');

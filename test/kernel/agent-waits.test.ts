@@ -60,6 +60,24 @@ describe('the way to an answer', () => {
   });
 });
 
+describe('an ADD that waits for its record', () => {
+  it('is refused when Fast is to leave the node, and wires nothing when the record comes after all', async () => {
+    node.sandbox('p1');
+    const { attachments } = node.wiring;
+    const waiting = attachments.add(node.request('ADD', 'p1', 'p1'));
+    const startMs = performance.now();
+    attachments.refuse('the node is to be without Fast');
+    const refused = { ok: false, code: 11, msg: 'the node is to be without Fast' };
+    expect(await waiting).toEqual(refused);
+    expect(performance.now() - startMs).toBeLessThan(1000);
+    node.records.put(record('10.244.10.0', 'p1'));
+    expect(await attachments.add(node.request('ADD', 'p1', 'p1'))).toEqual(refused);
+    expect(node.veths()).toEqual([]);
+    await node.stop();
+    await node.start();
+  });
+});
+
 describe('a DEL', () => {
   /** The first of two deletions has begun when the second comes, so that the second has to wait for it. */
   async function deleteBoth(): Promise<void> {

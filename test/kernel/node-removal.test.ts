@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Netns } from 'ebpf-native';
+import { Netns, tcxChain } from 'ebpf-native';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installCni } from '../../src/node/cni-install.ts';
 import { openHost } from '../../src/node/host.ts';
@@ -22,7 +22,7 @@ const cni = {
 
 beforeAll(async () => {
   await outsideUp();
-  node = await AgentNode.up(one, [endpointOf(one), endpointOf(two, ['10.244.10.9'])]);
+  node = await AgentNode.up(one, [endpointOf(one), endpointOf(two, ['10.244.10.9'])], { mode: 'direct' });
 });
 
 afterAll(async () => {
@@ -49,6 +49,15 @@ function remains(): string {
     .trim();
 }
 
+/** How many programs hang on the uplink, where mode direct has one of ours. */
+function onUplink(): number {
+  const [uplink] = JSON.parse(host('ip', '-j', 'link', 'show', 'up0')) as [{ ifindex: number }];
+  const netns = Netns.open(netnsPath('one'));
+  const { programs } = netns.run(() => tcxChain(uplink.ifindex, 'ingress'));
+  netns.close();
+  return programs.length;
+}
+
 const remove = () =>
   removeFromNode({ host: openHost(Netns.open(netnsPath('one'))), pinFolder: node.pinFolder, cni, hostRun: folder });
 
@@ -67,11 +76,14 @@ describe('taking Fast off a node', () => {
     host('ip', 'route', 'add', '192.0.2.0/24', 'dev', 'up0');
     host('nft', 'add', 'table', 'ip', 'other');
     expect(remains()).toContain('fast_vxlan');
+    expect(onUplink()).toBe(1);
+    // As the agent does: its descriptors of the links stay open until its process ends.
     await node.stop();
 
     expect(await remove()).toEqual([]);
 
     expect(remains()).toBe('table ip other');
+    expect(onUplink()).toBe(0);
     expect(readdirSync(cni.binFolder)).toEqual(['bridge']);
     expect(readdirSync(cni.confFolder)).toEqual(['87-other.conflist']);
     expect(host('ip', 'route')).toContain('192.0.2.0/24 dev up0');
