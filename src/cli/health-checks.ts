@@ -89,12 +89,26 @@ function isTrue(endpoint: NodeEndpoint, type: string): boolean {
   return endpoint.status?.conditions?.some((one) => one.type === type && one.status === 'True') ?? false;
 }
 
-function nodes({ endpoints, nodes: all }: ClusterView): Check {
+/** The endpoints but for those of nodes that the agents' DaemonSet leaves out, such as another architecture's. */
+function wanted({ endpoints, nodes: all, agents: daemonSet }: ClusterView): NodeEndpoint[] {
+  if (all === 'hidden' || daemonSet === 'hidden') return [...endpoints];
+  const selector = Object.entries((daemonSet?.spec?.template.spec?.['nodeSelector'] ?? {}) as Record<string, string>);
+  const isLeftOut = ({ metadata: { labels = {} } }: Node): boolean =>
+    selector.some(([label, value]) => labels[label] !== value);
+  const leftOut = new Set(all.filter(isLeftOut).map(({ metadata }) => metadata.name));
+  return endpoints.filter(({ metadata }) => !leftOut.has(metadata.name));
+}
+
+function nodes(view: ClusterView): Check {
   const what = 'nodes';
+  const { nodes: all } = view;
+  const endpoints = wanted(view);
   const broken = endpoints.filter((one) => !isTrue(one, 'DatapathReady'));
   const slow = endpoints.filter((one) => !isTrue(one, 'FastPath')).length;
-  const unknown = all === 'hidden' ? 0 : Math.max(0, all.length - endpoints.length);
+  const unknown = all === 'hidden' ? 0 : Math.max(0, all.length - view.endpoints.length);
+  const leftOut = view.endpoints.length - endpoints.length;
   const more = [
+    leftOut > 0 ? `${leftOut} where the DaemonSet wants no agent` : '',
     slow > 0 ? `${slow} without the fast path` : '',
     unknown > 0 ? `${unknown} without a NodeEndpoint` : '',
   ];
@@ -118,7 +132,7 @@ function nodes({ endpoints, nodes: all }: ClusterView): Check {
     };
   }
   if (slow + unknown > 0) return { what, state: 'doubtful', text, cure: 'kubectl get nodeendpoints' };
-  return { what, state: endpoints.length === 0 ? 'bad' : 'good', text };
+  return { what, state: view.endpoints.length === 0 ? 'bad' : 'good', text };
 }
 
 const describe = (kind: string, { metadata }: { metadata: { name: string } }): string =>

@@ -2,9 +2,11 @@
 // Walks one record through its life, one fenced write at a time. A write that finds the record changed does nothing:
 // the watch brings the change, and the decision is made anew.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Node } from '../api/workloads.ts';
 import { parseAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
+import { isAttached } from './collector-suspects.ts';
 import { identityOf, isFinished, isOutOfService, isStaticIdentity } from './pod.ts';
 import type { Clock, Outcome, OwnerReader, RecordPort, Views, Written } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
@@ -46,6 +48,8 @@ export class RecordReconciler {
   readonly #world: RecordWorld;
   /** Node UIDs that cannot speak for themselves. */
   readonly #nodesAway = new Since(MAX_REMEMBERED);
+  /** Addresses that nodes are to let go of on which no agent has ever said a word. */
+  readonly #agentless = new Since(MAX_REMEMBERED);
   /** Identities of static pods without a mirror. */
   readonly #mirrorless = new Since(MAX_REMEMBERED);
   /** By state and address. */
@@ -60,6 +64,7 @@ export class RecordReconciler {
     for (const state of ['Cooling', 'Reserved']) {
       if (record?.spec.state !== state) this.#resting.forget(`${state} ${address}`);
     }
+    if (record === undefined || !this.#isAgentless(record)) this.#agentless.forget(address);
     if (record === undefined) return done;
     const action = this.#decide(record, {});
     if (action.action === 'confirmOwner') {
@@ -77,14 +82,14 @@ export class RecordReconciler {
     const nowMs = clock.monotonicMs();
     // A look at the view alone ends no wait; only a live read tells that the mirror is back.
     if (owner !== 'mirrorless' && owner !== 'unseen') this.#mirrorless.forget(record.spec.owner.uid);
-    if (node === 'present') this.#nodesAway.forget(record.spec.nodeUID);
+    if (node === 'present' || node === 'agentless') this.#nodesAway.forget(record.spec.nodeUID);
     return decideRelease(record, {
       owner,
       mirrorlessMs: owner === 'mirrorless' ? this.#mirrorless.age(record.spec.owner.uid, nowMs) : 0,
       isSpare: this.#isSpare(record),
       node,
       isListed: this.#world.book.published.isListed(parseAddress(record.metadata.name)),
-      nodeStateMs: node === 'present' ? 0 : this.#nodesAway.age(record.spec.nodeUID, nowMs),
+      nodeStateMs: this.#nodeStateMs(record, node, nowMs),
       ...this.#policyOf(record),
       set,
       isSuperseded: this.#isSuperseded(record),
@@ -168,11 +173,33 @@ export class RecordReconciler {
    * A machine that registered anew under its name has an agent that knows the wires and speaks for them, whatever UID its
    * Node object had when they were made.
    */
-  #nodeOf({ spec: { nodeName } }: IpAllocation): NodeState {
-    const node: Node | undefined = this.#world.views.nodes.get(nodeName);
+  #nodeOf(record: IpAllocation): NodeState {
+    const node: Node | undefined = this.#world.views.nodes.get(record.spec.nodeName);
     if (node === undefined) return 'gone';
-    return isOutOfService(node) ? 'outOfService' : 'present';
+    if (isOutOfService(node)) return 'outOfService';
+    return this.#isAgentless(record) ? 'agentless' : 'present';
   }
+
+  /**
+   * A machine that is off, or of an architecture or system without an agent, is a Node all the same, and pods get bound to
+   * it. Nobody there will ever let go of their addresses.
+   */
+  #isAgentless(record: IpAllocation): boolean {
+    if (record.spec.state !== 'Releasing' || isAttached(record)) return false;
+    const endpoint = this.#world.views.endpoints.get(record.spec.nodeName);
+    return endpoint !== undefined && !hasSpoken(endpoint);
+  }
+
+  /** Of a node without an agent each address is counted by itself, from when it was to be let go of. */
+  #nodeStateMs({ metadata, spec }: IpAllocation, node: NodeState, nowMs: number): number {
+    if (node === 'present') return 0;
+    return node === 'agentless' ? this.#agentless.age(metadata.name, nowMs) : this.#nodesAway.age(spec.nodeUID, nowMs);
+  }
+}
+
+/** Whether the node's agent has ever said how its datapath is, which is the first that it does. */
+function hasSpoken({ status }: NodeEndpoint): boolean {
+  return status?.conditions?.some(({ type }) => type === 'DatapathReady') ?? false;
 }
 
 function after(written: Written): Outcome {

@@ -11,8 +11,11 @@ import { decideCooling, decideReserved, restOrDelete } from './rest.ts';
  */
 export type OwnerState = 'alive' | 'finished' | 'unseen' | 'mirrorless' | 'gone';
 
-/** Whether the node of the record can still speak for itself. */
-export type NodeState = 'present' | 'outOfService' | 'gone';
+/**
+ * Whether the node of the record can still speak for itself. `agentless`: no agent has ever said a word on it, of itself or
+ * of the record's owner.
+ */
+export type NodeState = 'present' | 'agentless' | 'outOfService' | 'gone';
 
 /** What is known of the StatefulSet that an address may be kept for: only a live read tells. */
 export type SetState = 'unread' | 'alive' | 'gone';
@@ -51,7 +54,8 @@ export type ReleaseAction =
 
 /**
  * How long a node that is gone or out of service may still be wiring pods: its kubelet and agent notice within the
- * node lease's 40 s, and 60 s leaves them room.
+ * node lease's 40 s, and 60 s leaves them room. An agent that starts says how its datapath is long before that, and wires
+ * no pod whose record it sees as Releasing.
  */
 export const FENCE_MS = 60_000;
 
@@ -85,12 +89,14 @@ function decideBound(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
   return { action: 'replace', record: inState(record, 'Releasing', facts.nowMs) };
 }
 
+const silence = { agentless: 'never had an agent', outOfService: 'is out of service', gone: 'is gone' } as const;
+
 function decideReleasing(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
   // The endpoint follows the record, and its change wakes this decision: nobody gets the address before.
   if (isReleased(record)) return facts.isListed ? { action: 'keep' } : afterRelease(record, facts);
   if (facts.node === 'present') return { action: 'keep' };
   if (facts.nodeStateMs < FENCE_MS) {
-    const because = `node ${record.spec.nodeName} is ${facts.node}; its addresses are freed after the fence`;
+    const because = `node ${record.spec.nodeName} ${silence[facts.node]}; its addresses are freed after the fence`;
     return { action: 'lookAgain', afterMs: FENCE_MS - facts.nodeStateMs, because };
   }
   const released = { owner: { uid: record.spec.owner.uid } };

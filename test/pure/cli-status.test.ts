@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { assess, type ClusterView } from '../../src/cli/health-checks.ts';
 import type { Cluster } from '../../src/cli/surroundings.ts';
+import type { DaemonSet } from '../../src/kube/resources.ts';
 import { KubeError } from '../../src/kube/errors.ts';
 import { fastCtl } from './cli-shell.ts';
 
@@ -49,6 +50,31 @@ function amiss(change: object): string[] {
     .filter(({ state }) => state !== 'good')
     .map(({ what, state, text, cure }) => `${state} ${what}: ${text}${cure === undefined ? '' : ` -> ${cure}`}`);
 }
+
+describe('a node without an agent', () => {
+  const selector = { template: { spec: { nodeSelector: { 'kubernetes.io/arch': 'amd64' } } } };
+  const labelled = (name: string, arch: string) => ({ metadata: { name, labels: { 'kubernetes.io/arch': arch } } });
+  const view = {
+    agents: { metadata: {}, spec: selector, status: { ...(well.agents as DaemonSet).status } },
+    nodes: [labelled('one', 'amd64'), labelled('two', 'arm64')],
+    endpoints: [endpoint('one'), endpoint('two', { status: undefined })],
+  };
+  const said = (change: object): string =>
+    assess({ ...well, ...change })
+      .filter(({ what }) => what === 'nodes')
+      .map(({ state, text }) => `${state}: ${text}`)
+      .join();
+
+  it('is told and is not bad, where the DaemonSet wants none', () => {
+    expect(said(view)).toBe('good: 1 of 1 datapaths ready, 1 where the DaemonSet wants no agent');
+  });
+
+  it('is bad where it wants one', () => {
+    expect(said({ ...view, nodes: [labelled('one', 'amd64'), labelled('two', 'amd64')] })).toMatch(
+      /^bad: 1 of 2 datapaths ready, .*two: its agent is silent/,
+    );
+  });
+});
 
 describe('what is amiss', () => {
   it('is nothing where all is well', () => {

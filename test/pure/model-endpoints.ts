@@ -7,6 +7,19 @@ import type { Created, EndpointPort, Refused, Written } from '../../src/reconcil
 
 const { schema } = readCustomKind('nodeendpoints');
 
+/** What an agent says as soon as its endpoint is there. */
+const firstWord = {
+  conditions: [
+    {
+      type: 'DatapathReady',
+      status: 'True' as const,
+      reason: 'AsDesired',
+      message: '',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+    },
+  ],
+};
+
 interface Writes {
   readonly live: ReadonlyMap<string, NodeEndpoint>;
   create(endpoint: NodeEndpoint): Created<NodeEndpoint>;
@@ -24,6 +37,8 @@ export class ModelEndpoints implements EndpointPort {
   readonly fates: Unanswered[] = [];
   /** The fate of all writes behind these; undefined: they are answered. */
   fate: Unanswered | undefined;
+  /** The names of the nodes that no agent runs on. */
+  readonly agentless = new Set<string>();
   /** Whether the API server refuses all of them, as without the right. */
   isBarred = false;
   readonly #late: Array<() => void> = [];
@@ -34,7 +49,8 @@ export class ModelEndpoints implements EndpointPort {
   }
 
   async create(endpoint: NodeEndpoint): Promise<Created<NodeEndpoint>> {
-    return this.#write(() => this.#refusal(endpoint) ?? this.#writes.create(endpoint));
+    const spoken = this.agentless.has(endpoint.metadata.name) ? endpoint : { ...endpoint, status: firstWord };
+    return this.#write(() => this.#refusal(endpoint) ?? this.#writes.create(spoken));
   }
 
   async replace(endpoint: NodeEndpoint): Promise<{ outcome: Written } | Refused> {

@@ -158,6 +158,79 @@ describe('the addresses of a node that is gone', () => {
   });
 });
 
+describe('a node without an agent, such as one that is off or of another architecture', () => {
+  beforeEach(async () => {
+    for (const pod of ['a', 'b']) cluster.removePod(pod);
+    await cluster.settle();
+    for (const address of ['10.0.0.0', '10.0.0.1']) cluster.sayReleased(address);
+    await cluster.settle();
+    cluster.endpointWrites.agentless.add('silent');
+    cluster.addNode('silent', '10.29.15.51');
+    cluster.addPod('c', 'silent', 'small');
+    await cluster.settle();
+    await cluster.pass(600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound c']);
+  });
+  const speak = (): void => {
+    const endpoint = cluster.endpoints.live.get('silent');
+    const first = cluster.endpoints.live.get('node-a');
+    if (endpoint === undefined || first?.status === undefined) throw new Error('no endpoint');
+    cluster.endpoints.put({ ...endpoint, status: first.status });
+  };
+
+  it('does not drain a pool: its addresses are freed in its name after the fence of a minute', async () => {
+    cluster.removePod('c');
+    await cluster.settle();
+    await cluster.pass(59_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing c']);
+    await cluster.pass(1_000);
+    expect(podRecords()).toEqual([]);
+    expect(cluster.endpoints.live.get('silent')?.spec.podAddresses).toEqual([]);
+  });
+
+  it('lets go by itself as soon as its agent has said a word', async () => {
+    cluster.removePod('c');
+    await cluster.settle();
+    await cluster.pass(59_000);
+    speak();
+    await cluster.settle();
+    await cluster.pass(600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing c']);
+  });
+
+  it('lets go by itself of what a wire was said to have', async () => {
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('c');
+    await cluster.settle();
+    await cluster.pass(600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing c']);
+  });
+
+  it('is waited for anew by each of its addresses, for an agent may just have come', async () => {
+    cluster.addPod('d', 'silent', 'small');
+    cluster.removePod('c');
+    await cluster.settle();
+    await cluster.pass(50_000);
+    cluster.removePod('d');
+    await cluster.settle();
+    await cluster.pass(10_000);
+    expect(podRecords()).toEqual(['10.0.0.1 Releasing d']);
+    await cluster.pass(50_000);
+    expect(podRecords()).toEqual([]);
+  });
+
+  it('has the whole fence again when its Node object was away for a while', async () => {
+    cluster.nodes.remove('silent');
+    cluster.removePod('c');
+    await cluster.settle();
+    await cluster.pass(50_000);
+    cluster.addNode('silent', '10.29.15.51');
+    await cluster.settle();
+    await cluster.pass(59_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing c']);
+  });
+});
+
 describe('a pool', () => {
   const remove = (name: string): void => {
     const live = cluster.pools.live.get(name) as Ips;

@@ -49,7 +49,7 @@ export interface IpAllocationSpec {
   };
 }
 
-/** What the node's agent has done. Written by the agent of spec.nodeName; for a fenced node alone the controller may write released. */
+/** What the node's agent has done. Written by the agent of spec.nodeName; only for a node that is fenced, or has never had an agent, the controller writes released. */
 export interface IpAllocationStatus {
   /** The wire of the owner's current sandbox. */
   attached?: {
