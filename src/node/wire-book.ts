@@ -80,11 +80,14 @@ export class WireBook {
     this.#leaving.delete(ifindex);
   }
 
-  /** Takes the kernel's word. */
+  /** Takes the kernel's word, but for a limit once known: its mark is a pin, which somebody may have removed. */
   reset(wires: readonly Wire[]): void {
+    const before = new Map(this.#wires);
     this.#wires.clear();
     for (const wire of wires) {
-      if (!this.#leaving.has(wire.ifindex)) this.#wires.set(wire.ifindex, wire);
+      if (this.#leaving.has(wire.ifindex)) continue;
+      const isLimited = before.get(wire.ifindex)?.isLimited;
+      this.#wires.set(wire.ifindex, isLimited === undefined ? wire : { ...wire, isLimited });
     }
     this.#isRead = true;
   }

@@ -12,10 +12,10 @@ import { type Datapath, isInPlace } from './programs.ts';
 
 type Place = Pick<Wire, 'interface' | 'ifindex' | 'isLimited'>;
 
-const pinOf = ({ wirePins }: Datapath, name: string): string => join(wirePins, name);
+const pinOf = ({ wirePins }: Pick<Datapath, 'wirePins'>, name: string): string => join(wirePins, name);
 
 /** The pinned link of a limited wire, unless it is of a former veth of that name. */
-function openLink(datapath: Datapath, wire: Place): BpfLink | undefined {
+function openLink(datapath: Pick<Datapath, 'wirePins'>, wire: Place): BpfLink | undefined {
   const pin = pinOf(datapath, wire.interface);
   if (!existsSync(pin)) return undefined;
   const link = BpfLink.openPinned(pin);
@@ -68,7 +68,10 @@ export function limitedWires(datapath: Pick<Datapath, 'wirePins'>): Set<string> 
   return new Set(existsSync(datapath.wirePins) ? readdirSync(datapath.wirePins) : []);
 }
 
-/** Forgets that a host veth was limited. Its link has ended with it. */
-export function forgetLimited(datapath: Pick<Datapath, 'wirePins'>, name: string): void {
-  rmSync(join(datapath.wirePins, name), { force: true });
+/** Forgets that a host veth was limited, unless one of that name is in use again: the pin is all that holds its link. */
+export function forgetLimited(datapath: Pick<Datapath, 'wirePins'>, name: string, inUse: readonly Wire[]): void {
+  const successor = inUse.find((wire) => wire.interface === name);
+  const link = successor === undefined ? undefined : openLink(datapath, successor);
+  link?.close();
+  if (link === undefined) rmSync(pinOf(datapath, name), { force: true });
 }

@@ -108,7 +108,7 @@ export class WireRemover {
         return;
       }
     }
-    forgetLimited(datapath, wire.interface);
+    forgetLimited(datapath, wire.interface, book.list());
     const isTakenOver = book.list().some((other) => other.address === wire.address);
     if (!isTakenOver) {
       await observed(observer, `flush conntrack of ${wire.address}`, () => this.#flushConntrack(wire.address));

@@ -130,8 +130,8 @@ export class WiresPart {
       this.#delete(link);
     }
     book.reset(wires);
-    const names = new Set([...wires, ...book.leaving()].map((wire) => wire.interface));
-    for (const name of limited) if (!names.has(name)) forgetLimited(datapath, name);
+    const leaving = new Set(book.leaving().map((wire) => wire.interface));
+    for (const name of limited) if (!leaving.has(name)) forgetLimited(datapath, name, book.list());
     const after = new Map(book.list().map((wire) => [wire.ifindex, wire]));
     const came = [...after.values()].filter((wire) => !before.has(wire.ifindex));
     const went = [...before.values()].filter((wire) => !after.has(wire.ifindex));

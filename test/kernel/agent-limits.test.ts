@@ -2,8 +2,9 @@
 // The wire of a pod with a bandwidth limit: the reference plugin finds room for its queues, and all of the pod's traffic
 // takes the stack, which passes them.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Netns, tcxChain } from 'ebpf-native';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildCniPlugins } from '../../scripts/build-cni-plugins.ts';
 import { buildFolder } from '../../scripts/steps.ts';
@@ -61,6 +62,15 @@ const limitedNames = (): string[] => {
   return existsSync(folder) ? readdirSync(folder) : [];
 };
 
+/** How many links hang on a host veth. */
+function programsOn(device: string): number {
+  const [link] = JSON.parse(inside('one', 'ip', '-j', 'link', 'show', device)) as [{ ifindex: number }];
+  const netns = Netns.open(netnsPath('one'));
+  const { programs } = netns.run(() => tcxChain(link.ifindex, 'ingress'));
+  netns.close();
+  return programs.length;
+}
+
 describe('a pod with a bandwidth limit', () => {
   it('has room on its host veth for the qdiscs of the plugin, which found clsact in their place', async () => {
     const attachment = await addLimited('a1', '10.244.10.0');
@@ -95,6 +105,24 @@ describe('a pod with a bandwidth limit', () => {
     };
     const check = await node.wiring.attachments.check(node.request('CHECK', 'c1', 'c1', { prevResult }));
     expect(check).toEqual({ ok: true });
+  });
+
+  it('keeps its program and its mark when DEL and ADD of one sandbox come right behind each other', async () => {
+    const first = await addLimited('e1', '10.244.10.0');
+    expect(await node.wiring.attachments.del(node.request('DEL', 'e1', 'e1'))).toEqual({ ok: true });
+    const again = await node.wiring.attachments.add(node.request('ADD', 'e1', 'e1', { hasBandwidthLimit: true }));
+    expect(again).toMatchObject({ ok: true, result: { hostInterface: first.hostInterface } });
+    await node.wiring.remover.settled();
+    expect([limitedNames(), programsOn(first.hostInterface)]).toEqual([[first.hostInterface], 1]);
+  });
+
+  it('gets program and mark again when somebody removed its pin', async () => {
+    const attachment = await addLimited('f1', '10.244.10.0');
+    limit('ADD', 'f1', attachment);
+    rmSync(join(node.pinFolder, 'wires', attachment.hostInterface));
+    await node.compare();
+    expect([limitedNames(), programsOn(attachment.hostInterface)]).toEqual([[attachment.hostInterface], 1]);
+    expect(node.wiring.book.list()).toMatchObject([{ isLimited: true }]);
   });
 
   it('leaves no pin when it goes, nor when its namespace went while the agent was away', async () => {
