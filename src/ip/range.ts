@@ -58,6 +58,8 @@ function parseBlock(text: string): Range {
   return range;
 }
 
+const nobodys = "nobody's; write the gateway's address before the prefix, such as 10.244.0.1/24";
+
 /** The gateway and subnet that an Ips' `subnet` spells, such as 10.244.0.1/32. Throws InvalidAddress. */
 export function parseGateway(text: string): Gateway {
   const [, address = '', prefix = ''] = addressAndPrefix.exec(text) ?? [];
@@ -68,17 +70,15 @@ export function parseGateway(text: string): Gateway {
     throw new InvalidAddress(text, 'has prefix length 0, which no pod can get; write one from 1 to 32');
   }
   const { start, end } = parseCidr(text);
-  if (Number(prefix) < 31 && parseAddress(address) === Number(start)) {
-    throw new InvalidAddress(
-      text,
-      "is the subnet itself, whose first address is nobody's; write the gateway's address before the prefix, such as 10.244.0.1/24",
-    );
+  const gateway = parseAddress(address);
+  const subnet = { first: Number(start), last: Number(end) };
+  if (Number(prefix) < 31 && gateway === subnet.first) {
+    throw new InvalidAddress(text, `is the subnet itself, whose first address is ${nobodys}`);
   }
-  return {
-    address: parseAddress(address),
-    prefixLength: Number(prefix),
-    subnet: { first: Number(start), last: Number(end) },
-  };
+  if (Number(prefix) < 31 && gateway === subnet.last) {
+    throw new InvalidAddress(text, `is the subnet's broadcast, its last address, which is ${nobodys}`);
+  }
+  return { address: gateway, prefixLength: Number(prefix), subnet };
 }
 
 /** The range as a person writes it: one address, or a-b. */

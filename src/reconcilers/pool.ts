@@ -65,6 +65,10 @@ function poolOf(ips: Ips): Pool {
   checkCount(spec.ips, 'spec.ips');
   checkCount(spec.excludeIPs ?? [], 'spec.excludeIPs');
   const gateway = inField('spec.subnet', () => parseGateway(spec.subnet));
+  if (isUnusable({ first: gateway.address, last: gateway.address })) {
+    const message = `"${spec.subnet}" has a gateway that no pod can reach: none below 1.0.0.0, in 127.0.0.0/8 or above 223.255.255.255`;
+    throw new FieldProblem('spec.subnet', message);
+  }
   const ranges = spec.ips.map((text, index) => inField(`spec.ips[${index}]`, () => parseRange(text)));
   const excluded = (spec.excludeIPs ?? []).map((text, index) =>
     inField(`spec.excludeIPs[${index}]`, () => parseRange(text)),
@@ -110,8 +114,12 @@ function inField<T>(field: string, parse: () => T): T {
 /** "This network", loopback, and all from multicast on (RFC 6890): a route for them would cut the node off. */
 const unusable = RangeSet.of(['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map(parseRange));
 
+function isUnusable(range: Range): boolean {
+  return unusable.intersect(RangeSet.of([range])).size > 0;
+}
+
 function checkUsable(text: string, range: Range | undefined, field: string): void {
-  if (range === undefined || unusable.intersect(RangeSet.of([range])).size === 0) return;
+  if (range === undefined || !isUnusable(range)) return;
   const message = `"${text}" holds addresses that no pod can have: none below 1.0.0.0, in 127.0.0.0/8 or above 223.255.255.255, and no CIDR shorter than /8`;
   throw new FieldProblem(field, message);
 }

@@ -105,6 +105,21 @@ describe('a gateway', () => {
     expect(parseGateway('10.244.0.1/32').subnet).toEqual(parseRange('10.244.0.1'));
   });
 
+  it.each([
+    ['10.244.0.0/24', 'is the subnet itself'],
+    ['10.244.0.255/24', "is the subnet's broadcast, its last address, which is nobody's; write the gateway's address"],
+  ])('is not %s, where the runtime would refuse every pod, and that is said', (text, problem) => {
+    expect(() => parseGateway(text)).toThrow(`"${text}" ${problem}`);
+  });
+
+  it('may be either address of a /31, and any of a /32', () => {
+    for (const text of ['10.244.0.0/31', '10.244.0.1/31', '10.244.0.255/32']) {
+      expect(formatRange({ first: parseGateway(text).address, last: parseGateway(text).address })).toBe(
+        text.split('/')[0],
+      );
+    }
+  });
+
   it.each(['10.244.0.1', '10.244.0.1/0', '10.244.0.1/33', '10.244.0.01/24', 'fd00::1/64'])('is not %s', (text) => {
     expect(() => parseGateway(text)).toThrow(InvalidAddress);
   });

@@ -71,6 +71,9 @@ const anything = fc.oneof(
   { weight: 1, arbitrary: fc.string({ maxLength: 60 }) },
 );
 const gateway = fc.oneof(
+  fc
+    .tuple(fc.constantFrom('10.20.255.255', '10.20.0.255', '10.20.0.7'), fc.integer({ min: 8, max: 32 }))
+    .map((parts) => parts.join('/')),
   fc.tuple(fc.oneof(address, near), fc.integer({ min: 0, max: 34 })).map(([a, length]) => `${a}/${length}`),
   anything,
 );
@@ -144,7 +147,9 @@ export function isSound({ subnet, ips, excludeIPs }: OddPool): boolean {
   const [address = ''] = subnet.split('/');
   const block = blockOf(subnet);
   if (block === undefined || block.length === 0) return false;
-  if (block.length < 31 && numberOf(address) === block.first) return false;
+  const gateway = numberOf(address);
+  if (gateway === undefined || !isUsable({ first: gateway, last: gateway })) return false;
+  if (block.length < 31 && (gateway === block.first || gateway === block.last)) return false;
   const ranges = ips.map(rangeOf);
   if (ranges.length === 0 || !ranges.every(isUsable) || !excludeIPs.map(rangeOf).every(isUsable)) return false;
   return block.length === 32 || ranges.every((range) => block.first <= range.first && range.last <= block.last);
