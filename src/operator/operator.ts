@@ -89,7 +89,11 @@ export class FastOperator extends operatorBase.default {
     this.#core = new Core({
       ...writesOn(this.#leading, this.#tenure.signal),
       views: this.#informers.views,
-      collector: { refresh: () => this.#informers.relist(), repaired: (repair) => this.#ipam.repaired(repair) },
+      collector: {
+        refresh: () => this.#informers.relist(),
+        repaired: (repair) => this.#ipam.repaired(repair),
+        failed: (suspect, error) => this.#log.error({ err: error, suspect }, 'the collector could not repair it'),
+      },
       events: eventsOn(this.#events),
       queues: this.#queues,
       clock: realClock,
@@ -113,6 +117,7 @@ export class FastOperator extends operatorBase.default {
     const measured = new PoolMetrics(
       this.#metrics.registry,
       () => this.#informers.views.pools.list(),
+      (identity) => this.#core.book.byOwner(identity).some((record) => record.spec.state === 'Bound'),
       () => performance.now(),
     );
     this.#informers.connect(this.#core.router, () => this.#queues.install(), measured);

@@ -15,11 +15,19 @@ const states = ['total', 'bound', 'cooling', 'reserved', 'free', 'outOfRange'] a
 
 export class PoolMetrics {
   readonly #wait: Histogram;
+  readonly #isBound: (identity: string) => boolean;
   readonly #nowMs: () => number;
   /** Pods on the way to their start, by identity: since when they wait for a record, undefined once it was seen. */
   readonly #starting = new Map<string, number | undefined>();
 
-  constructor(registry: Registry, pools: () => readonly Ips[], nowMs: () => number) {
+  /** `isBound` tells whether the pod of an identity is known to have its record. */
+  constructor(
+    registry: Registry,
+    pools: () => readonly Ips[],
+    isBound: (identity: string) => boolean,
+    nowMs: () => number,
+  ) {
+    this.#isBound = isBound;
     this.#nowMs = nowMs;
     const addresses: Gauge<'pool' | 'usage' | 'state'> = new Gauge({
       name: 'fast_pool_addresses',
@@ -62,7 +70,8 @@ export class PoolMetrics {
       isLive(pod);
     if (!isStarting) this.#starting.delete(identity);
     else if (!this.#starting.has(identity) && this.#starting.size < maxStarting) {
-      this.#starting.set(identity, this.#nowMs());
+      // After a start the list of records may come before that of pods.
+      this.#starting.set(identity, this.#isBound(identity) ? undefined : this.#nowMs());
     }
   }
 

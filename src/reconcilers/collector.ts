@@ -47,7 +47,7 @@ export class Collector {
   /** One step of the round; the answer says when the next is due. */
   async reconcile(): Promise<Outcome> {
     const pass = this.#pass;
-    // A step that fails begins the round anew.
+    // A list that fails begins the round anew.
     this.#pass = { pass: 'first', isListed: false };
     switch (pass.pass) {
       case 'first':
@@ -81,12 +81,15 @@ export class Collector {
     return retryAfter(0, `${left.length} things are to be confirmed`);
   }
 
+  /** A repair that fails is found again in the next round; it may fail for ever, and each round costs a list of everything. */
   async #confirm(suspects: readonly Suspect[]): Promise<Outcome> {
-    const ended = await Promise.allSettled(suspects.slice(0, BATCH).map((suspect) => this.#repair(suspect)));
-    const outcome = this.#next(suspects.slice(BATCH));
-    const failed = ended.find((each) => each.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-    return outcome;
+    const repairs = suspects
+      .slice(0, BATCH)
+      .map((suspect) =>
+        this.#repair(suspect).catch((error: unknown) => this.#world.collector.failed(textOf(suspect), error)),
+      );
+    await Promise.all(repairs);
+    return this.#next(suspects.slice(BATCH));
   }
 
   async #repair(suspect: Suspect): Promise<void> {

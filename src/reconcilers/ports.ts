@@ -97,6 +97,8 @@ export interface CollectorPort {
   refresh(): Promise<void>;
   /** Never fails and never waits. */
   repaired(repair: Repair): void;
+  /** What the repair was to be of, for a person. Never fails and never waits. */
+  failed(suspect: string, error: unknown): void;
 }
 
 export interface EventNote {

@@ -28,6 +28,7 @@ async function registered(): Promise<Registered[]> {
     new PoolMetrics(
       registry,
       () => [],
+      () => false,
       () => 0,
     ),
     new InstallReconciler(install),
@@ -60,6 +61,7 @@ describe('the metrics of pools', () => {
     const measured = new PoolMetrics(
       registry,
       () => pools,
+      () => false,
       () => nowMs,
     );
     const pod = { metadata: { name: 'a', uid: 'u' }, spec: { nodeName: 'n' } };
@@ -77,11 +79,26 @@ describe('the metrics of pools', () => {
     expect(text).toContain('fast_pods_waiting 0');
   });
 
+  it('count no pod as waiting whose record was listed before it, as after a restart', async () => {
+    const { registry } = new Metrics();
+    const measured = new PoolMetrics(
+      registry,
+      () => [],
+      (identity) => identity === 'served',
+      () => 0,
+    );
+    for (const name of ['served', 'waiting']) measured.sawPod(name, { metadata: { name }, spec: { nodeName: 'n' } });
+    const text = await registry.metrics();
+    expect(text).toContain('fast_pods_waiting 1');
+    expect(text).toContain('fast_allocation_wait_seconds_count 0');
+  });
+
   it('measure no pod of the host network, none that has its address, and none that is over', async () => {
     const { registry } = new Metrics();
     const measured = new PoolMetrics(
       registry,
       () => [],
+      () => false,
       () => 0,
     );
     const metadata = { name: 'a', uid: 'u' };

@@ -22,6 +22,9 @@ export class ModelCluster {
   nowMs = startMs;
   readonly events: EventNote[] = [];
   readonly repairs: Repair[] = [];
+  readonly failedRepairs: string[] = [];
+  /** Lists of everything that were asked for. */
+  lists = 0;
   readonly pods = new Shelf<Pod>('Pod', (change) => this.core.router.onPod(change));
   readonly namespaces = new Shelf<Namespace>('Namespace', (change) => this.core.router.onNamespace(change));
   readonly nodes = new Shelf<Node>('Node', (change) => this.core.router.onNode(change));
@@ -88,10 +91,12 @@ export class ModelCluster {
       },
       collector: {
         refresh: async () => {
+          this.lists += 1;
           if (this.areListsEmpty) return;
           for (const shelf of [pods, namespaces, nodes, pools, records, endpoints]) shelf.refresh();
         },
         repaired: (repair) => this.repairs.push(repair),
+        failed: (suspect) => this.failedRepairs.push(suspect),
       },
       events: { record: (event) => this.events.push(event) },
       queues: this.#queues(),

@@ -142,7 +142,7 @@ class Stage {
         delete: unasked,
       },
       liveOwners: { pod: unasked, node: unasked, statefulSet: unasked },
-      collector: { refresh: unasked, repaired: unasked },
+      collector: { refresh: unasked, repaired: unasked, failed: unasked },
       events: { record: () => undefined },
       queues: {
         pod: () => undefined,

@@ -64,7 +64,7 @@ export class SimulatedController {
     this.core = new Core({
       ...writesOn(leading, this.#tenure.signal),
       views: this.informers.views,
-      collector: { refresh: () => this.informers.relist(), repaired: () => undefined },
+      collector: { refresh: () => this.informers.relist(), repaired: () => undefined, failed: () => undefined },
       events: { record: options.onEvent },
       queues: this.#queues,
       clock,
