@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the program is told from outside, read once. Flags win over the environment.
-import { isIP } from 'node:net';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { controllerName, installNamespace } from '../api/names.ts';
+import { isMetricsAddress } from './knobs.ts';
 
 export interface OperatorConfig {
   /** A kubeconfig file, for a run outside a cluster. */
@@ -80,7 +80,7 @@ function commandLine(hostName: string): Command {
 
 /** It comes out of the ConfigMap of knobs, where a wrong line must not keep the controller from starting. */
 function knobOf(address = ''): string {
-  return isIP(address.trim()) === 0 ? '127.0.0.1' : address.trim();
+  return isMetricsAddress(address.trim()) ? address.trim() : '127.0.0.1';
 }
 
 /** Kubernetes' own proportions: who could not renew for two thirds of it gives up before another may take it. */

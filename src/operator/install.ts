@@ -13,9 +13,9 @@ import type { Metrics } from '../kube/metrics.ts';
 import { type ConfigMap, daemonSets, deployments } from '../kube/resources.ts';
 import type { Outcome } from '../reconcilers/ports.ts';
 import { done, retryAfter } from '../reconcilers/ports.ts';
-import { agentDaemonSet } from './agent-daemonset.ts';
+import { agentDaemonSet, type AgentFacts } from './agent-daemonset.ts';
 import { poolKind } from './kinds.ts';
-import { readKnobs } from './knobs.ts';
+import { readKnobs, resourcesKey } from './knobs.ts';
 import { policyProblems } from './policies.ts';
 import type { LeaderVerbs } from './tenure.ts';
 
@@ -51,10 +51,22 @@ export class InstallReconciler {
     });
   }
 
+  /** Each part for itself: what keeps one from its end must not keep the others. */
   async reconcile(signal: AbortSignal): Promise<Outcome> {
-    await this.#agents(signal);
-    const outcome = await this.#nodePool(signal);
-    await this.#lookAtPolicies(signal);
+    const failures: unknown[] = [];
+    const attempt = async <T>(work: Promise<T>, otherwise: T): Promise<T> => {
+      try {
+        return await work;
+      } catch (error) {
+        failures.push(error);
+        return otherwise;
+      }
+    };
+    const ofAgents = await attempt(this.#agents(signal), []);
+    const { outcome, problems } = await attempt(this.#nodePool(signal), { outcome: done, problems: [] });
+    await attempt(this.#sayKnobs([...ofAgents, ...problems], signal), undefined);
+    await attempt(this.#lookAtPolicies(signal), undefined);
+    if (failures.length > 0) throw failures[0];
     return outcome.outcome === 'done' ? retryAfter(POLICY_RECHECK_MS, 'a policy may be removed') : outcome;
   }
 
@@ -77,34 +89,46 @@ export class InstallReconciler {
     events.record({ regarding, type: 'Warning', reason: 'AdmissionPolicyProblem', note, action: 'CheckPolicies' });
   }
 
-  /** Server-side apply: fields that others own, such as a status, are left to them. */
-  async #agents(signal: AbortSignal): Promise<void> {
-    const { client, namespace, agentImage, knobs } = this.#world;
-    if (agentImage === undefined) return;
+  /** Answers what is wrong with the knobs; without those the agents are rolled out. */
+  async #agents(signal: AbortSignal): Promise<readonly string[]> {
+    const { namespace, agentImage: image, knobs } = this.#world;
+    if (image === undefined) return [];
     const owner = await this.#owner(signal);
     // Our own Deployment was deleted and we are on our way out: what we make now nobody would take away.
-    if (owner === undefined && this.#wasOwned) return;
+    if (owner === undefined && this.#wasOwned) return [];
     this.#wasOwned = owner !== undefined;
     const { args, resources, problems } = readKnobs(knobs()?.data);
-    this.#sayKnobs(problems, owner);
-    const wanted = agentDaemonSet({
-      namespace,
-      image: agentImage,
-      args,
-      ...(resources === undefined ? {} : { resources }),
-      ...(owner === undefined ? {} : { owner }),
-    });
-    const options = { type: 'apply' as const, namespace, force: true };
-    await client.patch(daemonSets, wanted.metadata.name ?? '', wanted, options, { signal });
+    const facts = { namespace, image, args, ...(owner === undefined ? {} : { owner }) };
+    if (resources === undefined) {
+      await this.#roll(facts, signal);
+      return problems;
+    }
+    try {
+      await this.#roll({ ...facts, resources }, signal);
+      return problems;
+    } catch (error) {
+      if (!isReason(error, 'invalid', 'badRequest')) throw error;
+      // The quantities are the API server's to judge. Where they are not to blame this throws again.
+      await this.#roll(facts, signal);
+      return [...problems, `${resourcesKey}: not taken; ${String(error).slice(0, 300)}`];
+    }
+  }
+
+  /** Server-side apply: fields that others own, such as a status, are left to them. */
+  async #roll(facts: AgentFacts, signal: AbortSignal): Promise<void> {
+    const wanted = agentDaemonSet(facts);
+    const options = { type: 'apply' as const, namespace: facts.namespace, force: true };
+    await this.#world.client.patch(daemonSets, wanted.metadata.name ?? '', wanted, options, { signal });
   }
 
   /** Once for each set of wrong values. */
-  #sayKnobs(problems: readonly string[], owner: OwnerReference | undefined): void {
+  async #sayKnobs(problems: readonly string[], signal: AbortSignal): Promise<void> {
     const { namespace, log, events } = this.#world;
     const text = problems.join('; ');
     if (text === this.#saidKnobs) return;
     this.#saidKnobs = text;
     if (text === '') return;
+    const owner = await this.#owner(signal);
     log.warn({ problems }, `the ConfigMap ${configMapName} has values that are not taken`);
     const regarding = owner === undefined ? { kind: 'Namespace', name: namespace } : { ...owner, namespace };
     const note = `ConfigMap ${configMapName}, key ${text}. The other entries are in force.`;
@@ -118,25 +142,35 @@ export class InstallReconciler {
   }
 
   /** One `kubectl apply` cannot send a CRD and an object of its kind together, so the pool comes by the ConfigMap. */
-  async #nodePool(signal: AbortSignal): Promise<Outcome> {
+  async #nodePool(signal: AbortSignal): Promise<{ outcome: Outcome; problems: readonly string[] }> {
     const { client, knobs, pool, log } = this.#world;
     const text = knobs()?.data?.[nodePool];
-    if (text === undefined || pool(nodePool) !== undefined) return done;
+    if (text === undefined || pool(nodePool) !== undefined) return { outcome: done, problems: [] };
     const spec = specOf(text);
     if (spec === undefined) {
-      const because = `ConfigMap ${configMapName}, key ${nodePool}: "${text.slice(0, 200)}" is no spec of an Ips; write subnet, ips and usage: Node`;
-      return { outcome: 'giveUp', because };
+      const cure = 'write subnet, ips and usage: Node';
+      return refusedPool(`${nodePool}: "${text.slice(0, 200)}" is no spec of an Ips; ${cure}`);
     }
     try {
       const made: Ips = { apiVersion, kind: 'Ips', metadata: { name: nodePool }, spec: { ...spec, usage: 'Node' } };
       await client.create(poolKind, made, { signal });
       log.info({ pool: nodePool }, 'created the pool of the nodes, as the ConfigMap says');
     } catch (error) {
-      if (isReason(error, 'notFound')) return retryAfter(2_000, 'the CRD of Ips is not served yet');
+      if (isReason(error, 'notFound')) {
+        return { outcome: retryAfter(2_000, 'the CRD of Ips is not served yet'), problems: [] };
+      }
+      if (isReason(error, 'invalid', 'badRequest')) {
+        return refusedPool(`${nodePool}: not taken, so nodes get no address; ${String(error).slice(0, 300)}`);
+      }
       if (!isReason(error, 'alreadyExists')) throw error;
     }
-    return done;
+    return { outcome: done, problems: [] };
   }
+}
+
+/** Only another text in the ConfigMap helps, and that wakes us. */
+function refusedPool(problem: string): { outcome: Outcome; problems: readonly string[] } {
+  return { outcome: done, problems: [problem] };
 }
 
 function specOf(text: string): Ips['spec'] | undefined {

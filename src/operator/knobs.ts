@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ConfigMap's knobs as the agents' flags and resources. A value that is none is said and left out, so that one wrong
 // line never takes the network away; the agents go on with what they do without the knob.
-import { isIP } from 'node:net';
 import { loadYaml } from '@kubernetes/client-node';
 import { modes } from '../api/names.ts';
 import { masqueradeKnob, readRanges } from './masquerade-knob.ts';
@@ -26,6 +25,13 @@ const oneOf = (...words: string[]): FlagKnob['isRight'] => {
   return (value) => words.includes(value);
 };
 
+/** Every node has these, and the probes of both programs ask on the first. */
+const metricsAddresses: readonly string[] = ['127.0.0.1', '0.0.0.0'];
+
+export function isMetricsAddress(value: string): boolean {
+  return metricsAddresses.includes(value);
+}
+
 /** By the key in the ConfigMap. */
 export const flagKnobs: Readonly<Record<string, FlagKnob>> = {
   'agent-log-level': {
@@ -43,12 +49,13 @@ export const flagKnobs: Readonly<Record<string, FlagKnob>> = {
   uplink: { flag: '--uplink', isRight: (value) => /^[^\s/]{1,15}$/.test(value), cure: "write a link's name, or auto" },
   'metrics-address': {
     flag: '--health-host',
-    isRight: (value) => isIP(value) !== 0,
-    cure: 'write an address, such as 127.0.0.1 or 0.0.0.0',
+    isRight: isMetricsAddress,
+    cure: `write ${metricsAddresses.join(' or ')}`,
   },
 };
 
-const resourcesKey = 'agent-resources';
+/** Of the agents' container, as YAML. */
+export const resourcesKey = 'agent-resources';
 
 export function readKnobs(data: Readonly<Record<string, string>> = {}): Knobs {
   const args: string[] = [];
@@ -62,8 +69,8 @@ export function readKnobs(data: Readonly<Record<string, string>> = {}): Knobs {
   const exclude = readRanges(data[masqueradeKnob]);
   if (exclude.ranges.length > 0) args.push('--masquerade-exclude', exclude.ranges.join(','));
   problems.push(...exclude.problems.map((problem) => `${masqueradeKnob}: ${problem}`));
-  const text = data[resourcesKey];
-  const resources = text === undefined ? undefined : resourcesOf(text);
+  const text = data[resourcesKey]?.trim() ?? '';
+  const resources = text === '' ? undefined : resourcesOf(text);
   if (resources === 'wrong')
     problems.push(`${resourcesKey}: not taken; write requests and limits as a container has them`);
   return { args, problems, ...(typeof resources === 'object' ? { resources } : {}) };

@@ -16,7 +16,8 @@ describe('where the controller serves metrics', () => {
     ['', '127.0.0.1'],
     ['everywhere', '127.0.0.1'],
     ['0.0.0.0', '0.0.0.0'],
-    ['::', '::'],
+    ['::', '127.0.0.1'],
+    ['10.29.15.49', '127.0.0.1'],
   ])('by the knob %j is %s: no wrong line keeps it from starting', (value, host) => {
     const env = value === undefined ? {} : { FAST_METRICS_ADDRESS: value };
     expect(readConfig([], env, 'here').health.host).toBe(host);
@@ -35,7 +36,10 @@ describe('the knobs', () => {
 
   it('that are absent or empty change nothing', () => {
     expect(readKnobs()).toEqual({ args: [], problems: [] });
-    expect(readKnobs({ mtu: '', 'fast-nodes': 'subnet: 10.244.0.1/32' })).toEqual({ args: [], problems: [] });
+    expect(readKnobs({ mtu: '', 'agent-resources': '', 'fast-nodes': 'subnet: 10.244.0.1/32' })).toEqual({
+      args: [],
+      problems: [],
+    });
   });
 
   it.each([
@@ -45,8 +49,9 @@ describe('the knobs', () => {
     ['tunnel-port', '65536', 'write a UDP port from 1 to 65535'],
     ['uplink', 'eth0 --kubeconfig=/x', "write a link's name, or auto"],
     ['agent-log-level', 'loud', 'write debug, info, warn or error'],
-    ['metrics-address', 'cafe', 'write an address, such as 127.0.0.1 or 0.0.0.0'],
-    ['metrics-address', 'everywhere', 'write an address, such as 127.0.0.1 or 0.0.0.0'],
+    ['metrics-address', 'everywhere', 'write 127.0.0.1 or 0.0.0.0'],
+    // An address of one node: the agents of all others would not start, nor its own be found alive.
+    ['metrics-address', '10.29.15.49', 'write 127.0.0.1 or 0.0.0.0'],
   ])('%s: %j is left out and said with the cure', (key, value, cure) => {
     expect(readKnobs({ [key]: value, 'agent-resources': 'requests: {cpu: 1}' })).toEqual({
       args: [],
