@@ -30,13 +30,19 @@ function seconds(text: string): number {
   return Number.parseInt(text, 10);
 }
 
+/** Pools without any NodeEndpoint are the rest of an install whose records somebody deleted with their kind. */
+const forgotten = `No NodeEndpoint is left, so no node is cleaned: device, routes, rules, pins and CNI files of Fast stay on the nodes. To
+clean them install once more (kubectl apply -k config/default), wait for fast-ctl status, and run this again.
+`;
+
 /** What is there to lose. */
 async function plan(cluster: Cluster): Promise<string> {
   const nodes = await allOf(cluster, endpointKind);
   const pools = await allOf(cluster, poolKind);
   const records = await allOf(cluster, recordKind);
   const ofPods = records.filter(({ spec }) => spec.owner.kind === 'Pod' && spec.state === 'Bound').length;
-  return `This takes Fast off ${nodes.length} nodes and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
+  const what = `This takes Fast off ${nodes.length} nodes and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
+  return nodes.length === 0 && pools.length > 0 ? `${what}${forgotten}` : what;
 }
 
 export function uninstallCommand(s: Surroundings): Command {

@@ -120,6 +120,14 @@ describe('fast-ctl uninstall', () => {
     expect(await fastCtl('uninstall --yes --without one two', around())).toMatchObject({ code: 0 });
   });
 
+  it('says that nodes stay as they are where their NodeEndpoints were deleted with their kind', async () => {
+    const { fake, lose } = cluster();
+    lose('nodeendpoints');
+    const shown = await fastCtl('uninstall', { cluster: () => Promise.resolve(fake) });
+    expect(shown.stdout).toContain('No NodeEndpoint is left, so no node is cleaned');
+    expect(shown.stdout).toContain('kubectl apply -k config/default');
+  });
+
   it('can be run again wherever it was stopped', async () => {
     const { fake } = cluster();
     const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
