@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What people, schedulers and the other controllers of a cluster do: pods, StatefulSets, pools and nodes come and go.
+import { createHash } from 'node:crypto';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import { addressAnnotation, poolAnnotation } from '../../src/api/names.ts';
 import type { OwnerReference } from '../../src/api/object.ts';
@@ -51,6 +52,7 @@ export class Acts {
       [2.5, () => this.#changeSet()],
       [0.8, () => this.#editPool()],
       [0.5, () => this.#togglePool()],
+      [0.6, () => this.#changeFile()],
       [1, () => this.#harmNode()],
       [this.#harmed().length > 0 ? 5 : 0, () => this.#healNode()],
       [2, () => this.collectPods()],
@@ -214,6 +216,20 @@ export class Acts {
     if (random.chance(0.3)) spec.coolDownSeconds = random.below(3) * 20;
     if (random.chance(0.3)) spec.reservedSeconds = random.pick(reservedSeconds) ?? 0;
     server.replace(poolKind, { ...pool, spec }, admin);
+  }
+
+  /** A static pod comes, is another, or goes; what was there once may come again. */
+  #changeFile(): void {
+    const { random, machines, trace } = this.#cluster;
+    const machine = random.pick(machines);
+    if (machine === undefined) return;
+    const pool = random.pick([undefined, 'sample-ips']);
+    const name = `static-${machine.name}`;
+    const identity = createHash('md5')
+      .update(`${name} ${pool} ${random.below(2)}`)
+      .digest('hex');
+    machine.file = machine.file !== undefined && random.chance(0.4) ? undefined : { name, pool, identity };
+    trace.say(`${machine.name} has the file of ${machine.file?.identity ?? 'nothing'}`);
   }
 
   /** A pool that comes late and goes early, and shares addresses with another. */

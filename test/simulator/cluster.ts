@@ -203,7 +203,8 @@ export class Cluster {
     const { server, random, trace } = this;
     const isOnline = (): boolean => !this.network.cut.has(name);
     const onAdded = this.judge.onAdded.bind(this.judge);
-    this.kubelets.set(machine, new Kubelet({ machine, server, random, trace, isOnline, onAdded }));
+    const hasLost = this.judge.hasLost.bind(this.judge);
+    this.kubelets.set(machine, new Kubelet({ machine, server, random, trace, isOnline, onAdded, hasLost }));
     this.register(machine);
     this.startAgent(machine);
   }

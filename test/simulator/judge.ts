@@ -5,11 +5,12 @@ import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { Pod } from '../../src/api/workloads.ts';
 import { endpointKind, podKind, recordKind, statefulSetKind } from '../../src/operator/kinds.ts';
-import { identityOf, isFinished } from '../../src/reconcilers/pod.ts';
-import { ordinalKey } from '../../src/reconcilers/stateful-set.ts';
+import { identityOf, isFinished, isStaticIdentity } from '../../src/reconcilers/pod.ts';
 import type { ApiServer, WriteObserver } from './api-server.ts';
 import { changes } from './kernel.ts';
 import type { Machine, Sandbox } from './machine.ts';
+import { Mirrors } from './mirrors.ts';
+import { isSameOrdinal } from './ordinals.ts';
 import type { Caller } from './rights.ts';
 import { Rests } from './rests.ts';
 import { Sent } from './sent.ts';
@@ -38,13 +39,12 @@ export class Judge {
   readonly excused = new Set<string>();
   /** What the senders of creates saw when they sent them. */
   readonly sent: Sent;
+  readonly #mirrors: Mirrors;
   readonly #machines: readonly Machine[];
   readonly #rests: Rests;
   readonly #now: () => number;
   /** When each address came into the hands that it is in. */
   readonly #givenMs = new Map<string, number>();
-  /** When each address came into the state that it is in. */
-  readonly #stateMs = new Map<string, number>();
   #server: ApiServer | undefined;
   #restores = 0;
   /** Identity → the address that ADD answered. */
@@ -60,6 +60,7 @@ export class Judge {
     this.#machines = machines;
     this.#rests = new Rests(now);
     this.sent = new Sent(now);
+    this.#mirrors = new Mirrors(machines, now);
     this.#now = now;
   }
 
@@ -73,12 +74,14 @@ export class Judge {
 
   readonly onWrite: WriteObserver = (kind, caller, old, now) => {
     if (kind.plural === 'ipallocations') this.#onRecord(caller, old as IpAllocation, now as IpAllocation);
+    if (kind.plural === 'pods') this.#mirrors.onPod(old as Pod | undefined, now as Pod | undefined);
     if (kind.plural === 'ipses') this.#rests.onPool(now as Ips | undefined, (now ?? old)?.metadata.name ?? '');
   };
 
   onAdded(sandbox: Sandbox): void {
     const { address, pod } = sandbox;
     const { identity } = pod;
+    this.#mirrors.onAdded(sandbox, this.#record(address));
     const before = this.#answered.get(identity);
     this.#answered.set(identity, address);
     if (before === undefined || before === address || this.excused.has(identity)) return;
@@ -110,6 +113,13 @@ export class Judge {
     const live = this.#live().find((each) => each.identity === identity);
     const owner = live === undefined ? undefined : this.#record(live.address)?.spec.owner.uid;
     return owner !== undefined && owner !== identity;
+  }
+
+  /** Whether the sandbox of a static pod has no network any more: nobody but a person starts it anew. */
+  hasLost(sandbox: Sandbox): boolean {
+    const { identity } = sandbox.pod;
+    const owner = this.excused.has(identity) ? this.#record(sandbox.address)?.spec.owner.uid : identity;
+    return this.#mirrors.isSevered(sandbox) || (owner !== undefined && owner !== identity);
   }
 
   /** After each step. */
@@ -145,7 +155,8 @@ export class Judge {
       [...machine.sandboxes.values()].flatMap((sandbox): LivePod[] => {
         const { identity } = sandbox.pod;
         const pod = pods.get(identity);
-        if (sandbox.state !== 'up' || pod === undefined || isFinished(pod)) return [];
+        if (sandbox.state !== 'up' || pod === undefined || isFinished(pod) || this.#mirrors.isSevered(sandbox))
+          return [];
         if (pod.spec.nodeName !== machine.name) return [];
         return [{ pod, identity, address: sandbox.address, machine, sandbox }];
       }),
@@ -286,7 +297,6 @@ export class Judge {
     const { address, owner, state } = now.spec;
     if (old.spec.state === 'Reserved' && state === 'Bound') this.#isItsOrdinals(old, now);
     if (state === 'Cooling') this.#isNotToBeKept(creator, old);
-    if (old.spec.state !== state) this.#stateMs.set(address, this.#now());
     if (state === 'Bound' && old.spec.owner.uid !== owner.uid) this.#onGiven(creator, now, old);
     if (old.spec.owner.uid !== owner.uid || now.status?.released?.owner.uid === owner.uid)
       this.#answered.delete(old.spec.owner.uid);
@@ -299,14 +309,17 @@ export class Judge {
         ({ spec, status }) =>
           spec.address !== address && spec.owner.uid === owner.uid && status?.attached?.owner.uid === owner.uid,
       );
-    if (pod === undefined || isFinished(pod) || isSpare === true) return;
-    const text = `${address} was taken from pod ${owner.namespace}/${owner.name} (${owner.uid}), which lives`;
+    if (isSpare === true) return;
+    const alive = pod === undefined || isFinished(pod) ? undefined : 'which lives';
+    const sentMs = this.sent.sentMs(creator, address);
+    const because = isStaticIdentity(owner.uid) ? this.#mirrors.onTaken(owner.uid, sentMs) : alive;
+    if (because === undefined) return;
+    const text = `${address} was taken from pod ${owner.namespace}/${owner.name} (${owner.uid}): ${because}`;
     this.break(2, text, [address, owner.uid]);
   }
 
   #isItsOrdinals({ spec: before }: IpAllocation, { spec }: IpAllocation): void {
-    const [kept, given] = [before, spec].map(({ reservedFor }) => reservedFor && ordinalKey(reservedFor));
-    if (kept === given) return;
+    if (isSameOrdinal(before, spec)) return;
     const text = `${spec.address} was given to ${spec.owner.name}, and was kept for ${before.owner.name}`;
     this.break(7, text, [spec.address, before.owner.uid, spec.owner.uid]);
   }
@@ -317,7 +330,7 @@ export class Judge {
     const uid = reservedFor?.statefulSetUID;
     const isSetThere = this.#server?.objects(statefulSetKind).some(({ metadata }) => metadata.uid === uid) === true;
     if (state === 'Cooling' || !isSetThere || this.#restores > 0) return;
-    const because = this.sent.whyToBeKept(creator, old, this.#stateMs.get(address) ?? 0);
+    const because = this.sent.whyToBeKept(creator, old);
     if (because === undefined) return;
     this.break(7, `${address} of ${owner.name} is ${state} and kept no longer: ${because}`, [address, owner.uid]);
   }

@@ -4,10 +4,11 @@
 import type { Pod } from '../../src/api/workloads.ts';
 import type { AgentRequest, AgentResponse } from '../../src/protocol/messages.ts';
 import { protocolVersion } from '../../src/protocol/messages.ts';
-import { podKind } from '../../src/operator/kinds.ts';
-import { identityOf, isFinished, needOf } from '../../src/reconcilers/pod.ts';
+import { poolAnnotation, staticPodAnnotation } from '../../src/api/names.ts';
+import { nodeKind, podKind } from '../../src/operator/kinds.ts';
+import { identityOf, isFinished, isStaticIdentity, needOf } from '../../src/reconcilers/pod.ts';
 import type { ApiServer } from './api-server.ts';
-import type { Machine, Sandbox } from './machine.ts';
+import type { Machine, PodFile, Sandbox } from './machine.ts';
 import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
 
@@ -24,6 +25,8 @@ export interface KubeletParts {
   readonly isOnline: () => boolean;
   /** A sandbox has its address. */
   readonly onAdded: (sandbox: Sandbox) => void;
+  /** Whether a person would start it anew. */
+  readonly hasLost: (sandbox: Sandbox) => boolean;
 }
 
 type Deed = readonly [weight: number, run: () => void];
@@ -66,6 +69,7 @@ export class Kubelet {
     const sandboxes = [...machine.sandboxes.values()];
     this.#look();
     return [
+      ...this.#deedsOfFile(sandboxes),
       ...this.#deedsOfPods(this.#seen ?? [], sandboxes),
       ...sandboxes.flatMap((sandbox) => this.#deedsOf(sandbox, this.#seen)),
     ];
@@ -87,13 +91,14 @@ export class Kubelet {
     const deeds: Deed[] = [];
     for (const pod of pods) {
       const own = sandboxes.filter((each) => each.pod.identity === identityOf(pod) && each.state !== 'down');
+      const isMirror = isStaticIdentity(identityOf(pod));
       const hasFinished = this.#finished.has(identityOf(pod));
       const isWanted = needOf(pod) === 'address' && !hasFinished;
       if (hasFinished && !isFinished(pod)) deeds.push([4, () => this.#say(pod, { ...pod.status, phase: 'Succeeded' })]);
-      if (isWanted && own.length === 0 && this.#o.machine.agent?.requests !== undefined) {
-        deeds.push([6, () => this.#start(pod)]);
+      if (isWanted && !isMirror && own.length === 0 && this.#o.machine.agent?.requests !== undefined) {
+        deeds.push([6, () => this.#start({ ...pod.metadata, identity: identityOf(pod) })]);
       }
-      if (pod.metadata.deletionTimestamp !== undefined && own.length === 0) {
+      if (pod.metadata.deletionTimestamp !== undefined && !isMirror && own.length === 0) {
         deeds.push([4, () => this.#remove(pod)]);
       }
       const up = own.find((each) => each.state === 'up');
@@ -116,6 +121,7 @@ export class Kubelet {
   }
 
   #deedsOfRunning(sandbox: Sandbox, pod: Pod | undefined): Deed[] {
+    if (isStaticIdentity(sandbox.pod.identity)) return this.#deedsOfStatic(sandbox);
     if (pod === undefined || needOf(pod) !== 'address') return [[4, () => this.#end(sandbox, 'its pod ends')]];
     if (this.#isDiligent) return [];
     const finish = (): void => {
@@ -127,6 +133,45 @@ export class Kubelet {
       [0.8, () => this.#end(sandbox, 'it crashed')],
       [0.2, finish],
     ];
+  }
+
+  /** Whatever becomes of its mirror, it runs. */
+  #deedsOfStatic(sandbox: Sandbox): Deed[] {
+    const { machine, hasLost } = this.#o;
+    if (machine.file?.identity !== sandbox.pod.identity) return [[4, () => this.#end(sandbox, 'its file is gone')]];
+    if (!this.#isDiligent) return [[0.8, () => this.#end(sandbox, 'it crashed')]];
+    return hasLost(sandbox) ? [[1, () => this.#end(sandbox, 'it has no network any more')]] : [];
+  }
+
+  /** A static pod is started by its file alone, and its mirror is made again wherever it is missing. */
+  #deedsOfFile(sandboxes: readonly Sandbox[]): Deed[] {
+    const { machine, server, isOnline } = this.#o;
+    const { file, name: nodeName } = machine;
+    const deeds: Deed[] = [];
+    const isThere = sandboxes.some(({ pod, state }) => pod.identity === file?.identity && state !== 'down');
+    if (file !== undefined && !isThere && machine.agent?.requests !== undefined)
+      deeds.push([6, () => this.#start({ ...file, namespace: 'default' })]);
+    if (!isOnline()) return deeds;
+    const mirror = server
+      .objects(podKind)
+      .find(({ metadata, spec }) => spec.nodeName === nodeName && metadata.annotations?.[staticPodAnnotation]);
+    const isOurs = mirror !== undefined && identityOf(mirror) === file?.identity;
+    const isLeaving = mirror?.metadata.deletionTimestamp !== undefined;
+    // A kubelet whose node is gone makes no mirrors.
+    const isNode = server.objects(nodeKind).some(({ metadata }) => metadata.name === nodeName);
+    if (mirror !== undefined && (!isOurs || isLeaving)) deeds.push([4, () => this.#remove(mirror)]);
+    else if (mirror === undefined && file !== undefined && isNode) deeds.push([4, () => this.#mirror(file)]);
+    return deeds;
+  }
+
+  #mirror({ name, identity, pool }: PodFile): void {
+    const { server, machine } = this.#o;
+    const annotations = {
+      [staticPodAnnotation]: identity,
+      ...(pool === undefined ? {} : { [poolAnnotation]: pool }),
+    };
+    const metadata = { name, namespace: 'default', annotations };
+    server.create(podKind, { metadata, spec: { nodeName: machine.name } }, admin);
   }
 
   #deedsOfEnded(sandbox: Sandbox): Deed[] {
@@ -142,10 +187,9 @@ export class Kubelet {
     return deeds;
   }
 
-  #start(pod: Pod): void {
+  #start({ namespace = '', name, identity }: { namespace?: string; name: string; identity: string }): void {
     const { machine, trace } = this.#o;
-    const { namespace = '', name } = pod.metadata;
-    const sandbox = machine.makeSandbox({ namespace, name, identity: identityOf(pod) });
+    const sandbox = machine.makeSandbox({ namespace, name, identity });
     trace.say(`${machine.name}: ADD ${sandbox.id} for ${this.#who(sandbox)}`);
     this.#ask('ADD', sandbox, (response) => this.#added(sandbox, response));
   }

@@ -48,11 +48,21 @@ export interface Entry {
   readonly containerId: string;
 }
 
+/** A file that says of a static pod that it shall run. */
+export interface PodFile {
+  readonly name: string;
+  readonly pool: string | undefined;
+  /** Of its contents and its machine, as a kubelet makes it. */
+  readonly identity: string;
+}
+
 export class Machine {
   readonly name: string;
   /** Its end of the tunnel. */
   readonly address: string;
   readonly sandboxes = new Map<string, Sandbox>();
+  /** On its disk. */
+  file: PodFile | undefined;
   host = new Space();
   localPods = new ModelMap(this.host);
   clusterPods = new ModelMap(this.host);

@@ -296,4 +296,16 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'mirror taken for the pod',
+    what: 'a static pod whose mirror was deleted is taken for gone',
+    from: 11,
+    edits: [
+      {
+        file: recordReconciler,
+        find: "if (pod === undefined && isStaticIdentity(owner.uid)) return 'mirrorless';",
+        put: '',
+      },
+    ],
+  },
 ];

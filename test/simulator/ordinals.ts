@@ -11,9 +11,6 @@ import { ordinalKey } from '../../src/reconcilers/stateful-set.ts';
 import type { Seen } from './sent.ts';
 import { startMs } from './time.ts';
 
-/** Times in a record are whole seconds. */
-const grainMs = 1_000;
-
 /** Why the record's ordinal should have had another address; undefined where it should not. */
 export function whyNotOrdinals({ spec }: IpAllocation, seen: Seen): string | undefined {
   const { address, owner } = spec;
@@ -26,21 +23,25 @@ export function whyNotOrdinals({ spec }: IpAllocation, seen: Seen): string | und
   return kept && `its ordinal's address ${kept.metadata.name} is ${kept.spec.state}`;
 }
 
-/** Why the record, which has been in its state since then, is to be kept; undefined where it may be anybody's. */
-export function whyToBeKept({ spec }: IpAllocation, seen: Seen, sinceMs: number): string | undefined {
+/** Why the record is to be kept, by the time that is written in it; undefined where it may be anybody's. */
+export function whyToBeKept({ spec }: IpAllocation, seen: Seen): string | undefined {
   const others = ofOrdinal(spec, seen).filter(({ metadata }) => metadata.name !== spec.address);
   const pool = poolOf(spec.ips, seen);
   if (pool === undefined || pool.reservedMs === 0 || others.some((each) => each.spec.state === 'Bound'))
     return undefined;
-  const keptMs = seen.atMs - sinceMs + grainMs;
+  const keptMs = startMs + seen.atMs - Date.parse(spec.stateSince);
   if (spec.state === 'Reserved' && keptMs >= pool.reservedMs) return undefined;
   return `pool ${pool.name} keeps it ${pool.reservedMs} ms`;
 }
 
-function ofOrdinal({ reservedFor }: IpAllocation['spec'], { records }: Seen): IpAllocation[] {
-  if (reservedFor === undefined) return [];
-  const key = ordinalKey(reservedFor);
-  return records.filter(({ spec }) => spec.reservedFor !== undefined && ordinalKey(spec.reservedFor) === key);
+/** Whether two records were made for one ordinal of a StatefulSet. */
+export function isSameOrdinal(one: IpAllocation['spec'], other: IpAllocation['spec']): boolean {
+  if (one.reservedFor === undefined || other.reservedFor === undefined) return false;
+  return ordinalKey(one.reservedFor) === ordinalKey(other.reservedFor);
+}
+
+function ofOrdinal(spec: IpAllocation['spec'], { records }: Seen): IpAllocation[] {
+  return records.filter((record) => isSameOrdinal(record.spec, spec));
 }
 
 function isComingBack({ spec, metadata: { name } }: IpAllocation, pod: Pod, seen: Seen): boolean {

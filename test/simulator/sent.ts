@@ -64,6 +64,11 @@ export class Sent {
     return first?.atMs ?? this.#now();
   }
 
+  /** When writes of it were sent. */
+  sentMs(creator: string, address: string): number[] {
+    return (this.#facts.get(`${creator} ${address}`) ?? []).map(({ atMs }) => atMs);
+  }
+
   /** Whether the pool had nothing else to give, as its giver knew. */
   hadNoOther(creator: string, { spec: { address, ips } }: IpAllocation): boolean {
     return this.#given(creator, address).some(({ free }) => (free.get(ips) ?? 0) === 0);
@@ -85,9 +90,9 @@ export class Sent {
   }
 
   /** Why the address, which its node has let go of, is still to be kept for its ordinal. */
-  whyToBeKept(creator: string, record: IpAllocation, sinceMs: number): string | undefined {
+  whyToBeKept(creator: string, record: IpAllocation): string | undefined {
     const facts = this.#facts.get(`${creator} ${record.spec.address}`) ?? [];
-    return always(facts.map((seen) => whyToBeKept(record, seen, sinceMs)));
+    return always(facts.map((seen) => whyToBeKept(record, seen)));
   }
 
   #given(creator: string, address: string): Seen[] {
