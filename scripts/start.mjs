@@ -38,20 +38,43 @@ const packages = {
   'util-linux': '/usr/bin/nsenter',
 };
 
-/** What each command runs, under our own Node, and whether it needs the whole workshop or npm packages alone. */
+const tiers = ['pure', 'kernel', 'ship', 'api', 'cluster'];
+
+/**
+ * What each command runs, under our own Node, and whether it needs the whole workshop or npm packages alone. Those with
+ * `about` take the words of `takes` and no others; the rest read their words themselves.
+ */
 const commands = {
   bench: { script: ['bench/main.ts'], needs: 'all' },
-  build: { script: ['scripts/build.ts'], needs: 'all' },
-  bundle: { script: ['scripts/bundle.ts'], needs: 'all' },
-  check: { script: ['scripts/check.ts'], needs: 'npm' },
+  build: {
+    script: ['scripts/build.ts'],
+    needs: 'all',
+    about: 'eBPF object, fast-cni, bundles and images, into build/',
+  },
+  bundle: {
+    script: ['scripts/bundle.ts'],
+    needs: 'all',
+    about: "the operator bundle and its catalog, judged by OLM's own validators; --images packs both",
+    takes: ['--images'],
+  },
+  check: { script: ['scripts/check.ts'], needs: 'npm', about: 'types, lint, format, generated files, tidy rules' },
   cluster: { script: ['test/cluster/main.ts'], needs: 'all' },
-  demo: { script: ['scripts/demo.ts'], needs: 'all' },
-  generate: { script: ['scripts/generate.ts'], needs: 'npm' },
-  pictures: { script: ['scripts/generate-pictures.ts'], needs: 'npm' },
-  setup: { script: ['--version'], needs: 'all' },
+  demo: {
+    script: ['scripts/demo.ts'],
+    needs: 'all',
+    about: "the README's quick start on a real cluster of this machine, every line checked; the cluster stays up",
+  },
+  generate: { script: ['scripts/generate.ts'], needs: 'npm', about: 'all files that are made from something else' },
+  pictures: { script: ['scripts/generate-pictures.ts'], needs: 'npm', about: "the docs' pictures" },
+  setup: { script: ['--version'], needs: 'all', about: 'installs what the other commands need' },
   simulate: { script: ['scripts/simulate.ts'], needs: 'npm' },
-  test: { script: ['scripts/test.ts'], needs: 'all' },
-  'test:long': { script: ['scripts/test.ts', '--long'], needs: 'all' },
+  test: { script: ['scripts/test.ts'], needs: 'all', about: 'every tier of tests, or those named', takes: tiers },
+  'test:long': {
+    script: ['scripts/test.ts', '--long'],
+    needs: 'all',
+    about: 'the same as test, with the full counts of seeded tests',
+    takes: tiers,
+  },
 };
 
 class Missing extends Error {}
@@ -144,10 +167,26 @@ function handOver(script, args) {
   });
 }
 
+/** Whether the words were a question that is answered. */
+function answers(name, { about, takes = [] }, args) {
+  if (about === undefined) return false;
+  const call = `npm run ${name}`;
+  const usage = takes.length === 0 ? call : `${call} [-- ${takes.join(' ')}]`;
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(`${usage}\n  ${about}\n`);
+    return true;
+  }
+  const unknown = args.find((word) => !takes.includes(word));
+  if (unknown === undefined) return false;
+  const none = takes.length === 0 ? 'it takes no words' : `it takes ${takes.join(', ')}`;
+  throw new Missing(`"${unknown}" means nothing to ${call}; ${none}`);
+}
+
 async function main() {
   const [name, ...args] = process.argv.slice(2);
   const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined;
   if (command === undefined) throw new Missing(`no command "${name}"; there are ${Object.keys(commands).join(', ')}`);
+  if (answers(name, command, args)) return;
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Missing(`this is ${process.platform} on ${process.arch}; Fast is built on Linux on x64`);
   }
