@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flows of one address go, those of others stay, whatever side of the flow the address stands on.
 import { execFileSync } from 'node:child_process';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { deleteFlows, Netns, RouteSocket, startThreadPool } from '../src/index.ts';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { countFlows, deleteFlows, Netns, RouteSocket, startThreadPool } from '../src/index.ts';
 
 const name = `febpf-flows-${process.pid}`;
 let socket: RouteSocket;
@@ -49,4 +49,54 @@ it('deletes the flows of one address and answers how many', async () => {
   expect(await deleteFlows(socket, 'reply', '10.0.0.1')).toBe(1);
   expect(flows()).toEqual(['10.0.0.2 10.0.0.9']);
   expect(await deleteFlows(socket, 'original', '10.0.0.1')).toBe(0);
+});
+
+it('counts flows, and finds none where nothing was ever tracked', () => {
+  expect(countFlows(socket)).toBe(1);
+  const fresh = `${name}-fresh`;
+  execFileSync('ip', ['netns', 'add', fresh]);
+  const netns = Netns.open(`/run/netns/${fresh}`);
+  const other = RouteSocket.open(netns, 'netfilter');
+  netns.close();
+  expect(countFlows(other)).toBe(0);
+  other.close();
+  execFileSync('ip', ['netns', 'del', fresh]);
+});
+
+/** Datagrams from one address to as many others: each is a flow of its own. */
+const flood = `
+  const socket = require('node:dgram').createSocket('udp4');
+  socket.bind(0, '10.0.0.77', () => {
+    let left = Number(process.argv[1]);
+    const next = () => (left-- > 0 ? socket.send('x', 9, '127.1.' + (left >> 8) + '.' + (left & 255), next) : socket.close());
+    next();
+  });`;
+
+it('lets others have their turns while it deletes many flows', async () => {
+  const inside = (...words: string[]): string =>
+    execFileSync('ip', ['netns', 'exec', name, ...words], { encoding: 'utf8' });
+  inside('ip', 'link', 'set', 'lo', 'up');
+  inside('ip', 'addr', 'add', '10.0.0.77/32', 'dev', 'lo');
+  inside(
+    'nft',
+    'add table ip t; add chain ip t c { type filter hook output priority 0; }; add rule ip t c ct state new',
+  );
+  inside(process.execPath, '-e', flood, '3000');
+  const change = socket.change.bind(socket);
+  let [inTurn, most, isDone] = [0, 0, false];
+  const watched = vi.spyOn(socket, 'change').mockImplementation((message) => {
+    inTurn += 1;
+    change(message);
+  });
+  const turn = (): void => {
+    most = Math.max(most, inTurn);
+    inTurn = 0;
+    if (!isDone) setImmediate(turn);
+  };
+  turn();
+  expect(await deleteFlows(socket, 'original', '10.0.0.77')).toBe(3000);
+  isDone = true;
+  turn();
+  watched.mockRestore();
+  expect(most).toBeLessThanOrEqual(256);
 });

@@ -2,6 +2,7 @@
 // A socket to the kernel's routing tables of one namespace. Requests are synchronous: the kernel has done its work before
 // `send` returns, so that the answer is there already.
 import { closeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import koffi from 'koffi';
 import { NetlinkError, SysError } from '../errors.ts';
 import { checked, libc } from '../libc.ts';
@@ -27,6 +28,8 @@ const receiveTimeoutSeconds = 5;
 const mostReads = 10;
 /** 32 KiB each: a table of some millions of entries. */
 const mostParts = 100_000;
+/** Half a MiB of a long answer is taken before whatever else waits has its turn. */
+const partsPerTurn = 16;
 
 type Outcome = 'more' | 'done';
 
@@ -133,8 +136,9 @@ export class RouteSocket {
     });
     // errno does not cross threads; the kernel refuses a message only by its answer, unless it lacks memory.
     if (sent < 0) throw new SysError(message.purpose, 105, 'the kernel took no message', 'try again later');
-    for (let part = 0; part < mostParts; part++) {
+    for (let part = 1; part <= mostParts; part++) {
       if (this.#receive(message, sequence, take) === 'done') return;
+      if (part % partsPerTurn === 0) await nextTurn();
     }
     throw this.#endless(message);
   }
