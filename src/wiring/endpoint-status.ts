@@ -61,10 +61,19 @@ export function endpointStatus(
   const isSame =
     previous.mtu === report.mtu &&
     !fillMoved(previous, report) &&
-    JSON.stringify(previous.orphans ?? []) === JSON.stringify(orphans) &&
+    sameOrphans(previous.orphans ?? [], orphans) &&
     sameConditions(previous.conditions ?? [], conditions);
   if (isSame) return undefined;
   return { mtu: report.mtu, maps: report.maps.map((map) => ({ ...map })), orphans, conditions };
+}
+
+type StatusOrphan = NonNullable<NodeEndpointStatus['orphans']>[number];
+
+/** As lists of values: the API server gives an object's fields back in another order. */
+function sameOrphans(a: readonly StatusOrphan[], b: readonly StatusOrphan[]): boolean {
+  const text = (list: readonly StatusOrphan[]): string =>
+    JSON.stringify(list.map(({ address, ownerUID, interface: name }) => [address, ownerUID, name]));
+  return text(a) === text(b);
 }
 
 function sameConditions(a: readonly StatusCondition[], b: readonly StatusCondition[]): boolean {

@@ -9,6 +9,7 @@ import { RangeSet } from '../../src/ip/range-set.ts';
 import { readRanges } from '../../src/operator/masquerade-knob.ts';
 import { endpointStatus, type NodeReport } from '../../src/wiring/endpoint-status.ts';
 import { masqueradeScript, overlayOf } from '../../src/wiring/overlay.ts';
+import type { Wire } from '../../src/wiring/wire.ts';
 
 function pool(name: string, ...ips: string[]): Ips {
   return { metadata: { name }, spec: { subnet: '10.244.0.1/32', ips } };
@@ -150,6 +151,26 @@ describe('the status of a node', () => {
           undefined,
       ),
     ).toEqual([false, true]);
+  });
+
+  it('is left while an orphan stays, whose fields the API server gives back in the order of their names', () => {
+    const wire: Wire = {
+      identity: 'uid-1',
+      containerId: 'c1',
+      address: '10.244.10.0',
+      podInterface: 'eth0',
+      interface: 'fast0123456789',
+      ifindex: 7,
+    };
+    const orphaned = { ...report, orphans: [wire] };
+    const given = {
+      ...said,
+      orphans: [{ address: '10.244.10.0', interface: 'fast0123456789', ownerUID: 'uid-1' }],
+    };
+    expect(endpointStatus(given, orphaned, late)).toBeUndefined();
+    expect(endpointStatus(said, orphaned, late)?.orphans).toHaveLength(1);
+    expect(endpointStatus(given, { ...report, orphans: [{ ...wire, address: '10.244.10.1' }] }, late)).toBeDefined();
+    expect(endpointStatus(given, report, late)?.orphans).toEqual([]);
   });
 
   it('keeps the time of a condition whose message alone changed', () => {
