@@ -16,6 +16,7 @@ import { Comparison } from './comparison.ts';
 import type { Part } from './comparison.ts';
 import { hasOverlayAddress } from './device.ts';
 import type { RecordMet } from './cni-metrics.ts';
+import { wakeConntrack } from './flows.ts';
 import type { Host } from './host.ts';
 import { IdentityQueue } from './identity-queue.ts';
 import { NodeParts } from './node-parts.ts';
@@ -75,6 +76,7 @@ export interface WiringOptions {
 /** Loads the programs and builds the parts; nothing else is touched before the first comparison. */
 export function buildWiring(o: WiringOptions): Wiring {
   const { host, records, log, endpoints, onChange, node } = o;
+  wakeConntrack(host, log);
   const datapath = loadDatapath(o.bpfObject, o.pinFolder, o.layout);
   const own = (): NodeEndpoint | undefined => endpoints().find((one) => one.metadata.name === node);
   const nodeParts = new NodeParts({

@@ -228,6 +228,11 @@ export function listFilters({ space }: RouteSocket, index: number): Array<object
   return programId === 0 ? [] : [{ priority: filterPriority, handle: filterHandle, name: filterName, programId }];
 }
 
+export function countFlows({ space }: RouteSocket): number {
+  space.gate();
+  return 0;
+}
+
 /** There are no flows to forget. */
 export function deleteFlows({ space }: RouteSocket): Promise<void> {
   space.gate();
