@@ -4,7 +4,7 @@
 // it runs before any qdisc. The pinned link is also what a restarted agent knows a limited wire by.
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BpfLink, ensureClsact, listFilters, replaceFilter } from 'ebpf-native';
+import { BpfLink, type BpfProgram, ensureClsact, listFilters, replaceFilter, SysError } from 'ebpf-native';
 import type { Wire } from '../wiring/wire.ts';
 import { filterHandle, filterName, filterPriority } from './constants.ts';
 import type { Host } from './host.ts';
@@ -33,9 +33,21 @@ function attachLink(host: Host, datapath: Datapath, wire: Place): void {
   }
   mkdirSync(datapath.wirePins, { recursive: true });
   rmSync(pinOf(datapath, wire.interface), { force: true });
-  const link = host.netns.run(() => BpfLink.attachTcx(datapath.fromPod, wire.ifindex, 'ingress'));
+  const link = host.netns.run(() => attachTcx(datapath.fromPod, wire.ifindex));
   link.pin(pinOf(datapath, wire.interface));
   link.close();
+}
+
+/** A filter cannot stand in: it would have the place of the plugin's queues. */
+function attachTcx(program: BpfProgram, ifindex: number): BpfLink {
+  try {
+    return BpfLink.attachTcx(program, ifindex, 'ingress');
+  } catch (error) {
+    if (!(error instanceof SysError && error.code === 'EINVAL')) throw error;
+    const why = "a pod's bandwidth limit needs kernel 6.6 or newer on its node, for tcx links";
+    const cure = 'take the annotations kubernetes.io/ingress-bandwidth and kubernetes.io/egress-bandwidth off the pod';
+    throw new Error(`${why}; or ${cure}`, { cause: error });
+  }
 }
 
 /** Puts `from_pod` on a host veth, in place of an older one. No packet passes in between. */

@@ -4,8 +4,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Netns, tcxChain } from 'ebpf-native';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { BpfLink, Netns, SysError, tcxChain } from 'ebpf-native';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildCniPlugins } from '../../scripts/build-cni-plugins.ts';
 import { buildFolder } from '../../scripts/steps.ts';
 import type { Attachment } from '../../src/protocol/messages.ts';
@@ -123,6 +123,18 @@ describe('a pod with a bandwidth limit', () => {
     await node.compare();
     expect([limitedNames(), programsOn(attachment.hostInterface)]).toEqual([[attachment.hostInterface], 1]);
     expect(node.wiring.book.list()).toMatchObject([{ isLimited: true }]);
+  });
+
+  it('is told below kernel 6.6 why it cannot start, and what helps', async () => {
+    const attach = vi.spyOn(BpfLink, 'attachTcx').mockImplementation(() => {
+      throw new SysError('BPF_LINK_CREATE', 22);
+    });
+    node.pod('g1', '10.244.10.0');
+    const request = node.request('ADD', 'g1', 'g1', { hasBandwidthLimit: true });
+    const response = await node.wiring.attachments.add(request);
+    attach.mockRestore();
+    const msg = expect.stringMatching(/bandwidth limit needs kernel 6\.6 .*egress-bandwidth off the pod/);
+    expect(response).toMatchObject({ ok: false, code: 102, msg });
   });
 
   it('leaves no pin when it goes, nor when its namespace went while the agent was away', async () => {
