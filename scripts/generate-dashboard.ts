@@ -19,7 +19,7 @@ const wait = 'sum by (le) (rate(fast_allocation_wait_seconds_bucket[5m]))';
 const panels: readonly Panel[] = [
   {
     title: 'Fill of the pools',
-    description: 'The share of each pool that is not free. At 100 % new pods wait.',
+    description: 'The share of each pool that is not free. At 100 % new pods get what cools down, or wait.',
     unit: 'percentunit',
     lines: [
       [

@@ -149,16 +149,20 @@ function pools({ pools: all }: ClusterView): Check {
   if (forPods.length === 0) {
     return { what, state: 'doubtful', text: 'none for pods', cure: 'kubectl apply -f config/samples/ips.yaml' };
   }
-  const fullest = all.toSorted((a, b) => fillOf(b) - fillOf(a))[0] as Ips;
-  const { free = 0, total = 0 } = fullest.status ?? {};
-  const text = `${forPods.length} for pods; fullest ${fullest.metadata.name}: ${free} of ${total} free`;
+  const coolingOf = ({ status }: Ips): number => status?.cooling ?? 0;
+  const fullest = all.toSorted((a, b) => fillOf(b) - fillOf(a) || coolingOf(a) - coolingOf(b))[0] as Ips;
+  const { free = 0, cooling = 0, total = 0 } = fullest.status ?? {};
+  const rest = cooling > 0 ? `, ${cooling} cooling` : '';
+  const text = `${forPods.length} for pods; fullest ${fullest.metadata.name}: ${free} of ${total} free${rest}`;
   const unready = all.find((pool) =>
     pool.status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'False'),
   );
   if (unready !== undefined) {
     return { what, state: 'bad', text: `${unready.metadata.name} is not ready`, cure: describe('ips', unready) };
   }
-  if (total > 0 && free === 0) return { what, state: 'bad', text, cure: `kubectl edit ips ${fullest.metadata.name}` };
+  // What cools down is given out in need, as the pool's condition Exhausted has it too.
+  if (total > 0 && free + cooling === 0)
+    return { what, state: 'bad', text, cure: `kubectl edit ips ${fullest.metadata.name}` };
   return fillOf(fullest) > 0.9
     ? { what, state: 'doubtful', text, cure: `kubectl edit ips ${fullest.metadata.name}` }
     : { what, state: 'good', text };

@@ -120,6 +120,16 @@ describe('what is amiss', () => {
       'bad pools: 1 for pods; fullest p: 0 of 10 free -> kubectl edit ips p',
     ],
     [
+      'a pool that has nothing but what cools down, which is given out in need',
+      { pools: [pool('p', 0, { status: { total: 10, free: 0, cooling: 2 } })] },
+      'doubtful pools: 1 for pods; fullest p: 0 of 10 free, 2 cooling -> kubectl edit ips p',
+    ],
+    [
+      'an empty pool beside one that has something left',
+      { pools: [pool('q', 0, { status: { total: 10, free: 0, cooling: 2 } }), pool('p', 0)] },
+      'bad pools: 2 for pods; fullest p: 0 of 10 free -> kubectl edit ips p',
+    ],
+    [
       'a pool that is not ready',
       { pools: [pool('p', 5, { status: { total: 10, free: 5, conditions: [condition('Ready', 'False')] } })] },
       'bad pools: p is not ready -> kubectl describe ips p',
