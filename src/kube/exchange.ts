@@ -20,10 +20,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onEnd: () => void = () => undefined;
   readonly #end = Promise.withResolvers<Answer>();
   readonly #chunks: Buffer[] = [];
+  readonly #mayStart: () => Error | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #aborted: Error | undefined;
   #status = 0;
   #retryAfter: string | undefined;
+
+  /** `mayStart` is asked when it has its connection, right before it is written: it may have waited for one. */
+  constructor(mayStart: () => Error | undefined = () => undefined) {
+    this.#mayStart = mayStart;
+  }
 
   get answer(): Promise<Answer> {
     return this.#end.promise;
@@ -42,6 +48,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#aborted ??= this.#mayStart();
     if (this.#aborted !== undefined) {
       // It gave up while it waited for a connection. Thrown here, its turn passes to the next; controller.abort() would
       // cut the connection that it was just given.

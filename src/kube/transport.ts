@@ -14,6 +14,8 @@ import type { Metrics } from './metrics.ts';
 export interface CallOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Asked before each try, right before it is sent: timers, and so signals, may be late in a process that was paused. */
+  readonly mayProceed?: () => boolean;
 }
 
 export interface Request {
@@ -94,7 +96,7 @@ export class Transport {
     for (let tries = 0; ; tries += 1) {
       const spentMs = tries === 0 ? 0 : this.#clock.monotonicMs() - startMs;
       try {
-        return await this.#once(attempt, request, Math.max(timeoutMs - spentMs, 1), call.signal);
+        return await this.#once(attempt, request, Math.max(timeoutMs - spentMs, 1), call);
       } catch (error) {
         const waitMs = this.#waitBeforeRetry(error, request, tries);
         const endMs = startMs + timeoutMs;
@@ -158,8 +160,11 @@ export class Transport {
     return isLostConnection(error) && request.method === 'GET' && tries === 0 ? 0 : undefined;
   }
 
-  async #once(attempt: Attempt, request: Request, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
-    const exchange = new Exchange();
+  async #once(attempt: Attempt, request: Request, timeoutMs: number, call: CallOptions): Promise<unknown> {
+    const { signal, mayProceed = () => true } = call;
+    const exchange = new Exchange(() =>
+      mayProceed() ? undefined : new KubeError('aborted', attempt, 'the caller may not go on with it any more'),
+    );
     const onAbort = (): void =>
       exchange.abort(new KubeError('aborted', attempt, 'the caller gave up', { cause: signal?.reason }));
     const cancel = this.#clock.after(timeoutMs, () =>

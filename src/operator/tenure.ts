@@ -17,7 +17,8 @@ export interface Tenure {
 }
 
 /**
- * Every write is preceded, without any wait in between, by a look at the clock. What remains is a pause in these few
+ * Every write, and every try of one that the API server put off, is preceded by a look at the clock, without any wait in
+ * between. What remains is a pause in these few
  * instructions, or a request that is slow on the wire: those the API server refuses, since each write is fenced by what
  * was read before it (a resourceVersion, or a name that one create takes).
  */
@@ -37,17 +38,17 @@ export class TenureClient implements LeaderVerbs {
 
   async create<T extends KubeObject>(r: Resource<T>, object: T, call?: CallOptions): Promise<T> {
     this.#throwIfOver();
-    return this.#client.create(r, object, this.#bound(call));
+    return this.#client.create(r, object, this.#fenced(call));
   }
 
   async replace<T extends KubeObject>(r: Resource<T>, object: T, call?: CallOptions): Promise<T> {
     this.#throwIfOver();
-    return this.#client.replace(r, object, this.#bound(call));
+    return this.#client.replace(r, object, this.#fenced(call));
   }
 
   async replaceStatus<T extends KubeObject>(r: Resource<T>, object: T, call?: CallOptions): Promise<T> {
     this.#throwIfOver();
-    return this.#client.replaceStatus(r, object, this.#bound(call));
+    return this.#client.replaceStatus(r, object, this.#fenced(call));
   }
 
   async patch<T extends KubeObject>(
@@ -58,7 +59,7 @@ export class TenureClient implements LeaderVerbs {
     call?: CallOptions,
   ): Promise<T> {
     this.#throwIfOver();
-    return this.#client.patch(r, name, patch, options, this.#bound(call));
+    return this.#client.patch(r, name, patch, options, this.#fenced(call));
   }
 
   async delete<T extends KubeObject>(
@@ -68,7 +69,7 @@ export class TenureClient implements LeaderVerbs {
     call?: CallOptions,
   ): Promise<void> {
     this.#throwIfOver();
-    return this.#client.delete(r, name, options, this.#bound(call));
+    return this.#client.delete(r, name, options, this.#fenced(call));
   }
 
   #throwIfOver(): void {
@@ -76,6 +77,10 @@ export class TenureClient implements LeaderVerbs {
     if (!this.#tenure.isLeading()) {
       throw new Error('no longer leading: the lease was not renewed in time, and nothing is written without it');
     }
+  }
+
+  #fenced(call?: CallOptions): CallOptions {
+    return { ...this.#bound(call), mayProceed: () => this.#tenure.isLeading() };
   }
 
   #bound(call?: CallOptions): CallOptions {

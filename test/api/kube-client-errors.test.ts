@@ -173,6 +173,19 @@ describe('errors of a real API server', () => {
     });
     const busy = (afterSeconds: string) => status(503, 'ServiceUnavailable', { 'retry-after': afterSeconds });
 
+    it('sends no write again for one who may not write any more when the wait is over', async () => {
+      proxy.answerOnce(/^POST .*configmaps/, busy('1'));
+      let isLeading = true;
+      const mayProceed = (): boolean => isLeading;
+      const ended = errorOf(troubled.create(configMaps, { metadata: metadata('late') }, { mayProceed }));
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      isLeading = false;
+      expect(await ended).toMatchObject({ reason: 'aborted' });
+      expect(await client.find(configMaps, 'late', metadata('late').namespace)).toBeUndefined();
+      // The connection is none the worse for it.
+      await troubled.create(configMaps, { metadata: metadata('next') }, { mayProceed: () => true });
+    });
+
     it('waits as long as a 503 asks, for a write too: the server has not begun it', async () => {
       proxy.answerOnce(/^POST .*configmaps/, busy('1'));
       const startMs = performance.now();

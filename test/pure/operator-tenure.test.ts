@@ -62,6 +62,16 @@ describe("a leader's client", () => {
     expect(sent).toEqual([]);
   });
 
+  it('lets no write be sent again that was put off beyond the term, though no timer has run yet', async () => {
+    const { leading, calls, clock } = setUp();
+    for (const write of writesOf(leading)) await write();
+    await leading.find(recordKind, '10.0.0.1');
+    const mayProceed = (): (boolean | undefined)[] => calls.map((call) => call?.mayProceed?.());
+    expect(mayProceed()).toEqual([true, true, true, true, true, undefined]);
+    clock.isLeading = false;
+    expect(mayProceed()).toEqual([false, false, false, false, false, undefined]);
+  });
+
   it('lets every verb through while it leads, each cut off by the end of the term or by its caller', async () => {
     const { leading, sent, calls, end } = setUp();
     for (const write of writesOf(leading)) await write();
