@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl drops`: what the programs ended, by reason, and whose packets the last ones were.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { bpfPinFolder } from '../api/names.ts';
 import { decodeCounters, decodeDrops } from '../datapath/codecs.ts';
 import type { DropRecord } from '../datapath/entries.ts';
-import { maps } from '../datapath/generated/layout.ts';
+import { counters, maps } from '../datapath/generated/layout.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import type { ReadMap } from './pinned-maps.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -119,6 +119,8 @@ async function follow(drops: Drops, { output }: Options, s: Surroundings): Promi
   }
 }
 
+const reasons = [...new Set(counters.filter(({ drop }) => drop).map(({ reason }) => reason))].sort();
+
 function countOf(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= maps.drops.maxEntries) return count;
@@ -130,7 +132,7 @@ export function dropsCommand(s: Surroundings): Command {
     .description('what the programs dropped: a summary by reason, the last packets, or live')
     .option('--last <n>', 'the last packets that were written down, of each reason at most ten a second', countOf)
     .option('-f, --follow', 'each drop as it is written down, until Ctrl-C')
-    .option('--reason <reason>', 'this one alone, such as spoofed')
+    .addOption(new Option('--reason <reason>', 'this one alone').choices(reasons))
     .addOption(outputOption())
     .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)
     .action(async (options: Options) => {

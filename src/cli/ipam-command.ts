@@ -23,6 +23,8 @@ interface ForecastOptions extends OutputChoice {
   readonly add: readonly Addition[];
 }
 
+/** What a shell says of a program that was ended by SIGINT. */
+const interruptedExitCode = 130;
 /** Between the two looks of a check: reconcilers, watches and agents have answered by then if they are going to. */
 const secondLookMs = 3_000;
 
@@ -67,7 +69,7 @@ async function check(cluster: Cluster, s: Surroundings): Promise<Checked> {
     return { breaches: findBreaches(objects, asked.maps, s.nowMs()), objects, asked };
   };
   const first = await look();
-  if (first.breaches.length === 0) return first;
+  if (first.breaches.length === 0 || s.stopped.aborted) return first;
   await s.sleep(secondLookMs);
   const second = await look();
   return { ...second, breaches: inBoth(first.breaches, second.breaches) };
@@ -77,20 +79,26 @@ function checkCommand(s: Surroundings): Command {
   return new Command('check')
     .description("compare records with pods, endpoints and every node's maps; exits 1 where something does not hold")
     .addOption(outputOption())
+    .addHelpText('after', '\nIt exits with 2 when all holds that it could look at, and a node could not be asked.')
     .action(async (_own: object, command: Command) => {
       const { output, ...choice } = command.optsWithGlobals<OutputChoice>();
       const { breaches, objects, asked } = await check(await s.cluster(choice), s);
+      if (s.stopped.aborted) throw new Ended(interruptedExitCode);
       const unasked = [...asked.unasked].map(([node, because]) => ({ node, because }));
       const data = formatData({ breaches, unasked, nodesAsked: asked.maps.size }, output);
       s.print(data ?? reportOf(breaches, objects, asked));
       for (const { node, because } of unasked) s.printError(`fast-ctl: node ${node} was not asked: ${because}\n`);
       if (breaches.length > 0) throw new Ended(1);
+      if (unasked.length > 0) throw new Ended(2);
     });
 }
 
-function reportOf(breaches: readonly Breach[], { records, pods, pools }: IpamObjects, { maps }: Asked): string {
-  const seen = `${pools.length} pools, ${records.length} records, ${pods.length} pods, the maps of ${maps.size} nodes`;
-  if (breaches.length === 0) return `All holds: ${seen}.\n`;
+function reportOf(breaches: readonly Breach[], { records, pods, pools }: IpamObjects, asked: Asked): string {
+  const { size } = asked.maps;
+  const left = asked.unasked.size;
+  const nodes = left === 0 ? `${size} nodes` : `${size} of ${size + left} nodes`;
+  const seen = `${pools.length} pools, ${records.length} records, ${pods.length} pods, the maps of ${nodes}`;
+  if (breaches.length === 0) return `${left === 0 ? 'All holds' : 'What could be asked holds'}: ${seen}.\n`;
   const lines = breaches.map(({ invariant, what, cure }) => `${invariant}: ${what}\n  cure: ${cure}\n`);
   return `${lines.join('')}${breaches.length} things do not hold in ${seen}.\n`;
 }

@@ -25,7 +25,7 @@ async function cluster(choice: ClusterChoice): Promise<Cluster> {
   const [{ connect }, { execInPod }] = await Promise.all([import('../kube/client.ts'), import('../kube/exec.ts')]);
   const client = connect({ ...choice, fieldManager: 'fast-ctl' });
   return Object.assign(client, {
-    exec: (...[target, command, streams]: Parameters<Cluster['exec']>) => execInPod(choice, target, command, streams),
+    exec: (...asked: Parameters<Cluster['exec']>) => execInPod(() => client.access(), ...asked),
   });
 }
 

@@ -28,6 +28,7 @@ export async function askNodes(cluster: Cluster, nodes: readonly string[], stopp
   const work = async (): Promise<void> => {
     for (let node = left.shift(); node !== undefined; node = left.shift()) {
       try {
+        if (stopped.aborted) throw new Error('stopped before it was asked');
         maps.set(node, await mapsOf(cluster, node, stopped));
       } catch (error) {
         unasked.set(node, error instanceof Error ? error.message : String(error));

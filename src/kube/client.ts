@@ -2,7 +2,7 @@
 // The API server as a few typed verbs. Every write names its field manager; a replacement without a resourceVersion is
 // refused here, because the API server would take it for "whatever is there now".
 
-import { Credentials } from './auth.ts';
+import { type Access, Credentials } from './auth.ts';
 import { type Clock, realClock } from './clock.ts';
 import { type Attempt, KubeError, isReason } from './errors.ts';
 import { type ConfigSource, loadKubeConfig } from './kubeconfig.ts';
@@ -226,6 +226,11 @@ export class KubeClient {
   raw(method: Request['method'], path: string, body?: object, call?: CallOptions): Promise<unknown> {
     const request: Request = { method, path, textAllowed: true, ...(body === undefined ? {} : { body }) };
     return this.#transport.call({ verb: method, target: path }, request, call);
+  }
+
+  /** The way to the server and what lets us in, for what is no request of HTTP. @throws Error where they cannot be read */
+  access(): Promise<Access> {
+    return this.#transport.access();
   }
 
   close(): Promise<void> {

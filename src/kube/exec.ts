@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a program in a container, as `kubectl exec` does: a WebSocket whose messages begin with the number of their
 // channel (k8s.io/kubelet/pkg/cri/streaming/remotecommand/websocket.go). The last one is a Status with the exit code.
-import { Agent, request, WebSocket } from 'undici';
-import { Credentials } from './auth.ts';
+import { type Dispatcher, request, WebSocket } from 'undici';
+import type { Access } from './auth.ts';
 import type { Status } from './errors.ts';
 import { KubeError } from './errors.ts';
-import { type ConfigSource, loadKubeConfig } from './kubeconfig.ts';
+import { dispatcherOf } from './transport.ts';
 
 export interface ExecTarget {
   readonly namespace: string;
@@ -25,16 +25,24 @@ const protocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
 /** What a shell says of a program that was ended by SIGINT. */
 const interruptedExitCode = 130;
 
-/** The exit code of the program. @throws KubeError when it could not be run */
+/** The one that runs the program, and one to ask why it was refused. */
+const CONNECTIONS = 2;
+
+/**
+ * The exit code of the program. `accessOf` is a client's own: a plugin that gives credentials is run once for all.
+ * @throws KubeError when it could not be run
+ */
 export async function execInPod(
-  source: ConfigSource,
+  accessOf: () => Promise<Access>,
   target: ExecTarget,
   command: readonly string[],
   streams: ExecStreams,
 ): Promise<number> {
   const attempt = { verb: 'exec in', target: `pod ${target.namespace}/${target.pod}` };
-  const access = await new Credentials(() => loadKubeConfig(source)).access();
-  const dispatcher = new Agent({ connect: access.tls, allowH2: false });
+  const access = await accessOf();
+  // The event has been told to others, and comes no second time.
+  if (streams.signal?.aborted) return interruptedExitCode;
+  const dispatcher = dispatcherOf(access, CONNECTIONS);
   const url = `${access.origin}${access.prefix}${pathOf(target, command)}`;
   const socket = new WebSocket(url.replace(/^http/, 'ws'), { protocols, headers: { ...access.headers }, dispatcher });
   socket.binaryType = 'arraybuffer';
@@ -59,8 +67,9 @@ function exitCode(socket: WebSocket, { stdout, stderr, signal }: ExecStreams): P
   const out = { [channels.stdout]: reader(stdout), [channels.stderr]: reader(stderr) };
   return new Promise((resolve, reject) => {
     signal?.addEventListener('abort', () => {
-      socket.close();
+      // One that is only being made is an error when it is closed.
       resolve(interruptedExitCode);
+      socket.close();
     });
     socket.addEventListener('message', ({ data }) => {
       const bytes = new Uint8Array(data as ArrayBuffer);
@@ -91,7 +100,11 @@ function settle(text: string, resolve: (code: number) => void, reject: (error: E
  * WebSocket tells of a refused handshake only that it failed. The same question without the wish to upgrade is refused for
  * the same reason, in words; where it would have been granted those words are about the upgrade.
  */
-async function refusal(url: string, headers: Record<string, string>, dispatcher: Agent): Promise<string | undefined> {
+async function refusal(
+  url: string,
+  headers: Record<string, string>,
+  dispatcher: Dispatcher,
+): Promise<string | undefined> {
   const { statusCode, body } = await request(url, { headers, dispatcher, headersTimeout: 5000 });
   const { message } = (await body.json()) as Status;
   return statusCode === 400 && message?.includes('pgrade') === true ? undefined : message;

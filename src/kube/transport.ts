@@ -53,7 +53,7 @@ interface Route {
 }
 
 /** HTTP/1.1: over one HTTP/2 connection a lost peer would take every watch and every write down together. */
-function dispatcherOf(access: Access, connections: number): Dispatcher {
+export function dispatcherOf(access: Access, connections: number): Dispatcher {
   const connect = { ...access.tls, keepAlive: true, keepAliveInitialDelay: 15_000, timeout: 10_000 };
   const options = { allowH2: false, keepAliveTimeout: IDLE_CONNECTION_MS };
   if (access.proxyUrl !== undefined) {
@@ -137,6 +137,11 @@ export class Transport {
     } finally {
       this.#count(request, route.host, code, startMs);
     }
+  }
+
+  /** For what is no request of ours. */
+  access(): Promise<Access> {
+    return this.#credentials.access();
   }
 
   /** Ends the connections; requests under way are cut. */

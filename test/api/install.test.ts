@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root } from '../../scripts/steps.ts';
+import { connect } from '../../src/kube/client.ts';
 import { execInPod } from '../../src/kube/exec.ts';
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
 
@@ -98,9 +99,10 @@ describe('the samples', () => {
 describe('exec', () => {
   const target = { namespace: 'default', pod: 'nobody', container: 'agent' };
   const streams = { stdout: () => undefined, stderr: () => undefined };
+  const accessOf = (kubeconfig: string) => () => connect({ kubeconfig, fieldManager: 'test' }).access();
 
   it('that is refused says why, in the words of the API server', async () => {
-    const exec = execInPod({ kubeconfig: server.kubeconfig }, target, ['true'], streams);
+    const exec = execInPod(accessOf(server.kubeconfig), target, ['true'], streams);
     await expect(exec).rejects.toThrow('cannot exec in pod default/nobody: pods "nobody" not found');
   });
 
@@ -110,7 +112,7 @@ describe('exec', () => {
     const of = JSON.parse(readFileSync(server.kubeconfig, 'utf8')) as { users: Array<{ name: string; user: object }> };
     const users = of.users.map(({ name }) => ({ name, user: { token } }));
     writeFileSync(kubeconfig, JSON.stringify({ ...of, users }));
-    const exec = execInPod({ kubeconfig }, target, ['true'], streams);
+    const exec = execInPod(accessOf(kubeconfig), target, ['true'], streams);
     await expect(exec).rejects.toThrow(/fast-agent" cannot (?:get|create) resource "pods\/exec"/);
   });
 });

@@ -60,6 +60,13 @@ describe('fast-ctl drops', () => {
     drops: [dropEntry(2, nowNs - 3_000_000_000n), dropEntry(1, nowNs - 90_000_000_000n, 0)],
   });
 
+  it('says which reasons there are, where it is asked for one that there is not', async () => {
+    const shown = await fastCtl('drops --reason spoofd', { openMaps: () => async () => [] });
+    expect(shown.code).toBe(1);
+    expect(shown.stdout).toBe('');
+    expect(shown.stderr).toMatch(/argument 'spoofd' is invalid\. Allowed choices are .*\bspoofed\b/);
+  });
+
   it('sums up by reason, with the last packet of each', async () => {
     const { stdout } = await fastCtl('drops', given);
     const [head = '', line = '', ...rest] = stdout.trimEnd().split('\n');

@@ -61,7 +61,16 @@ function sound(): { objects: Record<string, KubeObject[]>; maps: Record<string, 
   };
 }
 
-function run(line: string, { objects, maps }: { objects: Small; maps: Record<string, object> }): Promise<Shown> {
+interface World {
+  readonly objects: Small;
+  readonly maps: Record<string, object>;
+  /** What the person at the keyboard does when so many nodes were asked. */
+  readonly onExec?: (asked: number) => void;
+  readonly stopped?: AbortSignal;
+}
+
+function run(line: string, { objects, maps, onExec, stopped = new AbortController().signal }: World): Promise<Shown> {
+  let asked = 0;
   const cluster: Partial<Cluster> = {
     list: (async (kind: { plural: string }, options: { fieldSelector?: string } = {}) => {
       const node = options.fieldSelector?.split('=')[1];
@@ -71,11 +80,13 @@ function run(line: string, { objects, maps }: { objects: Small; maps: Record<str
     find: (async (_kind: object, name: string) =>
       objects['workloads']?.find(({ metadata }) => metadata.name === name)) as unknown as Cluster['find'],
     exec: async ({ pod: node }, _command, { stdout }) => {
+      onExec?.((asked += 1));
+      await new Promise((resolve) => setImmediate(resolve));
       stdout(JSON.stringify(maps[node]));
       return 0;
     },
   };
-  return fastCtl(line, { cluster: async () => cluster as Cluster });
+  return fastCtl(line, { cluster: async () => cluster as Cluster, stopped });
 }
 
 describe('fast-ctl ipam show', () => {
@@ -212,14 +223,35 @@ describe('fast-ctl ipam check', () => {
     expect(code).toBe(1);
   });
 
-  it('names a node that cannot be asked, and compares the rest', async () => {
+  it('names a node that cannot be asked, compares the rest, and does not say that all holds', async () => {
     const world = sound();
     delete world.maps['two'];
     expect(await run('ipam check', world)).toEqual({
-      code: 0,
-      stdout: 'All holds: 1 pools, 2 records, 2 pods, the maps of 1 nodes.\n',
+      code: 2,
+      stdout: 'What could be asked holds: 1 pools, 2 records, 2 pods, the maps of 1 of 2 nodes.\n',
       stderr: 'fast-ctl: node two was not asked: no agent runs on two; kubectl get pods -n fast-system -o wide\n',
     });
+  });
+
+  it('asks no further node after Ctrl-C, and claims nothing', async () => {
+    const world = sound();
+    for (let index = 0; index < 30; index += 1) {
+      const name = `more-${index}`;
+      world.objects['nodes']?.push({ metadata: { name, uid: name } });
+      world.maps[name] = world.maps['two'] ?? {};
+    }
+    const stop = new AbortController();
+    let asked = 0;
+    const onExec = (count: number): void => {
+      asked = count;
+      if (count === 3) stop.abort();
+    };
+    expect(await run('ipam check', { ...world, onExec, stopped: stop.signal })).toEqual({
+      code: 130,
+      stdout: '',
+      stderr: '',
+    });
+    expect(asked).toBeLessThanOrEqual(8);
   });
 
   it('gives breaches and what it could not ask to programs', async () => {

@@ -160,6 +160,11 @@ describe('what is amiss', () => {
       /^doubtful wires: 1 without a record, 10\.244\.10\.9 on one/,
     ],
     ['a policy that is missing', { missingPolicies: ['fast-agents'] }, /^doubtful policies: fast-agents missing/],
+    [
+      'a lease that one may not see, which says nothing of who leads',
+      { lease: 'hidden' },
+      'doubtful controller: 2 of 2 replicas ready, this account may not see who leads',
+    ],
     ['what one may not see', { agents: 'hidden' }, 'doubtful agents: this account may not look'],
   ])('%s', (_, change, line) => {
     expect(amiss(change)).toEqual([typeof line === 'string' ? line : expect.stringMatching(line)]);
