@@ -23,6 +23,8 @@ export interface Editable {
   readonly fields: Readonly<Record<string, Kind>>;
   /** The key's field; absent where the map has one entry and no key. */
   readonly key?: 'address';
+  /** Fields that are a person's to set: the agent leaves them as they are. */
+  readonly kept?: readonly string[];
   readonly decode: (entry: RawEntry) => object;
   readonly encode: (fields: never) => RawEntry;
 }
@@ -52,6 +54,7 @@ export const editables: readonly Editable[] = [
       uplinkMtu: 'number',
       fastPath: 'boolean',
     },
+    kept: ['fastPath'],
     decode: decodeLocalDev,
     encode: encodeLocalDev,
   },

@@ -25,6 +25,7 @@ interface Listed {
 
 const agentsWord =
   'the agent writes the maps by what the API server says: at its next comparison, within half a minute, it undoes this';
+const keptWord = 'the agent keeps this, over its restarts too, until it is set back';
 
 function formatListed(listed: Listed[], one: boolean, output: OutputFormat, isColourful: boolean): string {
   if (!one) {
@@ -112,7 +113,8 @@ function setCommand(s: Surroundings): Command {
         return written;
       });
       printEntry(s, name, entry, output);
-      s.printError(`fast-ctl: ${agentsWord}\n`);
+      const isKept = Object.keys(fields).every((field) => map.kept?.includes(field));
+      s.printError(`fast-ctl: ${isKept ? keptWord : agentsWord}\n`);
     });
 }
 

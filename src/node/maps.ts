@@ -4,6 +4,7 @@
 import type { BpfMap } from 'ebpf-native';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import {
+  decodeLocalDev,
   decodeLocalPod,
   encodeAddressKey,
   encodeClusterPods,
@@ -96,10 +97,12 @@ export function syncLocalPods(map: BpfMap, wires: readonly Wire[]): SyncResult {
   return { changes: upserts.length + removals.length, entries: wanted.length, refused: desired.refused };
 }
 
-/** Writes the node's facts where they differ. */
-export function syncLocalDev(map: BpfMap, dev: LocalDev): boolean {
-  const [key, value]: RawEntry = encodeLocalDev(dev);
+/** Writes the node's facts where they differ. Whether the fast path is on is a person's choice, and kept. */
+export function syncLocalDev(map: BpfMap, facts: Omit<LocalDev, 'fastPath'>): boolean {
+  const key = new Uint8Array(map.keySize);
   const present = map.lookup(key);
+  const fastPath = present === undefined || decodeLocalDev([key, present]).fastPath;
+  const [, value]: RawEntry = encodeLocalDev({ ...facts, fastPath });
   if (present !== undefined && Buffer.compare(present, value) === 0) return false;
   map.update(key, value);
   return true;

@@ -141,7 +141,6 @@ export class NodeParts {
       overlayAddress,
       overlayMtu: mtu,
       uplinkMtu: uplink.mtu,
-      fastPath: true,
     };
     if (syncLocalDev(datapath.localDev, dev)) changes += 1;
     const uplinkNetworks = networksOf(host, uplink.index);

@@ -2,7 +2,12 @@
 // What the agent finds and makes right: after a restart, and whatever others did to the node.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
+import { BpfMap } from 'ebpf-native';
 import { describe, expect, it } from 'vitest';
+import { decodeLocalDev, encodeLocalDev } from '../../src/datapath/codecs.ts';
+import type { LocalDev } from '../../src/datapath/entries.ts';
+import { layoutVersion, maps } from '../../src/datapath/generated/layout.ts';
 import { endpointOf, inside, insideArguments, ping, run, two } from './agent-node.ts';
 import { leaveNothing, node, useNode } from './bench.ts';
 import { record } from './memory-records.ts';
@@ -83,6 +88,25 @@ describe('the comparison', () => {
     await node.compare();
     expect(inside('one', 'ip', 'route', 'show', '10.250.0.0/24')).toBe('');
     expect(masqueraded()).not.toContain('10.250.0.0/24');
+  });
+
+  it('leaves the fast path off where a person switched it off, after a restart too', async () => {
+    const { localDev } = maps;
+    const pin = join(node.pinFolder, `v${layoutVersion}`, localDev.name);
+    const map = BpfMap.openPinned(pin);
+    const key = new Uint8Array(localDev.keySize);
+    const read = (): LocalDev => decodeLocalDev([key, map.lookup(key) ?? new Uint8Array()]);
+    const before = read();
+    expect(before.fastPath).toBe(true);
+    map.update(...encodeLocalDev({ ...before, fastPath: false, overlayMtu: 1 }));
+    await node.compare();
+    await node.stop();
+    await node.start();
+    expect(read()).toEqual({ ...before, fastPath: false });
+    map.update(...encodeLocalDev(before));
+    await node.compare();
+    expect(read()).toEqual(before);
+    map.close();
   });
 
   it('cuts the wire of a pod whose address was given to another, and reports one that nobody explains', async () => {

@@ -193,12 +193,20 @@ describe('fast-ctl monitor', () => {
 describe('fast-ctl maps', () => {
   it('changes a field, and the agent mends it', async () => {
     const [was] = await rows('maps', 'list', 'local_dev');
-    const ended = await fastCtl('maps', 'set', 'local_dev', 'fastPath=false', '-o', 'json');
-    expect(JSON.parse(ended.stdout)).toEqual({ ...was, fastPath: false });
+    const ended = await fastCtl('maps', 'set', 'local_dev', 'overlayMtu=1000', '-o', 'json');
+    expect(JSON.parse(ended.stdout)).toEqual({ ...was, overlayMtu: 1000 });
     expect(ended.stderr).toContain('within half a minute, it undoes this');
-    expect((await trace(pods.a, pods.b))[1]).toContain('next, the fast path is switched off');
     await node.compare();
     expect(await rows('maps', 'get', 'local_dev')).toEqual(was);
+  });
+
+  it('switches the fast path off until a person switches it on', async () => {
+    const ended = await fastCtl('maps', 'set', 'local_dev', 'fastPath=false');
+    expect(ended.stderr).toContain('the agent keeps this');
+    await node.compare();
+    expect((await trace(pods.a, pods.b))[1]).toContain('next, the fast path is switched off');
+    await fastCtl('maps', 'set', 'local_dev', 'fastPath=true');
+    expect((await trace(pods.a, pods.b))[1]).not.toContain('switched off');
   });
 
   it('writes, shows and deletes an entry', async () => {
