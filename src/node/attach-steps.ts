@@ -70,8 +70,8 @@ export function configureHostVeth(host: Host, name: string): void {
   }
 }
 
-/** How often an older kernel's worker is given the routing lock; it takes it at the first chance. */
-const maxReadsOfCarrier = 1000;
+/** Some 100 ms. The worker of an older kernel needs up to 650 readings on a busy machine, and most often none. */
+const maxReadsOfCarrier = 5000;
 
 /**
  * Waits until the host veth sends. Of a pair the end that came up first gets its queue from a worker of the kernel, behind
