@@ -67,7 +67,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'list order swapped',
     what: 'the collector believes its lists at the first look, lists pods before records, and does so often',
-    from: 11,
+    from: 141,
     edits: [
       {
         file: 'src/operator/informers.ts',
