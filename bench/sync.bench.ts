@@ -38,20 +38,20 @@ function cluster(): NodeEndpoint[] {
   return [...others, { metadata: { name: own }, spec: { nodeUID: own, tunnelAddress: '10.28.0.1' } }];
 }
 
-function withMap<T>(work: (map: BpfMap) => T): T {
+async function withMap<T>(work: (map: BpfMap) => Promise<T>): Promise<T> {
   const { keySize, valueSize, maxEntries, name } = maps.clusterPodIps;
   const map = BpfMap.create({ type: 'hash', name, keySize, valueSize, maxEntries, flags: BPF_F_NO_PREALLOC });
   try {
-    return work(map);
+    return await work(map);
   } finally {
     map.close();
   }
 }
 
 /** Of CPU, so that what else runs on the machine is not in it; all of the work is of one thread. */
-function timedMs(work: () => unknown): number {
+async function timedMs(work: () => unknown): Promise<number> {
   const before = process.cpuUsage();
-  work();
+  await work();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;
 }
@@ -70,21 +70,21 @@ interface Filled {
   readonly bytesPerPod: number;
 }
 
-function fill(endpoints: readonly NodeEndpoint[], changed: readonly NodeEndpoint[]): Filled {
-  return withMap((map) => {
+function fill(endpoints: readonly NodeEndpoint[], changed: readonly NodeEndpoint[]): Promise<Filled> {
+  return withMap(async (map) => {
     const emptyBytes = memoryOf(map);
-    const fillMs = timedMs(() => syncClusterPods(map, endpoints, own, () => byTunnel));
+    const fillMs = await timedMs(() => syncClusterPods(map, endpoints, own, () => byTunnel));
     const bytesPerPod = (memoryOf(map) - emptyBytes) / podCount;
-    const sameMs = timedMs(() => syncClusterPods(map, endpoints, own, () => byTunnel));
-    const changeMs = timedMs(() => {
-      const { changes } = syncClusterPods(map, changed, own, () => byTunnel);
+    const sameMs = await timedMs(() => syncClusterPods(map, endpoints, own, () => byTunnel));
+    const changeMs = await timedMs(async () => {
+      const { changes } = await syncClusterPods(map, changed, own, () => byTunnel);
       if (changes !== 2) throw new Error(`a pod that moved in and one that left are ${changes} changes, not 2`);
     });
     return { fillMs, sameMs, changeMs, bytesPerPod };
   });
 }
 
-function batch(entries: readonly RawEntry[]): number {
+function batch(entries: readonly RawEntry[]): Promise<number> {
   return withMap((map) => timedMs(() => map.updateBatch(entries)));
 }
 
@@ -100,15 +100,15 @@ async function run(order: BenchRun): Promise<BenchResult> {
   const changed = withOneChange(endpoints);
   const entries = [...desiredClusterEntries(endpoints, own).entries.values()].map(encodeClusterPod);
   order.say(`${entries.length} entries of ${nodeCount} nodes, once to warm up`);
-  fill(endpoints, changed);
-  batch(entries);
+  await fill(endpoints, changed);
+  await batch(entries);
   const filled: Filled[] = [];
   const ours = async (): Promise<number> => {
-    const one = fill(endpoints, changed);
+    const one = await fill(endpoints, changed);
     filled.push(one);
     return one.fillMs;
   };
-  const measured = await interleaved({ ours, batch: async () => batch(entries) }, order);
+  const measured = await interleaved({ ours, batch: () => batch(entries) }, order);
   const of = (field: keyof Filled): number => median(filled.map((one) => one[field]));
   return {
     tables: [

@@ -6,6 +6,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { ClusterPodEntry } from './entries.ts';
 import { claimsOf, objection } from './desired.ts';
 import { maps } from './generated/layout.ts';
+import { atOnce } from './pieces.ts';
 import { byTunnel, type Way } from './way.ts';
 
 export interface ClusterDifference {
@@ -42,11 +43,21 @@ export class ClusterChanges {
 
   /** The map holds what these endpoints say and nothing else, and every claim could stand. */
   remember(endpoints: readonly NodeEndpoint[], way: (other: NodeEndpoint) => Way): void {
-    this.#known = new Map(endpoints.map((endpoint) => [endpoint.metadata.name, this.#knownOf(endpoint, way)]));
+    atOnce(this.remembering(endpoints, way));
+  }
+
+  /** The same, a node a piece. Nothing is known before the last. */
+  *remembering(endpoints: readonly NodeEndpoint[], way: (other: NodeEndpoint) => Way): Generator<undefined, void> {
+    this.forget();
     this.#holders.clear();
-    for (const [name, { endpoint }] of this.#known) {
+    const known = new Map<string, Known>();
+    for (const endpoint of endpoints) {
+      const { name } = endpoint.metadata;
+      known.set(name, this.#knownOf(endpoint, way));
       for (const { address } of claimsOf(endpoint)) this.#holders.set(address, name);
+      yield;
     }
+    this.#known = known;
   }
 
   /** How many entries the map has, as far as it is known. */

@@ -5,6 +5,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { isAddress } from '../ip/address.ts';
 import type { ClusterPodEntry, LocalPodEntry } from './entries.ts';
 import { maps } from './generated/layout.ts';
+import { atOnce } from './pieces.ts';
 import { byTunnel, type Way } from './way.ts';
 
 /** An entry that was asked for and is not in the map, with the reason in a sentence. */
@@ -50,22 +51,33 @@ export function desiredClusterEntries(
   ownNodeName: string,
   way: (other: NodeEndpoint) => Way = () => byTunnel,
 ): Desired<ClusterPodEntry> {
+  return atOnce(desiringClusterEntries(endpoints, ownNodeName, way));
+}
+
+/** The same, a node a piece. */
+export function* desiringClusterEntries(
+  endpoints: Iterable<NodeEndpoint>,
+  ownNodeName: string,
+  way: (other: NodeEndpoint) => Way,
+): Generator<undefined, Desired<ClusterPodEntry>> {
   const sorted = [...endpoints].toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const own = sorted.find((endpoint) => endpoint.metadata.name === ownNodeName);
   const holders = new Map(own === undefined ? [] : claimsOf(own).map(({ address }) => [address, ownNodeName]));
   const entries = new Map<string, ClusterPodEntry>();
   const refused: Refused[] = [];
-  const others = sorted.filter((endpoint) => endpoint !== own);
-  for (const claim of others.flatMap((endpoint) => claimsOf(endpoint, way(endpoint)))) {
-    const { address, nodeName, nodeAddress } = claim;
-    const full = entries.size >= maps.clusterPodIps.maxEntries;
-    const because = full ? fullMap(maps.clusterPodIps) : objection(claim, holders.get(address));
-    if (because === undefined) {
-      holders.set(address, nodeName);
-      entries.set(address, { address, nodeAddress, ...claim.way });
-    } else {
-      refused.push({ address, nodeName, because });
+  for (const endpoint of sorted.filter((one) => one !== own)) {
+    for (const claim of claimsOf(endpoint, way(endpoint))) {
+      const { address, nodeName, nodeAddress } = claim;
+      const full = entries.size >= maps.clusterPodIps.maxEntries;
+      const because = full ? fullMap(maps.clusterPodIps) : objection(claim, holders.get(address));
+      if (because === undefined) {
+        holders.set(address, nodeName);
+        entries.set(address, { address, nodeAddress, ...claim.way });
+      } else {
+        refused.push({ address, nodeName, because });
+      }
     }
+    yield;
   }
   return { entries, refused };
 }

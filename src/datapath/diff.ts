@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The difference between what a map should hold and what it holds, byte by byte, so that it serves every map.
 import type { RawEntry } from './codecs.ts';
+import { atOnce } from './pieces.ts';
 
 /** To be applied upserts first, removals after: an address that moves is never without an entry. */
 export interface Difference {
@@ -25,14 +26,28 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Where a key is desired twice the later value counts. */
 export function differenceOf(desired: Iterable<RawEntry>, actual: Iterable<RawEntry>): Difference {
+  return atOnce(differing([desired], [actual]));
+}
+
+/** The same of lists that come in pieces. */
+export function* differing(
+  desired: Iterable<Iterable<RawEntry>>,
+  actual: Iterable<Iterable<RawEntry>>,
+): Generator<undefined, Difference> {
   const wanted = new Map<string | number, RawEntry>();
-  for (const entry of desired) wanted.set(nameOf(entry[0]), entry);
+  for (const piece of desired) {
+    for (const entry of piece) wanted.set(nameOf(entry[0]), entry);
+    yield;
+  }
   const removals: Uint8Array[] = [];
-  for (const [key, value] of actual) {
-    const name = nameOf(key);
-    const entry = wanted.get(name);
-    if (entry === undefined) removals.push(key);
-    else if (isEqual(entry[1], value)) wanted.delete(name);
+  for (const piece of actual) {
+    for (const [key, value] of piece) {
+      const name = nameOf(key);
+      const entry = wanted.get(name);
+      if (entry === undefined) removals.push(key);
+      else if (isEqual(entry[1], value)) wanted.delete(name);
+    }
+    yield;
   }
   return { upserts: [...wanted.values()], removals };
 }

@@ -21,6 +21,15 @@ export class Slices {
     return this.#clock.monotonicMs() - this.#startMs >= SLICE_MS;
   }
 
+  /** Runs work that may rest at each of its yields. */
+  async through<T>(work: Generator<undefined, T>): Promise<T> {
+    for (;;) {
+      const step = work.next();
+      if (step.done === true) return step.value;
+      if (this.isSpent) await this.rest();
+    }
+  }
+
   /** Lets everything else have its turn. */
   async rest(): Promise<void> {
     await this.#clock.sleep(0);

@@ -13,10 +13,13 @@ import {
   type RawEntry,
 } from '../datapath/codecs.ts';
 import type { ClusterDifference } from '../datapath/cluster-changes.ts';
-import { desiredClusterEntries, desiredLocalEntries, type Refused } from '../datapath/desired.ts';
-import { differenceOf } from '../datapath/diff.ts';
+import { desiredLocalEntries, desiringClusterEntries, type Refused } from '../datapath/desired.ts';
+import { differenceOf, differing } from '../datapath/diff.ts';
 import type { LocalDev, LocalPodEntry } from '../datapath/entries.ts';
+import { inPieces } from '../datapath/pieces.ts';
 import { byTunnel, type Way } from '../datapath/way.ts';
+import { realClock } from '../kube/clock.ts';
+import { Slices } from '../kube/slices.ts';
 import { podMacOf, type Wire } from '../wiring/wire.ts';
 import { hostVethMac } from './constants.ts';
 
@@ -26,28 +29,45 @@ export interface SyncResult {
   readonly refused: readonly Refused[];
 }
 
+/** Takes some 5 ms to write. */
+const entriesOfPiece = 4096;
+
 /**
  * Other nodes' addresses. Removals need the own NodeEndpoint in the list as a witness: a list without it is not the
- * cluster's, and a map is never emptied because a list came back empty.
+ * cluster's, and a map is never emptied because a list came back empty. In slices: a big cluster's map takes most of a
+ * second, and ADD and DEL are answered between them.
  */
-export function syncClusterPods(
+export async function syncClusterPods(
   map: BpfMap,
   endpoints: readonly NodeEndpoint[],
   ownName: string,
   way: (other: NodeEndpoint) => Way = () => byTunnel,
-): SyncResult {
-  const desired = desiredClusterEntries(endpoints, ownName, way);
-  const wanted = encodeClusterPods([...desired.entries.values()]);
-  const { upserts, removals } = differenceOf(wanted, map.entries());
-  if (upserts.length > 0) map.updateBatch(upserts);
+  slices: Slices = new Slices(realClock),
+): Promise<SyncResult> {
+  return await slices.through(syncingClusterPods(map, endpoints, ownName, way));
+}
+
+function* syncingClusterPods(
+  map: BpfMap,
+  endpoints: readonly NodeEndpoint[],
+  ownName: string,
+  way: (other: NodeEndpoint) => Way,
+): Generator<undefined, SyncResult> {
+  const { entries, refused } = yield* desiringClusterEntries(endpoints, ownName, way);
+  const wanted = inPieces([...entries.values()], entriesOfPiece).map(encodeClusterPods);
+  const { upserts, removals } = yield* differing(wanted, map.pieces());
+  for (const piece of inPieces(upserts, entriesOfPiece)) {
+    map.updateBatch(piece);
+    yield;
+  }
   const isWitnessed = endpoints.some((one) => one.metadata.name === ownName);
   if (isWitnessed) {
     map.deleteBatch(removals);
   }
   return {
     changes: upserts.length + (isWitnessed ? removals.length : 0),
-    entries: wanted.length + (isWitnessed ? 0 : removals.length),
-    refused: desired.refused,
+    entries: entries.size + (isWitnessed ? 0 : removals.length),
+    refused,
   };
 }
 

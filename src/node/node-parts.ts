@@ -11,6 +11,7 @@ import type { Log } from '../kube/log.ts';
 import type { ConditionFact } from '../wiring/endpoint-status.ts';
 import { type Overlay, overlayOf } from '../wiring/overlay.ts';
 import type { Clock } from '../kube/clock.ts';
+import { Slices } from '../kube/slices.ts';
 import type { Part } from './comparison.ts';
 import {
   dropOverlayAddresses,
@@ -157,12 +158,13 @@ export class NodeParts {
   }
 
   /** By what changed since the last run where that can be told; `full`, and where it cannot, against the map itself. */
-  #clusterPods(full: boolean): number {
+  async #clusterPods(full: boolean): Promise<number> {
     const { datapath, endpoints: list, mode } = this.#o;
-    const [endpoints, networks] = [list(), this.facts().neighbourNetworks];
+    // The list as it is now, whatever comes between two slices.
+    const [endpoints, networks] = [[...list()], this.facts().neighbourNetworks];
     const way = (other: NodeEndpoint) => wayTo(other, mode, networks);
     const difference = full ? undefined : this.#clusterChanges.next(endpoints, way);
-    if (difference === undefined) return this.#wholeCluster(endpoints, way);
+    if (difference === undefined) return await this.#wholeCluster(endpoints, way);
     try {
       this.clusterEntries = this.#clusterChanges.entries;
       return writeClusterPods(datapath.clusterPods, difference);
@@ -172,13 +174,16 @@ export class NodeParts {
     }
   }
 
-  #wholeCluster(endpoints: readonly NodeEndpoint[], way: (other: NodeEndpoint) => Way): number {
-    const { datapath, ownName, log } = this.#o;
+  async #wholeCluster(endpoints: readonly NodeEndpoint[], way: (other: NodeEndpoint) => Way): Promise<number> {
+    const { datapath, ownName, log, clock } = this.#o;
+    const slices = new Slices(clock);
     this.#clusterChanges.forget();
-    const { changes, entries, refused } = syncClusterPods(datapath.clusterPods, endpoints, ownName, way);
+    const { changes, entries, refused } = await syncClusterPods(datapath.clusterPods, endpoints, ownName, way, slices);
     this.clusterEntries = entries;
     // Without the own endpoint the list is not the cluster's, and the map may hold more than it says.
-    if (refused.length === 0 && this.#o.own() !== undefined) this.#clusterChanges.remember(endpoints, way);
+    if (refused.length === 0 && endpoints.some((one) => one.metadata.name === ownName)) {
+      await slices.through(this.#clusterChanges.remembering(endpoints, way));
+    }
     if (changes > 0) {
       for (const one of refused) log.warn(one, 'an address of another node gets no entry');
     }

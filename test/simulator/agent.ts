@@ -3,8 +3,10 @@
 // wiring-parts.ts do it. The kernel below is the model's, and what has no part in addresses (the tunnel's device, routes,
 // masquerading, the socket) is left out.
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
+import { byTunnel } from '../../src/datapath/way.ts';
 import type { Clock } from '../../src/kube/clock.ts';
 import type { Log } from '../../src/kube/log.ts';
+import { Slices } from '../../src/kube/slices.ts';
 import { Attachments } from '../../src/node/attachments.ts';
 import { Comparison } from '../../src/node/comparison.ts';
 import { EndpointReport } from '../../src/node/endpoint-report.ts';
@@ -70,7 +72,7 @@ export class SimulatedAgent {
     this.#wires = new WiresPart({ ...shared, attachments: this.#attachments, endpoints, ownName: node, onChange });
     const comparisonParts = [
       { name: 'device', run: () => this.#device() },
-      { name: 'cluster-pods', run: () => syncClusterPods(datapath.clusterPods, endpoints(), node).changes },
+      { name: 'cluster-pods', run: () => this.#clusterPods() },
       { name: 'wires', run: (full: boolean) => this.#wires.run(full) },
       { name: 'single-wires', run: (full: boolean) => this.#wires.mend(full) },
     ];
@@ -114,6 +116,12 @@ export class SimulatedAgent {
   #needFacts(): NodeFacts {
     if (this.#facts === undefined) throw new Error('the tunnel device is not there yet');
     return this.#facts;
+  }
+
+  async #clusterPods(): Promise<number> {
+    const { node, datapath, clock } = this.#o;
+    const [endpoints, slices] = [this.#informers.endpoints.list(), new Slices(clock)];
+    return (await syncClusterPods(datapath.clusterPods, endpoints, node, () => byTunnel, slices)).changes;
   }
 
   /** Stands for the part that makes the device: what it needs of the cluster, and what the others know by it. */

@@ -126,6 +126,10 @@ export class ModelMap {
     for (const key of keys) this.delete(key);
   }
 
+  *pieces(): Generator<Array<[Buffer, Buffer]>> {
+    yield this.entries();
+  }
+
   entries(): Array<[Buffer, Buffer]> {
     this.#space.gate();
     return this.contents();

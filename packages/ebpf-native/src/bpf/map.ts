@@ -137,7 +137,36 @@ export class BpfMap {
 
   /** All entries. What is written meanwhile may be missing or there; of a hash nothing else is missing or twice. */
   entries(): Array<[Buffer, Buffer]> {
-    return this.#batches() ?? this.#oneByOne();
+    return [...this.pieces()].flat();
+  }
+
+  /** The same, some thousands at a time where the kernel has batches for this type, else all at once. */
+  *pieces(): Generator<Array<[Buffer, Buffer]>> {
+    let chunk = Math.min(firstChunk, this.maxEntries);
+    let position: Buffer | null = null;
+    // Each step has at least one entry or a bigger chunk, so the map's size bounds the walk.
+    for (let step = 0; step < this.maxEntries + 64; step++) {
+      const next = Buffer.alloc(positionSize);
+      const keys = Buffer.allocUnsafe(this.keySize * chunk);
+      const values = Buffer.allocUnsafe(this.lookupSize * chunk);
+      const count = [chunk];
+      const result = libbpf().lookupBatch(this.fd, position, next, keys, values, count, null) as number;
+      // One bucket has more entries than the chunk.
+      if (result === -ENOSPC && chunk < this.maxEntries) {
+        chunk = Math.min(chunk * 2, this.maxEntries);
+        continue;
+      }
+      if (step === 0 && noBatch.includes(-result)) {
+        yield this.#oneByOne();
+        return;
+      }
+      if (result < 0 && result !== -ENOENT) throw this.#error('LOOKUP_BATCH', result);
+      yield pairs(keys, this.keySize, values, this.lookupSize, Number(count[0]));
+      // The last chunk answers ENOENT together with its entries.
+      if (result === -ENOENT) return;
+      position = next;
+    }
+    throw this.#error('LOOKUP_BATCH', -4, 'the map changed faster than it could be read', 'read it again');
   }
 
   /** How many entries there are; an array is always full. */
@@ -194,33 +223,6 @@ export class BpfMap {
 
   close(): void {
     if (this.#owned) closeSync(this.fd);
-  }
-
-  /** Undefined where the kernel has no batches for this type. */
-  #batches(): Array<[Buffer, Buffer]> | undefined {
-    const found: Array<[Buffer, Buffer]> = [];
-    let chunk = Math.min(firstChunk, this.maxEntries);
-    let position: Buffer | null = null;
-    // Each step has at least one entry or a bigger chunk, so the map's size bounds the walk.
-    for (let step = 0; step < this.maxEntries + 64; step++) {
-      const next = Buffer.alloc(positionSize);
-      const keys = Buffer.allocUnsafe(this.keySize * chunk);
-      const values = Buffer.allocUnsafe(this.lookupSize * chunk);
-      const count = [chunk];
-      const result = libbpf().lookupBatch(this.fd, position, next, keys, values, count, null) as number;
-      // One bucket has more entries than the chunk.
-      if (result === -ENOSPC && chunk < this.maxEntries) {
-        chunk = Math.min(chunk * 2, this.maxEntries);
-        continue;
-      }
-      if (step === 0 && noBatch.includes(-result)) return undefined;
-      if (result < 0 && result !== -ENOENT) throw this.#error('LOOKUP_BATCH', result);
-      for (const pair of pairs(keys, this.keySize, values, this.lookupSize, Number(count[0]))) found.push(pair);
-      // The last chunk answers ENOENT together with its entries.
-      if (result === -ENOENT) return found;
-      position = next;
-    }
-    throw this.#error('LOOKUP_BATCH', -4, 'the map changed faster than it could be read', 'read it again');
   }
 
   #oneByOne(): Array<[Buffer, Buffer]> {
