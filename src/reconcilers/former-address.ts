@@ -8,11 +8,13 @@ import type { Pool } from './pool.ts';
 import type { Promised, Wish } from './promises.ts';
 import { isInHands } from './record-index.ts';
 
-/** The pools that keep an address of the owner's ordinal. One that it rests in after use keeps nothing. */
+/** The pools that keep an address of the owner's ordinal. One that it rests in, or that lost it by an edit, keeps none. */
 export function keepingPools(wish: Wish, book: AddressBook): string[] {
   const { reservedFor } = wish;
   if (reservedFor === undefined) return [];
-  const records = book.byOrdinal(reservedFor).filter(({ spec }) => spec.state !== 'Cooling');
+  const records = book
+    .byOrdinal(reservedFor)
+    .filter(({ spec }) => spec.state !== 'Cooling' && book.isUsable(spec.ips, parseAddress(spec.address)));
   const pools = [...records.map(({ spec }) => spec.ips), ...passing(wish, book).map(({ pool }) => pool)];
   return pools.filter((name) => (book.pool(name)?.reservedMs ?? 0) > 0);
 }

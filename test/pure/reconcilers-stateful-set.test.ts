@@ -201,6 +201,21 @@ describe('a StatefulSet', () => {
     expect(records()).toContain('10.0.0.2 Cooling web-2');
   });
 
+  it('gets the address that it still can have, not another of the pool that has lost the one which it kept', async () => {
+    cluster.addPool('first', ['10.1.0.0/29'], { reservedSeconds: 3_600 });
+    await release('web-0', '10.0.0.0');
+    const kept = cluster.records.live.get('10.0.0.0') as IpAllocation;
+    const spec = { ...kept.spec, address: '10.1.0.7', ips: 'first' };
+    cluster.records.put({ ...kept, metadata: { name: '10.1.0.7' }, spec });
+    cluster.editPool('first', { ips: ['10.1.0.0/30'] });
+    await cluster.settle();
+    const { metadata } = more(0);
+    const annotations = { 'fast.io/ips': 'first,kept' };
+    cluster.addPod('web-0', 'node-a', undefined, { metadata: { ...metadata, name: 'web-0', annotations } });
+    await cluster.settle();
+    expect(records()).toContain('10.0.0.0 Bound web-0');
+  });
+
   it('of a pool without reservedSeconds gets the lowest free address as everybody', async () => {
     cluster.editPool('kept', { reservedSeconds: 0 });
     await release('web-0', '10.0.0.0');
