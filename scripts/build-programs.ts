@@ -11,6 +11,14 @@ const programs = {
   'fast-ctl': 'src/cli/main.ts',
 };
 
+/** What undici, the HTTP client, asks for; before it says so by an error of its own. */
+const leastNode = '22.19';
+const nodeCheck = `const [fastMajor, fastMinor] = process.versions.node.split('.').map(Number);
+if (fastMajor * 1000 + fastMinor < ${leastNode.replace('.', ' * 1000 + ')}) {
+  console.error('this needs Node ${leastNode} or newer, and here is ' + process.version);
+  process.exit(1);
+}`;
+
 /** CommonJS parts of the bundle call `require`, which an ES module does not have. */
 const banner =
   "import { createRequire as fastRequire } from 'node:module'; const require = fastRequire(import.meta.url);";
@@ -55,7 +63,7 @@ export async function bundleProgram(entry: string, outfile: string, plugins: Plu
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    banner: { js: banner },
+    banner: { js: `${banner}\n${nodeCheck}` },
     plugins: [...plugins, clientNodeOnDemand, koffiLate],
     // Names stay, so that a stack in a log can be read; the rest of client-node's generated models need not.
     minifyWhitespace: true,

@@ -5,7 +5,7 @@ import { bpfPinFolder } from '../api/names.ts';
 import { decodeCounters } from '../datapath/codecs.ts';
 import type { CounterReading } from '../datapath/entries.ts';
 import { maps } from '../datapath/generated/layout.ts';
-import { formatRows, type OutputFormat, outputOption } from './output.ts';
+import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Column, Row } from './table.ts';
 import { colours, plain } from './tones.ts';
@@ -69,6 +69,8 @@ async function monitor(options: Options, s: Surroundings): Promise<void> {
     [before, beforeNs] = [after, afterNs];
     const at = new Date(s.nowMs()).toISOString();
     if (options.output === 'json') s.print(`${JSON.stringify({ at, seconds, rates: rows })}\n`);
+    // A stream of documents.
+    else if (options.output === 'yaml') s.print(`---\n${formatData({ at, seconds, rates: rows }, 'yaml') ?? ''}`);
     else {
       const paint = s.isColourful ? colours : plain;
       s.print(`${at}\n${formatRows(columns, rows, options.output, { nothing: 'no packet came by', paint })}\n`);

@@ -9,7 +9,9 @@ export type ReadMap = (name: string) => Promise<RawEntry[]>;
 export function withCure(error: unknown, name: string, pin: string): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') {
-    return new Error(`there is no map ${name} at ${pin}; is the fast-agent running on this node?`);
+    return new Error(
+      `there is no map ${name} at ${pin}; is the fast-agent running on this node? From another machine: --node NODE`,
+    );
   }
   if (code === 'EPERM' || code === 'EACCES') {
     return new Error(`the kernel does not let you read ${name} at ${pin}; run fast-ctl as root or in the agent's pod`);

@@ -36,13 +36,21 @@ clean them install once more (kubectl apply -k config/default), wait for fast-ct
 `;
 
 /** What is there to lose. */
-async function plan(cluster: Cluster): Promise<string> {
-  const nodes = await allOf(cluster, endpointKind);
+async function plan(cluster: Cluster, without: readonly string[]): Promise<string> {
+  const all = await allOf(cluster, endpointKind);
+  const names = all.map(({ metadata }) => metadata.name);
+  const unknown = without.filter((name) => !names.includes(name));
+  if (unknown.length > 0 && names.length > 0) {
+    throw new Error(`--without ${unknown.join(' ')}: there is no such node; the nodes are ${names.join(', ')}`);
+  }
+  const nodes = names.filter((name) => !without.includes(name));
   const pools = await allOf(cluster, poolKind);
   const records = await allOf(cluster, recordKind);
   const ofPods = records.filter(({ spec }) => spec.owner.kind === 'Pod' && spec.state === 'Bound').length;
-  const what = `This takes Fast off ${nodes.length} nodes and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
-  return nodes.length === 0 && pools.length > 0 ? `${what}${forgotten}` : what;
+  const left =
+    without.length === 0 ? '' : `, leaves ${without.join(', ')} as ${without.length === 1 ? 'it is' : 'they are'}`;
+  const what = `This takes Fast off ${nodes.length} nodes${left} and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
+  return names.length === 0 && pools.length > 0 ? `${what}${forgotten}` : what;
 }
 
 export function uninstallCommand(s: Surroundings): Command {
@@ -62,7 +70,7 @@ export function uninstallCommand(s: Surroundings): Command {
     .action(async (_own: object, command: Command) => {
       const o = command.optsWithGlobals<UninstallOptions>();
       const cluster = await s.cluster(o);
-      s.print(await plan(cluster));
+      s.print(await plan(cluster, o.without));
       if (o.yes !== true) {
         s.print('Nothing was done. To do it: fast-ctl uninstall --yes\n');
         return;

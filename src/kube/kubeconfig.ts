@@ -20,14 +20,25 @@ export function loadKubeConfig(source: ConfigSource): KubeConfig {
   const config = new KubeConfig();
   const env = process.env;
   const named = source.kubeconfig === undefined ? (env['KUBECONFIG'] ?? '') : source.kubeconfig;
-  if (source.kubeconfig !== undefined) {
-    config.loadFromFile(source.kubeconfig);
-  } else if (named === '' && env['KUBERNETES_SERVICE_HOST'] && existsSync(TOKEN_PATH)) {
-    config.loadFromCluster();
-  } else {
-    config.loadFromDefault();
+  try {
+    if (source.kubeconfig !== undefined) {
+      config.loadFromFile(source.kubeconfig);
+    } else if (named === '' && env['KUBERNETES_SERVICE_HOST'] && existsSync(TOKEN_PATH)) {
+      config.loadFromCluster();
+    } else {
+      config.loadFromDefault();
+    }
+  } catch (error) {
+    const [because] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new Error(`the kubeconfig ${named === '' ? '~/.kube/config' : named} cannot be read: ${because}`, {
+      cause: error,
+    });
   }
   if (source.context !== undefined) {
+    const contexts = config.getContexts().map(({ name }) => name);
+    if (!contexts.includes(source.context)) {
+      throw new Error(`there is no context ${source.context}; there are ${contexts.join(', ') || 'none'}`);
+    }
     config.setCurrentContext(source.context);
   }
   const server = config.getCurrentCluster()?.server;

@@ -136,6 +136,19 @@ describe('taking the kinds away', () => {
     expect(other.stderr).toContain('is in use');
   });
 
+  it("is no way to lose the nodes' own pool: deleted by itself it would stay Terminating as long as there are nodes", async () => {
+    expect((await finalizers('null')).code).toBe(0);
+    const spec = { subnet: '10.244.0.1/32', ips: ['10.244.224.0/19'], usage: 'Node' };
+    const metadata = { name: 'fast-nodes', finalizers: ['sample.fast.io/in-use'] };
+    const pool = { apiVersion: 'sample.fast.io/v1alpha1', kind: 'Ips', metadata, spec };
+    expect(await server.kubectl(['create', '-f', '-'], JSON.stringify(pool))).toMatchObject({ code: 0 });
+    const refused = await server.kubectl(['delete', 'ips', 'fast-nodes', '--wait=false']);
+    expect(refused.stderr).toContain('the pool fast-nodes is in use');
+    const free = ['patch', 'ips', 'fast-nodes', '--type=merge', '-p', '{"metadata":{"finalizers":null}}'];
+    expect(await server.kubectl(free)).toMatchObject({ code: 0 });
+    await expect.poll(async () => (await server.kubectl(['delete', 'ips', 'fast-nodes'])).code).toBe(0);
+  });
+
   it('goes at once when none is', async () => {
     expect((await finalizers('null')).code).toBe(0);
     expect(await server.kubectl(['delete', kind, '--timeout=60s'])).toMatchObject({ code: 0 });

@@ -95,7 +95,7 @@ describe('fast-ctl on a node', () => {
     const ended = await fastCtl('maps', 'list', 'counters', '--pin-folder', `${folder}-none`);
     expect(ended).toMatchObject({ code: 1, stdout: '' });
     expect(ended.stderr).toBe(
-      `fast-ctl: there is no map counters at ${folder}-none/v2/counters; is the fast-agent running on this node?\n`,
+      `fast-ctl: there is no map counters at ${folder}-none/v2/counters; is the fast-agent running on this node? From another machine: --node NODE\n`,
     );
   });
 });

@@ -128,6 +128,15 @@ describe('fast-ctl uninstall', () => {
     expect(shown.stdout).toContain('kubectl apply -k config/default');
   });
 
+  it('knows the nodes that it is to leave, and names them before it does anything', async () => {
+    const { fake, done } = cluster();
+    const wrong = await fastCtl('uninstall --yes --without nosuch', { cluster: () => Promise.resolve(fake) });
+    expect(wrong.stderr).toContain('--without nosuch: there is no such node; the nodes are one, two');
+    expect(done).toEqual([]);
+    const shown = await fastCtl('uninstall --without two', { cluster: () => Promise.resolve(fake) });
+    expect(shown.stdout).toContain('This takes Fast off 1 nodes, leaves two as it is and deletes 1 pools');
+  });
+
   it('can be run again wherever it was stopped', async () => {
     const { fake } = cluster();
     const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
