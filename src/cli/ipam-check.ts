@@ -14,6 +14,7 @@ export type Invariant =
   | 'addressDoubled'
   | 'twoAddresses'
   | 'podWithoutRecord'
+  | 'podWithoutWire'
   | 'recordWithoutPod'
   | 'releaseStuck'
   | 'restOverdue'
@@ -84,9 +85,21 @@ function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
         what: `pod ${key} uses ${address} without a record`,
         cure: collector,
       });
+    } else if (needOf(pod) === 'address' && pod.status?.phase === 'Running' && !isWired(record)) {
+      // As after an uninstall and a new install: its sandbox outlived its wire, and only another sandbox gets one.
+      breaches.push({
+        invariant: 'podWithoutWire',
+        what: `pod ${key} runs with ${address}, and its node has no wire of it`,
+        cure: `kubectl delete pod -n ${pod.metadata.namespace ?? ''} ${pod.metadata.name}`,
+      });
     }
   }
   return breaches;
+}
+
+/** By its agent's word. */
+function isWired(record: IpAllocation | undefined): boolean {
+  return record?.status?.attached?.owner.uid === record?.spec.owner.uid;
 }
 
 function nameOf({ spec: { owner } }: IpAllocation): string {

@@ -148,6 +148,12 @@ describe('fast-ctl ipam check', () => {
       'podWithoutRecord: pod default/a uses 10.0.0.0 without a record',
     ],
     [
+      'a pod that outlived its wire, as an uninstall and a new install leave it',
+      ({ objects }) =>
+        void objects['ipallocations']?.splice(0, 1, { ...record('10.0.0.0', 'a'), status: {} } as KubeObject),
+      'podWithoutWire: pod default/a runs with 10.0.0.0, and its node has no wire of it\n  cure: kubectl delete pod -n default a',
+    ],
+    [
       'a record whose pod is gone',
       ({ objects }) => void objects['pods']?.shift(),
       'recordWithoutPod: 10.0.0.0 is bound to pod default/a, which is gone',
