@@ -2,118 +2,92 @@
 // What becomes of an address between two pods: it rests.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Pod } from '../../src/api/workloads.ts';
-import { ModelCluster } from './model-cluster.ts';
+import { tellStory } from './address-story.ts';
 
-let cluster: ModelCluster;
-
-beforeEach(async () => {
-  cluster = new ModelCluster();
-  cluster.addNode('node-a');
-  cluster.addNode('node-b', '10.29.15.50');
-  cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
-  await cluster.settle();
-});
-
-const records = (): string[] =>
-  cluster
-    .held()
-    .filter((line) => !line.startsWith('10.9.'))
-    .sort();
-const waiting = (node = 'node-a'): string[] =>
-  (cluster.endpoints.live.get(node)?.spec.waiting ?? []).map((each) => `${each.name}: ${each.message}`);
-const pod = (name: string, node: string, pool: string): Promise<void> => {
-  cluster.addPod(name, node, pool);
-  return cluster.settle();
-};
-/** The pod goes, and its node lets go of its address. */
-const release = async (name: string, address: string): Promise<void> => {
-  cluster.removePod(name);
-  await cluster.settle();
-  cluster.sayReleased(address);
-  await cluster.settle();
-};
+const story = tellStory();
+const { records, waiting, pod, release } = story;
 const notes = (reason: string): string[] =>
-  cluster.events.filter((event) => event.reason === reason).map((event) => event.note);
+  story.cluster.events.filter((event) => event.reason === reason).map((event) => event.note);
 
 describe('a freed address', () => {
   beforeEach(async () => {
-    cluster.addPool('small', ['10.0.0.0/30'], { coolDownSeconds: 30 });
+    story.cluster.addPool('small', ['10.0.0.0/30'], { coolDownSeconds: 30 });
     await pod('a', 'node-a', 'small');
     await release('a', '10.0.0.0');
   });
 
   it('goes to nobody before it has cooled down, while others are free', async () => {
     expect(records()).toEqual(['10.0.0.0 Cooling a']);
-    expect(cluster.pools.live.get('small')?.status).toMatchObject({ bound: 0, cooling: 1, free: 3 });
+    expect(story.cluster.pools.live.get('small')?.status).toMatchObject({ bound: 0, cooling: 1, free: 3 });
     await pod('b', 'node-a', 'small');
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound b']);
-    await cluster.pass(29_000);
+    await story.cluster.pass(29_000);
     await pod('c', 'node-a', 'small');
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound b', '10.0.0.2 Bound c']);
-    await cluster.pass(1_000);
+    await story.cluster.pass(1_000);
     await pod('d', 'node-a', 'small');
     expect(records()).toEqual(['10.0.0.0 Bound d', '10.0.0.1 Bound b', '10.0.0.2 Bound c']);
   });
 
   it('rests once over under a new leader, whose clock may be another', async () => {
-    await cluster.pass(25_000);
-    cluster.changeLeader();
-    await cluster.settle();
-    await cluster.pass(29_000);
+    await story.cluster.pass(25_000);
+    story.cluster.changeLeader();
+    await story.cluster.settle();
+    await story.cluster.pass(29_000);
     expect(records()).toEqual(['10.0.0.0 Cooling a']);
-    await cluster.pass(1_000);
+    await story.cluster.pass(1_000);
     expect(records()).toEqual([]);
   });
 
   it('rests no hour because a former leader’s clock was an hour ahead', async () => {
-    const record = cluster.records.live.get('10.0.0.0');
+    const record = story.cluster.records.live.get('10.0.0.0');
     if (record === undefined) throw new Error('no record');
-    cluster.records.put({ ...record, spec: { ...record.spec, stateSince: '2026-01-01T01:00:00Z' } });
-    await cluster.settle();
-    await cluster.pass(30_000);
+    story.cluster.records.put({ ...record, spec: { ...record.spec, stateSince: '2026-01-01T01:00:00Z' } });
+    await story.cluster.settle();
+    await story.cluster.pass(30_000);
     expect(records()).toEqual([]);
   });
 
   it('is free at once when an edit takes the rest away', async () => {
-    cluster.editPool('small', { coolDownSeconds: 0 });
-    await cluster.settle();
+    story.cluster.editPool('small', { coolDownSeconds: 0 });
+    await story.cluster.settle();
     expect(records()).toEqual([]);
   });
 
   it('does not keep its pool from being deleted', async () => {
-    const pool = cluster.pools.live.get('small');
+    const pool = story.cluster.pools.live.get('small');
     if (pool === undefined) throw new Error('no pool');
-    cluster.pools.put({ ...pool, metadata: { ...pool.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
-    await cluster.settle();
-    await cluster.pass(1_000);
-    expect(cluster.pools.live.has('small')).toBe(false);
+    story.cluster.pools.put({ ...pool, metadata: { ...pool.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    await story.cluster.settle();
+    await story.cluster.pass(1_000);
+    expect(story.cluster.pools.live.has('small')).toBe(false);
   });
 });
 
 describe('a pool that has nothing else left', () => {
   beforeEach(async () => {
-    cluster.addPool('pair', ['10.0.0.0/31'], { coolDownSeconds: 30 });
+    story.cluster.addPool('pair', ['10.0.0.0/31'], { coolDownSeconds: 30 });
     await pod('a', 'node-a', 'pair');
     await pod('b', 'node-a', 'pair');
     await release('b', '10.0.0.1');
-    await cluster.pass(5_000);
+    await story.cluster.pass(5_000);
     await release('a', '10.0.0.0');
   });
 
   it('gives out the longest-cooled address, in one update, and says so', async () => {
-    const uid = cluster.records.live.get('10.0.0.1')?.metadata.uid;
+    const uid = story.cluster.records.live.get('10.0.0.1')?.metadata.uid;
     await pod('c', 'node-b', 'pair');
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
-    expect(cluster.records.live.get('10.0.0.1')).toMatchObject({
+    expect(story.cluster.records.live.get('10.0.0.1')).toMatchObject({
       metadata: { uid },
-      spec: { nodeName: 'node-b', nodeUID: cluster.nodes.live.get('node-b')?.metadata.uid },
+      spec: { nodeName: 'node-b', nodeUID: story.cluster.nodes.live.get('node-b')?.metadata.uid },
     });
     expect(notes('RestCutShort')).toEqual(['10.0.0.1 has rested 5 s of 30 s: pool pair had nothing else to give']);
-    expect(cluster.endpoints.live.get('node-b')?.spec.podAddresses).toEqual(['10.0.0.1']);
+    expect(story.cluster.endpoints.live.get('node-b')?.spec.podAddresses).toEqual(['10.0.0.1']);
   });
 
   it('says that it is not exhausted', async () => {
-    const said = cluster.pools.live.get('pair')?.status?.conditions?.find((each) => each.type === 'Exhausted');
+    const said = story.cluster.pools.live.get('pair')?.status?.conditions?.find((each) => each.type === 'Exhausted');
     expect(said).toMatchObject({
       status: 'False',
       message: 'no address is free; 2 cool down and are given out in need',
@@ -121,42 +95,42 @@ describe('a pool that has nothing else left', () => {
   });
 
   it('gives no pod two addresses while the watch does not show the first', async () => {
-    cluster.records.hold();
+    story.cluster.records.hold();
     await pod('c', 'node-a', 'pair');
-    const { updates } = cluster;
-    cluster.pods.put(cluster.pods.live.get('default/c') as Pod);
-    await cluster.settle();
-    expect(cluster.updates).toBe(updates);
+    const { updates } = story.cluster;
+    story.cluster.pods.put(story.cluster.pods.live.get('default/c') as Pod);
+    await story.cluster.settle();
+    expect(story.cluster.updates).toBe(updates);
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
-    cluster.records.resume();
-    await cluster.settle();
+    story.cluster.records.resume();
+    await story.cluster.settle();
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
   });
 
   it('finds an update again whose answer was lost', async () => {
-    cluster.records.hold();
-    cluster.nextReplaceError = new Error('the connection broke');
+    story.cluster.records.hold();
+    story.cluster.nextReplaceError = new Error('the connection broke');
     await pod('c', 'node-a', 'pair');
-    await cluster.pass(10);
+    await story.cluster.pass(10);
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
-    cluster.records.resume();
-    await cluster.settle();
+    story.cluster.records.resume();
+    await story.cluster.settle();
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
     expect(waiting()).toEqual([]);
   });
 
   it('passes over an address that another leader has given out', async () => {
-    cluster.records.hold();
-    const record = cluster.records.live.get('10.0.0.1');
+    story.cluster.records.hold();
+    const record = story.cluster.records.live.get('10.0.0.1');
     if (record === undefined) throw new Error('no record');
     const owner = { ...record.spec.owner, name: 'other', uid: 'other' };
-    cluster.records.put({ ...record, spec: { ...record.spec, state: 'Bound', owner } });
+    story.cluster.records.put({ ...record, spec: { ...record.spec, state: 'Bound', owner } });
     await pod('c', 'node-a', 'pair');
     expect(records()).toEqual(['10.0.0.0 Bound c', '10.0.0.1 Bound other']);
   });
 
   it('serves a pod of two pools from the other one first', async () => {
-    cluster.addPool('second', ['10.1.0.0'], { coolDownSeconds: 30 });
+    story.cluster.addPool('second', ['10.1.0.0'], { coolDownSeconds: 30 });
     await pod('c', 'node-a', 'pair, second');
     await pod('d', 'node-a', 'pair, second');
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound d', '10.1.0.0 Bound c']);
@@ -173,42 +147,42 @@ describe('a pool that has nothing else left', () => {
     const annotations = { 'kubernetes.io/config.mirror': '0123456789abcdef0123456789abcdef', 'fast.io/ips': 'pair' };
     const mirror = { metadata: { name: 'static', namespace: 'default', annotations } };
     const start = async (): Promise<void> => {
-      cluster.addPod('static', 'node-a', undefined, mirror);
-      await cluster.settle();
+      story.cluster.addPod('static', 'node-a', undefined, mirror);
+      await story.cluster.settle();
     };
     await start();
     await pod('c', 'node-a', 'pair');
-    cluster.removePod('static');
-    await cluster.settle();
-    await cluster.pass(30_000);
-    cluster.sayReleased('10.0.0.1');
-    await cluster.settle();
+    story.cluster.removePod('static');
+    await story.cluster.settle();
+    await story.cluster.pass(30_000);
+    story.cluster.sayReleased('10.0.0.1');
+    await story.cluster.settle();
     await start();
     expect(records()).toEqual(['10.0.0.0 Bound c', '10.0.0.1 Cooling static']);
-    const { uid } = cluster.records.live.get('10.0.0.1')?.metadata ?? {};
-    await cluster.pass(30_000);
+    const { uid } = story.cluster.records.live.get('10.0.0.1')?.metadata ?? {};
+    await story.cluster.pass(30_000);
     expect(records()).toEqual(['10.0.0.0 Bound c', '10.0.0.1 Bound static']);
-    expect(cluster.records.live.get('10.0.0.1')?.metadata.uid).not.toBe(uid);
+    expect(story.cluster.records.live.get('10.0.0.1')?.metadata.uid).not.toBe(uid);
   });
 
   it('asks for each address once though two pods come at the same moment', async () => {
-    cluster.isDeaf = true;
-    cluster.addPod('c', 'node-a', 'pair');
-    cluster.addPod('d', 'node-a', 'pair');
-    cluster.isDeaf = false;
-    const { updates } = cluster;
-    await Promise.all(['default/c', 'default/d'].map((key) => cluster.core.pods.reconcile(key)));
-    expect(cluster.updates - updates).toBe(2);
+    story.cluster.isDeaf = true;
+    story.cluster.addPod('c', 'node-a', 'pair');
+    story.cluster.addPod('d', 'node-a', 'pair');
+    story.cluster.isDeaf = false;
+    const { updates } = story.cluster;
+    await Promise.all(['default/c', 'default/d'].map((key) => story.cluster.core.pods.reconcile(key)));
+    expect(story.cluster.updates - updates).toBe(2);
     expect(records()).toEqual(['10.0.0.0 Bound d', '10.0.0.1 Bound c']);
   });
 
   it('gives a pod another address whose record is gone before any watch has shown it', async () => {
-    cluster.records.lose();
+    story.cluster.records.lose();
     await pod('c', 'node-a', 'pair');
     expect(records()).toContain('10.0.0.1 Bound c');
-    cluster.records.live.delete('10.0.0.1');
-    cluster.records.refresh();
-    await cluster.settle();
+    story.cluster.records.live.delete('10.0.0.1');
+    story.cluster.records.refresh();
+    await story.cluster.settle();
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
   });
 });

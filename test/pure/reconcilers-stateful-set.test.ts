@@ -3,36 +3,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Pod } from '../../src/api/workloads.ts';
-import { ModelCluster } from './model-cluster.ts';
+import { tellStory } from './address-story.ts';
 
-let cluster: ModelCluster;
-
-beforeEach(async () => {
-  cluster = new ModelCluster();
-  cluster.addNode('node-a');
-  cluster.addNode('node-b', '10.29.15.50');
-  cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
-  await cluster.settle();
-});
-
-const records = (): string[] =>
-  cluster
-    .held()
-    .filter((line) => !line.startsWith('10.9.'))
-    .sort();
-const waiting = (node = 'node-a'): string[] =>
-  (cluster.endpoints.live.get(node)?.spec.waiting ?? []).map((each) => `${each.name}: ${each.message}`);
-const pod = (name: string, node: string, pool: string): Promise<void> => {
-  cluster.addPod(name, node, pool);
-  return cluster.settle();
-};
-/** The pod goes, and its node lets go of its address. */
-const release = async (name: string, address: string): Promise<void> => {
-  cluster.removePod(name);
-  await cluster.settle();
-  cluster.sayReleased(address);
-  await cluster.settle();
-};
+const story = tellStory();
+const { records, waiting, pod, release } = story;
 
 describe('a StatefulSet', () => {
   const set = 'set-uid';
@@ -45,110 +19,110 @@ describe('a StatefulSet', () => {
     },
   });
   const start = async (ordinal: number, node = 'node-a', uid = set): Promise<void> => {
-    cluster.addPod(`web-${ordinal}`, node, undefined, more(ordinal, uid));
-    await cluster.settle();
+    story.cluster.addPod(`web-${ordinal}`, node, undefined, more(ordinal, uid));
+    await story.cluster.settle();
   };
 
   beforeEach(async () => {
-    cluster.statefulSets.set('default/web', { metadata: { name: 'web', uid: set } });
-    cluster.addPool('kept', ['10.0.0.0/29'], { coolDownSeconds: 30, reservedSeconds: 3_600 });
+    story.cluster.statefulSets.set('default/web', { metadata: { name: 'web', uid: set } });
+    story.cluster.addPool('kept', ['10.0.0.0/29'], { coolDownSeconds: 30, reservedSeconds: 3_600 });
     for (const ordinal of [0, 1, 2]) await start(ordinal);
   });
 
   it('keeps its addresses over a rescheduling, in one update each', async () => {
-    const uid = cluster.records.live.get('10.0.0.1')?.metadata.uid;
+    const uid = story.cluster.records.live.get('10.0.0.1')?.metadata.uid;
     await release('web-1', '10.0.0.1');
     expect(records()[1]).toBe('10.0.0.1 Reserved web-1');
     await start(1, 'node-b');
-    expect(cluster.records.live.get('10.0.0.1')).toMatchObject({
+    expect(story.cluster.records.live.get('10.0.0.1')).toMatchObject({
       metadata: { uid },
       spec: { state: 'Bound', nodeName: 'node-b', reservedFor: { statefulSetUID: set, ordinal: 1 } },
     });
   });
 
   it('keeps them when the old pod’s DEL comes late: the new pod waits for its own and says so', async () => {
-    cluster.removePod('web-1');
+    story.cluster.removePod('web-1');
     await start(1, 'node-b');
     expect(records()[1]).toBe('10.0.0.1 Releasing web-1');
     expect(waiting('node-b')).toEqual([
       "web-1: the pod's address 10.0.0.1 is still held by node node-a for its predecessor; it takes another if that lasts until 2026-01-01T01:00:00Z",
     ]);
-    cluster.sayReleased('10.0.0.1');
-    await cluster.settle();
+    story.cluster.sayReleased('10.0.0.1');
+    await story.cluster.settle();
     expect(records()[1]).toBe('10.0.0.1 Bound web-1');
     expect(waiting('node-b')).toEqual([]);
   });
 
   it('waits for a node that never speaks no longer than the address would be kept', async () => {
-    cluster.removePod('web-1');
+    story.cluster.removePod('web-1');
     await start(1, 'node-b');
-    await cluster.pass(3_600_000);
+    await story.cluster.pass(3_600_000);
     expect(records()).toContain('10.0.0.3 Bound web-1');
-    cluster.sayReleased('10.0.0.1');
-    await cluster.settle();
+    story.cluster.sayReleased('10.0.0.1');
+    await story.cluster.settle();
     expect(records()).toContain('10.0.0.1 Cooling web-1');
   });
 
   it('waits for the address that it took in the place of one that it had waited for in vain', async () => {
-    cluster.removePod('web-1');
+    story.cluster.removePod('web-1');
     await start(1, 'node-b');
-    await cluster.pass(3_600_000);
+    await story.cluster.pass(3_600_000);
     expect(records()).toContain('10.0.0.3 Bound web-1');
-    cluster.removePod('web-1');
+    story.cluster.removePod('web-1');
     await start(1, 'node-a');
     expect(records()).toContain('10.0.0.3 Releasing web-1');
-    cluster.sayReleased('10.0.0.3');
-    await cluster.settle();
+    story.cluster.sayReleased('10.0.0.3');
+    await story.cluster.settle();
     expect(records()).toContain('10.0.0.3 Bound web-1');
   });
 
   it('waits for the address that its predecessor was given, while the watch does not show it', async () => {
     await release('web-1', '10.0.0.1');
-    cluster.records.hold();
+    story.cluster.records.hold();
     await start(1, 'node-b');
     expect(records()).toContain('10.0.0.1 Bound web-1');
-    cluster.removePod('web-1');
+    story.cluster.removePod('web-1');
     await start(1, 'node-a');
     expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1', '10.0.0.2 Bound web-2']);
     expect(waiting()).toEqual(["web-1: the pod's address 10.0.0.1 is just changing hands"]);
-    cluster.records.resume();
-    await cluster.settle();
-    cluster.sayReleased('10.0.0.1');
-    await cluster.settle();
+    story.cluster.records.resume();
+    await story.cluster.settle();
+    story.cluster.sayReleased('10.0.0.1');
+    await story.cluster.settle();
     expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1', '10.0.0.2 Bound web-2']);
     expect(waiting()).toEqual([]);
   });
 
   it('waits for its address though another leader has given it to its predecessor meanwhile', async () => {
     await release('web-1', '10.0.0.1');
-    cluster.records.hold();
-    const record = cluster.records.live.get('10.0.0.1') as IpAllocation;
+    story.cluster.records.hold();
+    const record = story.cluster.records.live.get('10.0.0.1') as IpAllocation;
     const owner = { ...record.spec.owner, uid: 'before' };
-    cluster.records.put({ ...record, spec: { ...record.spec, state: 'Bound', owner } });
+    story.cluster.records.put({ ...record, spec: { ...record.spec, state: 'Bound', owner } });
     await start(1, 'node-b');
-    await cluster.pass(10);
+    await story.cluster.pass(10);
     expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1', '10.0.0.2 Bound web-2']);
-    cluster.records.resume();
-    await cluster.settle();
-    cluster.sayReleased('10.0.0.1');
-    await cluster.settle();
+    story.cluster.records.resume();
+    await story.cluster.settle();
+    story.cluster.sayReleased('10.0.0.1');
+    await story.cluster.settle();
     expect(records()).toContain('10.0.0.1 Bound web-1');
   });
 
   it('of two pools gets its address back from the one that keeps it, whatever rests in the other', async () => {
-    cluster.addPool('plain', ['10.1.0.0/29'], { coolDownSeconds: 3_600 });
+    story.cluster.addPool('plain', ['10.1.0.0/29'], { coolDownSeconds: 3_600 });
     const again = async (node: string): Promise<void> => {
       const { metadata } = more(3);
       const annotations = { 'fast.io/ips': 'plain, kept' };
-      cluster.addPod('web-3', node, undefined, { metadata: { ...metadata, name: 'web-3', annotations } });
-      await cluster.settle();
+      story.cluster.addPod('web-3', node, undefined, { metadata: { ...metadata, name: 'web-3', annotations } });
+      await story.cluster.settle();
     };
     await again('node-a');
     await release('web-3', '10.1.0.0');
-    cluster.editPool('plain', { excludeIPs: ['10.1.0.1-10.1.0.7'] });
+    story.cluster.editPool('plain', { excludeIPs: ['10.1.0.1-10.1.0.7'] });
     await again('node-a');
     expect(records()).toContain('10.0.0.3 Bound web-3');
-    cluster.editPool('plain', { excludeIPs: [] });
+    story.cluster.editPool('plain', { excludeIPs: [] });
     await release('web-3', '10.0.0.3');
     expect(records()).toContain('10.1.0.0 Cooling web-3');
     await again('node-b');
@@ -158,7 +132,7 @@ describe('a StatefulSet', () => {
   it('gets them back over a scale down and up, each ordinal its own', async () => {
     await release('web-2', '10.0.0.2');
     await release('web-1', '10.0.0.1');
-    await cluster.pass(3_000_000);
+    await story.cluster.pass(3_000_000);
     await start(1, 'node-b');
     await start(2, 'node-b');
     expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1', '10.0.0.2 Bound web-2']);
@@ -169,55 +143,55 @@ describe('a StatefulSet', () => {
     for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await pod(name, 'node-a', 'kept');
     expect(records()).toContain('10.0.0.2 Reserved web-2');
     expect(waiting()).toEqual(['f: pool kept is exhausted: 8 of 8 in use, 1 of them kept for StatefulSets']);
-    await cluster.pass(3_600_000);
+    await story.cluster.pass(3_600_000);
     expect(records()).toContain('10.0.0.2 Bound f');
   });
 
   it('that is deleted gives them back, when its pods go and within minutes when they had gone before', async () => {
     await release('web-2', '10.0.0.2');
-    cluster.statefulSets.clear();
+    story.cluster.statefulSets.clear();
     await release('web-1', '10.0.0.1');
     expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Cooling web-1', '10.0.0.2 Reserved web-2']);
-    await cluster.pass(300_000);
+    await story.cluster.pass(300_000);
     expect(records()).toEqual(['10.0.0.0 Bound web-0']);
   });
 
   it('made anew under its name is another', async () => {
     await release('web-2', '10.0.0.2');
-    cluster.statefulSets.set('default/web', { metadata: { name: 'web', uid: 'another' } });
+    story.cluster.statefulSets.set('default/web', { metadata: { name: 'web', uid: 'another' } });
     await start(2, 'node-a', 'another');
     expect(records()).toContain('10.0.0.3 Bound web-2');
   });
 
   it('that names another pool now gets addresses of that one, and the kept one is let go', async () => {
     await release('web-2', '10.0.0.2');
-    cluster.addPool('moved', ['10.1.0.0/29']);
+    story.cluster.addPool('moved', ['10.1.0.0/29']);
     const { metadata } = more(2);
-    cluster.addPod('web-2', 'node-a', undefined, {
+    story.cluster.addPod('web-2', 'node-a', undefined, {
       metadata: { ...metadata, name: 'web-2', annotations: { 'fast.io/ips': 'moved' } },
     });
-    await cluster.settle();
+    await story.cluster.settle();
     expect(records()).toContain('10.1.0.0 Bound web-2');
     expect(records()).toContain('10.0.0.2 Cooling web-2');
   });
 
   it('gets the address that it still can have, not another of the pool that has lost the one which it kept', async () => {
-    cluster.addPool('first', ['10.1.0.0/29'], { reservedSeconds: 3_600 });
+    story.cluster.addPool('first', ['10.1.0.0/29'], { reservedSeconds: 3_600 });
     await release('web-0', '10.0.0.0');
-    const kept = cluster.records.live.get('10.0.0.0') as IpAllocation;
+    const kept = story.cluster.records.live.get('10.0.0.0') as IpAllocation;
     const spec = { ...kept.spec, address: '10.1.0.7', ips: 'first' };
-    cluster.records.put({ ...kept, metadata: { name: '10.1.0.7' }, spec });
-    cluster.editPool('first', { ips: ['10.1.0.0/30'] });
-    await cluster.settle();
+    story.cluster.records.put({ ...kept, metadata: { name: '10.1.0.7' }, spec });
+    story.cluster.editPool('first', { ips: ['10.1.0.0/30'] });
+    await story.cluster.settle();
     const { metadata } = more(0);
     const annotations = { 'fast.io/ips': 'first,kept' };
-    cluster.addPod('web-0', 'node-a', undefined, { metadata: { ...metadata, name: 'web-0', annotations } });
-    await cluster.settle();
+    story.cluster.addPod('web-0', 'node-a', undefined, { metadata: { ...metadata, name: 'web-0', annotations } });
+    await story.cluster.settle();
     expect(records()).toContain('10.0.0.0 Bound web-0');
   });
 
   it('of a pool without reservedSeconds gets the lowest free address as everybody', async () => {
-    cluster.editPool('kept', { reservedSeconds: 0 });
+    story.cluster.editPool('kept', { reservedSeconds: 0 });
     await release('web-0', '10.0.0.0');
     expect(records()[0]).toBe('10.0.0.0 Cooling web-0');
     await start(0);
