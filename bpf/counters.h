@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Every verdict counts itself once, so the sum of a program's counters is the number of packets it has seen.
  *
- * A number is never used again for another meaning: dashboards and old agents read them (8 is such a one). A name holds the program and
- * the reason, and its comment begins with the verdict: `next` leaves the packet to the stack, `redirect` sends it past
- * it, `drop` ends it.
+ * A number is never used again for another meaning: dashboards and old agents read them (8 is such a one). A name holds
+ * the program and the reason, and its comment begins with the verdict: `next` leaves the packet to the stack, `redirect`
+ * sends it past it, `drop` ends it.
  */
 #ifndef FAST_COUNTERS_H
 #define FAST_COUNTERS_H
