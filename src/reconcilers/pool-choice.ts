@@ -172,11 +172,14 @@ function letThrough(pool: Pool, { manner }: Offer, { isUnscheduled, wish }: Aske
 
 /** With numbers, for whoever has to find addresses. */
 export function exhaustionOf(name: string, { total, reserved }: PoolCounts): string {
-  if (total === 0) {
-    return `pool ${name} has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips`;
-  }
+  if (total === 0) return hollownessOf(name);
   const kept = reserved === 0 ? '' : `, ${reserved} of them kept for StatefulSets`;
   return `pool ${name} is exhausted: ${total} of ${total} in use${kept}`;
+}
+
+/** Of a pool that could not give an address even if nobody had one. */
+export function hollownessOf(name: string): string {
+  return `pool ${name} has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips`;
 }
 
 function absence(name: string, asker: Asker, world: PoolWorld): Refusal {

@@ -7,7 +7,7 @@ import type { Condition } from '../api/object.ts';
 import { formatRange } from '../ip/range.ts';
 import type { PoolCounts } from './pool-tally.ts';
 import { timestamp } from './allocation.ts';
-import { exhaustionOf } from './pool-choice.ts';
+import { exhaustionOf, hollownessOf } from './pool-choice.ts';
 import type { ParsedPool, Pool } from './pool.ts';
 
 export interface PoolFacts {
@@ -73,6 +73,11 @@ function readiness({ ips, parsed, counts, holders }: PoolFacts): Said {
   }
   if (parsed.kind === 'problem') {
     return { type: 'Ready', status: 'False', reason: 'Invalid', message: parsed.problem.message };
+  }
+  // A full pool is ready: one of its pods need only go. Here none can go.
+  if (counts.total === 0) {
+    const message = `${hollownessOf(ips.metadata.name)}; add ranges to spec.ips`;
+    return { type: 'Ready', status: 'False', reason: 'NothingUsable', message };
   }
   return { type: 'Ready', status: 'True', reason: 'Valid', message: `${counts.total} addresses can be given out` };
 }

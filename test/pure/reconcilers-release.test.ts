@@ -298,6 +298,22 @@ describe('a pool', () => {
     expect(condition('other', 'Overlapping')).toMatch('True SharesAddresses: shares 10.0.0.1 with pool small');
   });
 
+  it('that has nothing to give is not ready and says why, is ready when it gets something, and is written once', async () => {
+    cluster.addPool('hollow', ['10.5.0.0/31'], { excludeIPs: ['10.5.0.0'] });
+    cluster.addNode('node-c', '10.5.0.1');
+    await cluster.settle();
+    expect(condition('hollow', 'Ready')).toBe(
+      "False NothingUsable: pool hollow has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips; add ranges to spec.ips",
+    );
+    const version = cluster.pools.live.get('hollow')?.metadata.resourceVersion;
+    cluster.core.router.wakeAll();
+    await cluster.settle();
+    expect(cluster.pools.live.get('hollow')?.metadata.resourceVersion).toBe(version);
+    cluster.nodes.remove('node-c');
+    await cluster.settle();
+    expect(condition('hollow', 'Ready')).toBe('True Valid: 1 addresses can be given out');
+  });
+
   it('that is invalid says which field and value, and keeps what it gave out', async () => {
     const live = cluster.pools.live.get('small') as Ips;
     const spec = { ...live.spec, ips: ['10.0.0.0/31', '10.0.0.300'] };
