@@ -80,7 +80,10 @@ const parsers: Record<Kind, (field: string, text: string) => string | number | b
 
 /** The key of a map by what a person wrote. @throws Error naming the value and the cure */
 export function keyOf(map: Editable, text: string | undefined): Uint8Array {
-  if (map.key === undefined) return new Uint8Array(4);
+  if (map.key === undefined) {
+    if (text === undefined) return new Uint8Array(4);
+    throw wrong('the key', text, `${map.name} has one entry and no key: leave it out`);
+  }
   if (text === undefined) throw new Error(`${map.name} has an entry for each address; name one`);
   return encodeAddressKey(parsers.address('the key', text) as string);
 }

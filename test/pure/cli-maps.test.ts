@@ -146,3 +146,29 @@ describe('a wrong command line', () => {
     expect(shown.stdout).toMatch(/^Usage: fast-ctl /);
   });
 });
+
+describe('fast-ctl maps get', () => {
+  const openKernel = () =>
+    Promise.resolve({
+      lookup: (name: string) => node[name]?.[0]?.[1],
+      close: () => undefined,
+    } as never);
+
+  it('shows the one entry of a map without a key', async () => {
+    const { stdout } = await shell('maps get local_dev -o json', { openKernel });
+    expect(JSON.parse(stdout)).toMatchObject({ overlayAddress: '10.244.224.0' });
+  });
+
+  it('refuses a key where the map has none, instead of showing an entry that nobody asked for', async () => {
+    expect(await shell('maps get local_dev 10.244.10.9', { openKernel })).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'fast-ctl: the key is "10.244.10.9"; local_dev has one entry and no key: leave it out\n',
+    });
+  });
+
+  it('asks for a key where the map has one', async () => {
+    const { stderr } = await shell('maps get cluster_pod_ips', { openKernel });
+    expect(stderr).toBe('fast-ctl: cluster_pod_ips has an entry for each address; name one\n');
+  });
+});
