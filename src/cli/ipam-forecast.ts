@@ -3,7 +3,8 @@
 import type { Ips } from '../api/generated/ips.ts';
 import type { Namespace, Pod } from '../api/workloads.ts';
 import type { AddressBook } from '../reconcilers/address-book.ts';
-import { askerOf, candidatePools, choosePool } from '../reconcilers/pool-choice.ts';
+import { askerOf, candidatePools } from '../reconcilers/candidates.ts';
+import { choosePool } from '../reconcilers/pool-choice.ts';
 import type { Column, Row } from './table.ts';
 
 export const forecastColumns: readonly Column[] = [
@@ -62,7 +63,10 @@ export function fitOf(
   nowMs: number,
 ): Fit {
   const view = { get: (name: string) => pools.find(({ metadata }) => metadata.name === name), list: () => [...pools] };
-  const world = { book, pools: view, clock: { now: () => nowMs, monotonicMs: () => nowMs } };
+  // A book that was told of no pods knows of none that want one address.
+  const none = { get: () => undefined, list: () => [] };
+  const views = { pools: view, namespaces: none, nodes: none };
+  const world = { book, views, clock: { now: () => nowMs, monotonicMs: () => nowMs } };
   const from: Array<{ pool: string; pods: number }> = [];
   let missing = count;
   let because = '';

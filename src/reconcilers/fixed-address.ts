@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pod that asks for one address by the annotation fast.io/ip gets that one or waits, and is told which it is: no
 // address, not in the pool, taken, or wanted by others too.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { addressAnnotation, poolAnnotation } from '../api/names.ts';
 import type { Pod } from '../api/workloads.ts';
 import { type Address, formatAddress, isAddress, parseAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
 import { timestamp } from './allocation.ts';
-import { identityOf, needOf, podKey } from './pod.ts';
+import { needOf, podKey } from './pod.ts';
 import type { Refusal } from './pool-choice.ts';
 import type { Pool } from './pool.ts';
 
@@ -28,41 +29,40 @@ export function fixedAddressOf({ metadata }: Pod): FixedAddress {
   return { fixed: 'problem', refusal: { reason: 'AddressInvalid', message } };
 }
 
-/** Who wants which address, of all pods that need one. */
+/** Who wants which address, of all pods that need one and are to stay. */
 export class Wanted {
   /** The key of the pod → what it wants. */
-  readonly #wishes = new Map<string, { readonly uid: string; readonly address: Address }>();
-  readonly #wishers = new Map<Address, Set<string>>();
+  readonly #wishes = new Map<string, Address>();
+  /** By key, in the order in which they were first seen: it is in what people are told, which must not change for nothing. */
+  readonly #wishers = new Map<Address, Map<string, Pod>>();
 
   /** The pod as it is now. */
   show(pod: Pod): void {
     const key = podKey(pod.metadata);
-    this.forget(key);
     const wish = fixedAddressOf(pod);
-    const need = needOf(pod);
-    if (wish.fixed !== 'address' || (need !== 'address' && need !== 'terminating')) return;
-    const { address } = wish;
-    this.#wishes.set(key, { uid: identityOf(pod), address });
-    this.#wishers.set(address, (this.#wishers.get(address) ?? new Set()).add(key));
+    const address = wish.fixed === 'address' && needOf(pod) === 'address' ? wish.address : undefined;
+    if (this.#wishes.get(key) !== address) this.forget(key);
+    if (address === undefined) return;
+    this.#wishes.set(key, address);
+    this.#wishers.set(address, (this.#wishers.get(address) ?? new Map()).set(key, pod));
   }
 
   forget(key: string): void {
-    const wish = this.#wishes.get(key);
-    if (wish === undefined) return;
+    const address = this.#wishes.get(key);
+    if (address === undefined) return;
     this.#wishes.delete(key);
-    const wishers = this.#wishers.get(wish.address);
+    const wishers = this.#wishers.get(address);
     wishers?.delete(key);
-    if (wishers?.size === 0) this.#wishers.delete(wish.address);
+    if (wishers?.size === 0) this.#wishers.delete(address);
   }
 
-  /** The other pods that want the address, in the order in which they were first seen. */
-  byOthers(address: Address, uid: string): string[] {
-    return [...(this.#wishers.get(address) ?? [])].filter((key) => this.#wishes.get(key)?.uid !== uid);
+  by(address: Address): Pod[] {
+    return [...(this.#wishers.get(address)?.values() ?? [])];
   }
 }
 
-/** Why the pool cannot give this very address to the owner now. The book has been asked and has none to offer. */
-export function refuseFixed(poolName: string, address: Address, ownerUid: string, book: AddressBook): Refusal {
+/** Why the pool cannot give this very address now, which the `rivals` want too. The book has been asked and has none to offer. */
+export function refuseFixed(poolName: string, address: Address, rivals: readonly string[], book: AddressBook): Refusal {
   const text = formatAddress(address);
   const pool = book.pool(poolName);
   if (pool?.declared.contains(address) !== true) {
@@ -74,7 +74,6 @@ export function refuseFixed(poolName: string, address: Address, ownerUid: string
     return { reason: 'AddressOutOfPool', message };
   }
   const holder = holderOf(address, pool, book);
-  const rivals = book.wanted.byOthers(address, ownerUid);
   if (rivals.length > 0) {
     const message = `${text} is wanted by this pod and by ${rivals.slice(0, 3).join(', ')}, and ${holder}; only one pod can have it`;
     return { reason: 'AddressWantedTwice', message };
@@ -85,20 +84,24 @@ export function refuseFixed(poolName: string, address: Address, ownerUid: string
 function holderOf(address: Address, { coolDownMs }: Pool, book: AddressBook): string {
   const record = book.record(formatAddress(address));
   const promised = book.promised.at(address);
+  // What rests may be promised already; then he who had it last is not whom it waits for.
+  if (promised !== undefined) return `${who(promised.owner)} is just getting it`;
   if (record === undefined) {
-    if (promised === undefined) return 'a pod without a record uses it';
-    return `${podKey(promised.owner)} is just getting it`;
+    return book.published.isListed(address) ? 'a NodeEndpoint lists it still' : 'a pod without a record uses it';
   }
   const { owner, state, stateSince, nodeName } = record.spec;
-  const who = `${owner.kind.toLowerCase()} ${owner.kind === 'Pod' ? podKey(owner) : owner.name}`;
   switch (state) {
     case 'Bound':
-      return `${who} on node ${nodeName} has it`;
+      return `${who(owner)} on node ${nodeName} has it`;
     case 'Releasing':
-      return `node ${nodeName} has not let go of it for ${who}`;
+      return `node ${nodeName} has not let go of it for ${who(owner)}`;
     case 'Reserved':
-      return `it is kept for ${who}`;
+      return `it is kept for ${who(owner)}`;
     case 'Cooling':
-      return `it rests after ${who}, at least until ${timestamp(Date.parse(stateSince) + coolDownMs)}`;
+      return `it rests after ${who(owner)}, at least until ${timestamp(Date.parse(stateSince) + coolDownMs)}`;
   }
+}
+
+function who({ kind, namespace, name }: IpAllocation['spec']['owner']): string {
+  return kind === 'Pod' ? `pod ${namespace ?? ''}/${name}` : `node ${name}`;
 }

@@ -42,7 +42,7 @@ export class NodeReconciler {
 
   /** The node's own address, out of the pool for nodes. */
   async #overlay(name: string, node: Node): Promise<Outcome> {
-    const { book, views, waiting, queues, clock } = this.#world;
+    const { book, waiting, queues } = this.#world;
     const uid = node.metadata.uid ?? '';
     if (book.changesHandsFor(uid) || book.byOwner(uid).some(({ spec }) => spec.state === 'Bound')) {
       waiting.leave('Node', name);
@@ -52,7 +52,7 @@ export class NodeReconciler {
     this.#unclear.giveBack(name, uid);
     const wish = { owner: { kind: 'Node' as const, name, uid } };
     const asker = { usage: 'Node' as const, wish, nodeLabels: node.metadata.labels };
-    const choice = choosePool([nodePool], asker, { book, pools: views.pools, clock });
+    const choice = choosePool([nodePool], asker, this.#world);
     if ('refusal' in choice) {
       await this.#unclear.findOut(uid);
       return this.#wait(node, choice.refusal);

@@ -3,11 +3,11 @@
 // else has the address by then, the wire's node cuts it.
 import type { Pod } from '../api/workloads.ts';
 import { parseAddress } from '../ip/address.ts';
+import { candidatePools } from './candidates.ts';
 import type { CollectorWorld } from './collector.ts';
 import type { Orphan } from './collector-suspects.ts';
 import { decideOrphan } from './orphan.ts';
 import { identityOf, isStaticIdentity } from './pod.ts';
-import { candidatePools } from './pool-choice.ts';
 import type { Pool } from './pool.ts';
 import type { EventNote, Repair } from './ports.ts';
 import { MIRROR_GRACE_MS } from './release.ts';
@@ -75,14 +75,14 @@ export class OrphanCollector {
 
   /** The pools that hold the address, those that the pod would choose first. A gate that was shut later cuts nobody off. */
   #poolsFor({ address, node: nodeName }: Orphan, pod: Pod | undefined): Pool[] {
-    const { views, book, clock } = this.#world;
+    const { views, book } = this.#world;
     const holding = book
       .pools()
       .filter((pool) => pool.usage === 'Pod' && pool.declared.contains(parseAddress(address)));
     const node = views.nodes.get(nodeName);
     const namespace = views.namespaces.get(pod?.metadata.namespace ?? '');
     if (pod === undefined || node === undefined || namespace === undefined) return holding;
-    const chosen = candidatePools(pod, namespace, node, { book, pools: views.pools, clock });
+    const chosen = candidatePools(pod, namespace, node, this.#world);
     return holding.toSorted((a, b) => rank(chosen, a) - rank(chosen, b));
   }
 

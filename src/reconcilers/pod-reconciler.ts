@@ -4,9 +4,10 @@ import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
 import { allocate } from './allocation.ts';
+import { askerOf, candidatePools } from './candidates.ts';
 import { fixedAddressOf } from './fixed-address.ts';
 import { identityOf, needOf } from './pod.ts';
-import { askerOf, candidatePools, choosePool, type Refusal } from './pool-choice.ts';
+import { choosePool, type Refusal } from './pool-choice.ts';
 import type { Pool } from './pool.ts';
 import type { Clock, EventPort, Outcome, PodPort, Queues, RecordPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
@@ -55,7 +56,7 @@ export class PodReconciler {
   }
 
   async #serve(key: string, pod: Pod): Promise<Outcome> {
-    const { views, book, clock } = this.#world;
+    const { views, book } = this.#world;
     const nodeName = pod.spec.nodeName ?? '';
     const namespace = views.namespaces.get(pod.metadata.namespace ?? '');
     const node = views.nodes.get(nodeName);
@@ -69,8 +70,7 @@ export class PodReconciler {
     }
     const asked = fixedAddressOf(pod);
     if (asked.fixed === 'problem') return this.#wait(key, pod, [], asked.refusal);
-    const pools = { book, pools: views.pools, clock };
-    const candidates = candidatePools(pod, namespace, node, pools);
+    const candidates = candidatePools(pod, namespace, node, this.#world);
     const asker = askerOf(pod, namespace, node);
     // What an edit has taken from the pool since it was promised goes to nobody any more.
     const promised = book.promised.of(asker.wish.owner.uid);
@@ -78,7 +78,7 @@ export class PodReconciler {
       await this.#unclear.findOut(asker.wish.owner.uid);
       if (book.isServed(asker.wish.owner.uid)) return this.#settled(key);
     }
-    const choice = choosePool(candidates, asker, pools);
+    const choice = choosePool(candidates, asker, this.#world);
     if ('refusal' in choice) {
       await this.#unclear.findOut(asker.wish.owner.uid);
       return this.#wait(key, pod, candidates, choice.refusal);
@@ -103,9 +103,9 @@ export class PodReconciler {
   }
 
   async #lookAtGate(key: string, pod: Pod): Promise<Outcome> {
-    const { views, book, clock, podWrites } = this.#world;
+    const { views, book, podWrites } = this.#world;
     const namespace = views.namespaces.get(pod.metadata.namespace ?? '');
-    const action = decideGate(pod, namespace, { book, pools: views.pools, clock });
+    const action = decideGate(pod, namespace, this.#world);
     if (action.gate === 'keep') {
       this.#expectNoMore(key);
       return this.#wait(key, pod, action.pools, action.refusal);

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which pool serves a pod, and the words for why one does not. Pure: the facts come in, a verdict goes out.
-import type { Ips } from '../api/generated/ips.ts';
 import { defaultPool, poolAnnotation } from '../api/names.ts';
-import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
-import { fixedAddressOf, refuseFixed } from './fixed-address.ts';
+import { type Asker, type PoolWorld, shutReason } from './candidates.ts';
+import { refuseFixed } from './fixed-address.ts';
 import { awaited, keepingPools } from './former-address.ts';
-import { ownerOf } from './pod.ts';
 import type { Pool } from './pool.ts';
 import { parsePool } from './pool.ts';
 import type { PoolCounts } from './pool-tally.ts';
-import type { Clock, View } from './ports.ts';
-import type { Offer, Wish } from './promises.ts';
-import { matchesLabels } from './selector.ts';
-import { reservedForOf } from './stateful-set.ts';
+import type { Offer } from './promises.ts';
+import { rivalsOf } from './rivals.ts';
 
 /** Why somebody has no address yet, as NodeEndpoint spec.waiting and the pod's event show it; docs/pools.md has the list. */
 export const waitReasons = [
@@ -38,63 +34,6 @@ export type WaitReason = (typeof waitReasons)[number];
 export interface Refusal {
   readonly reason: WaitReason;
   readonly message: string;
-}
-
-/** Who asks for an address, with what the gates look at. */
-export interface Asker {
-  readonly usage: 'Pod' | 'Node';
-  readonly wish: Wish;
-  readonly podLabels?: Record<string, string> | undefined;
-  readonly namespaceLabels?: Record<string, string> | undefined;
-  readonly nodeLabels?: Record<string, string> | undefined;
-  /** No node is chosen yet: no gate on nodes is shut, and those that were let through before come first. */
-  readonly isUnscheduled?: boolean | undefined;
-}
-
-export interface PoolWorld {
-  readonly book: AddressBook;
-  readonly pools: View<Ips>;
-  readonly clock: Clock;
-}
-
-/** A list in an annotation longer than this is cut: it is a typing error, and each name costs a look. */
-const MAX_NAMES = 16;
-
-/**
- * The pools that may serve the pod, in order of preference: the pod's annotation, then its namespace's, then the pools
- * whose selectors name it, then the default pool.
- */
-export function candidatePools(pod: Pod, namespace: Namespace, node: Node | undefined, world: PoolWorld): string[] {
-  const named = namesIn(pod.metadata.annotations?.[poolAnnotation]);
-  if (named.length > 0) return named;
-  const inherited = namesIn(namespace.metadata.annotations?.[poolAnnotation]);
-  if (inherited.length > 0) return inherited;
-  const asker = askerOf(pod, namespace, node);
-  const selecting = world.book
-    .pools()
-    .filter((pool) => pool.usage === 'Pod' && hasGate(pool) && gateOf(pool, asker) === undefined)
-    .map((pool) => pool.name)
-    .sort();
-  return selecting.length > 0 ? selecting : [defaultPool];
-}
-
-function namesIn(annotation: string | undefined): string[] {
-  const names = (annotation ?? '').split(',').map((name) => name.trim());
-  return [...new Set(names.filter((name) => name !== ''))].slice(0, MAX_NAMES);
-}
-
-/** `node` is undefined while none is chosen. */
-export function askerOf(pod: Pod, namespace: Namespace, node: Node | undefined): Asker {
-  const asked = fixedAddressOf(pod);
-  const fixed = asked.fixed === 'address' ? asked.address : undefined;
-  return {
-    usage: 'Pod',
-    wish: { owner: ownerOf(pod), fixed, reservedFor: reservedForOf(pod) },
-    podLabels: pod.metadata.labels,
-    namespaceLabels: namespace.metadata.labels,
-    nodeLabels: node?.metadata.labels,
-    isUnscheduled: node === undefined,
-  };
 }
 
 type Verdict = { pool: Pool; manner: Offer['manner'] } | { refusal: Refusal };
@@ -155,7 +94,8 @@ function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
   if (coming !== undefined) return { refusal: { reason: 'AddressReleasing', message: coming } };
   const offer = book.offer(name, wish);
   if (offer !== undefined) return letThrough(pool, offer, asker, book);
-  if (wish.fixed !== undefined) return { refusal: refuseFixed(name, wish.fixed, wish.owner.uid, book) };
+  if (wish.fixed !== undefined)
+    return { refusal: refuseFixed(name, wish.fixed, rivalsOf(wish.fixed, wish.owner.uid, world), book) };
   return { refusal: { reason: 'PoolExhausted', message: exhaustionOf(name, book.counts(name)) } };
 }
 
@@ -183,7 +123,7 @@ export function hollownessOf(name: string): string {
 }
 
 function absence(name: string, asker: Asker, world: PoolWorld): Refusal {
-  const ips = world.pools.get(name);
+  const ips = world.views.pools.get(name);
   const parsed = ips === undefined ? undefined : parsePool(ips);
   if (parsed?.kind === 'problem') {
     return { reason: 'PoolInvalid', message: `pool ${name} is invalid: ${parsed.problem.message}` };
@@ -193,39 +133,4 @@ function absence(name: string, asker: Asker, world: PoolWorld): Refusal {
       ? `create the Ips ${name}, or name another by the annotation ${poolAnnotation}`
       : `create the Ips ${name}${asker.usage === 'Pod' ? `, or correct the annotation ${poolAnnotation}` : ''}`;
   return { reason: 'PoolNotFound', message: `pool ${name} does not exist; ${cure}` };
-}
-
-function shutReason(pool: Pool, asker: Asker): Refusal | undefined {
-  const { name } = pool;
-  if (pool.usage !== asker.usage) {
-    const whom = pool.usage === 'Node' ? 'nodes, not for pods' : 'pods, not for nodes';
-    const message = `pool ${name} is for ${whom}; name a pool whose usage is ${asker.usage}`;
-    return { reason: 'PoolUsage', message };
-  }
-  if (pool.terminating) {
-    return { reason: 'PoolTerminating', message: `pool ${name} is being deleted; name another, or create it again` };
-  }
-  if (!pool.held) {
-    return { reason: 'PoolStarting', message: `pool ${name} is new; the controller puts its finalizer on it first` };
-  }
-  const gate = gateOf(pool, asker);
-  if (gate === undefined) return undefined;
-  return { reason: 'PoolGated', message: `pool ${name} does not serve this pod: its ${gate} does not match` };
-}
-
-/** Whether the pool says itself whom it serves. */
-export function hasGate(pool: Pool): boolean {
-  return pool.podGate !== undefined || pool.namespaceGate !== undefined || pool.nodeGate !== undefined;
-}
-
-/** The field of the first gate that is shut for the asker. A node's own address passes no gate but the node's. */
-function gateOf(pool: Pool, asker: Asker): string | undefined {
-  if (pool.nodeGate !== undefined && asker.isUnscheduled !== true && !matchesLabels(pool.nodeGate, asker.nodeLabels))
-    return 'nodeSelector';
-  if (asker.usage === 'Node') return undefined;
-  if (pool.podGate !== undefined && !matchesLabels(pool.podGate, asker.podLabels)) return 'podSelector';
-  if (pool.namespaceGate !== undefined && !matchesLabels(pool.namespaceGate, asker.namespaceLabels)) {
-    return 'namespaceSelector';
-  }
-  return undefined;
 }

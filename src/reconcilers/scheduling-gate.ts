@@ -5,9 +5,10 @@
 import { expectsAnnotation, schedulingGate } from '../api/names.ts';
 import type { Namespace, Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
+import { askerOf, candidatePools, type PoolWorld } from './candidates.ts';
 import { fixedAddressOf } from './fixed-address.ts';
 import { identityOf, isGated, needOf, podKey } from './pod.ts';
-import { askerOf, candidatePools, choosePool, type PoolWorld, type Refusal } from './pool-choice.ts';
+import { choosePool, type Refusal } from './pool-choice.ts';
 
 /** `pool` is '' for a pod that needs no address of ours. */
 export type GateAction =

@@ -93,6 +93,63 @@ describe('a pod that asks for one address', () => {
     expect(records()).toEqual(['10.0.0.3 Bound b']);
   });
 
+  describe('that a pod has which did not ask for it', () => {
+    const taken =
+      'b AddressTaken: 10.0.0.0 is taken: pod default/first on node node-a has it; the pod gets it when it is free';
+
+    beforeEach(async () => {
+      cluster.addPod('first', 'node-a', 'small');
+      await cluster.settle();
+      expect(records()).toEqual(['10.0.0.0 Bound first']);
+    });
+
+    it('is not told of one that wants it from a pool that does not hold it', async () => {
+      await ask('a', '10.0.0.0', 'other');
+      await ask('b', '10.0.0.0');
+      expect(event()).toBe(taken);
+    });
+
+    it('is not told of one that a selector keeps out of the pool', async () => {
+      cluster.addPool('choosy', ['10.0.0.0/30'], { podSelector: { matchLabels: { tier: 'front' } } });
+      await ask('a', '10.0.0.0', 'choosy');
+      await ask('b', '10.0.0.0');
+      expect(event()).toBe(taken);
+    });
+
+    it('is not told of one whose annotation came when it had another address', async () => {
+      const other = cluster.addPod('a', 'node-a', 'small');
+      await cluster.settle();
+      const annotations = { ...other.metadata.annotations, 'fast.io/ip': '10.0.0.0' };
+      cluster.pods.put({ ...other, metadata: { ...other.metadata, annotations } });
+      await ask('b', '10.0.0.0');
+      expect(event()).toBe(taken);
+    });
+
+    it('is told once of two others that wait for it, whatever their kubelets report', async () => {
+      await ask('a', '10.0.0.0');
+      await ask('c', '10.0.0.0');
+      await ask('b', '10.0.0.0');
+      const said =
+        'b AddressWantedTwice: 10.0.0.0 is wanted by this pod and by default/a, default/c, and pod default/first on node node-a has it; only one pod can have it';
+      expect(event()).toBe(said);
+      const shown = cluster.pods.live.get('default/a');
+      if (shown !== undefined) cluster.pods.put({ ...shown, status: { phase: 'Pending' } });
+      await cluster.pass(30_000);
+      expect(cluster.events.filter(({ object }) => object.metadata.name === 'b')).toHaveLength(1);
+    });
+  });
+
+  it('that its predecessor has, which is being deleted, is told that it is taken and by whom', async () => {
+    await ask('a', '10.0.0.3');
+    const live = cluster.pods.live.get('default/a');
+    if (live === undefined) throw new Error('no pod a');
+    cluster.pods.put({ ...live, metadata: { ...live.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    await ask('b', '10.0.0.3');
+    expect(event()).toBe(
+      'b AddressTaken: 10.0.0.3 is taken: pod default/a on node node-a has it; the pod gets it when it is free',
+    );
+  });
+
   describe('that has just been another’s', () => {
     beforeEach(async () => {
       cluster.editPool('small', { coolDownSeconds: 30 });
