@@ -9,6 +9,7 @@ import { ENDPOINT_COALESCE_MS, type PodWorld } from './pod-reconciler.ts';
 import { choosePool, type Refusal } from './pool-choice.ts';
 import type { EndpointPort, Outcome } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
+import { Since } from './since.ts';
 import { Unclear } from './unclear.ts';
 import { wakeUnlisted } from './waiting-room.ts';
 
@@ -19,10 +20,14 @@ export interface NodeWorld extends PodWorld {
 const STALE_RETRY_MS = 250;
 /** Whoever waits is woken by events; this is the net under them. */
 const BLOCKED_RECHECK_MS = 30_000;
+/** On a fresh install the controller sees the nodes before it has made their pool out of the ConfigMap. */
+const POOL_ON_ITS_WAY_MS = 10_000;
 
 export class NodeReconciler {
   readonly #world: NodeWorld;
   readonly #unclear: Unclear;
+  /** Whether the nodes' pool is missing. */
+  readonly #poolless = new Since(1);
 
   constructor(world: NodeWorld) {
     this.#world = world;
@@ -55,8 +60,9 @@ export class NodeReconciler {
     const choice = choosePool([nodePool], asker, this.#world);
     if ('refusal' in choice) {
       await this.#unclear.findOut(uid);
-      return this.#wait(node, choice.refusal);
+      return this.#waitForPool(node, choice.refusal);
     }
+    this.#poolless.forget(nodePool);
     const claim = { ...wish, nodeName: name, nodeUID: uid };
     this.#unclear.begin(name, uid);
     const result = await allocate(claim, choice.pool, this.#world);
@@ -74,6 +80,17 @@ export class NodeReconciler {
       case 'crowded':
         return retryAfter(1_000, result.because);
     }
+  }
+
+  #waitForPool(node: Node, refusal: Refusal): Outcome {
+    if (refusal.reason !== 'PoolNotFound') {
+      this.#poolless.forget(nodePool);
+      return this.#wait(node, refusal);
+    }
+    const leftMs = POOL_ON_ITS_WAY_MS - this.#poolless.age(nodePool, this.#world.clock.monotonicMs());
+    if (leftMs <= 0) return this.#wait(node, refusal);
+    this.#wait(node, { reason: 'PoolStarting', message: `pool ${nodePool} is not there yet` });
+    return retryAfter(leftMs, refusal.message);
   }
 
   #wait(node: Node, refusal: Refusal): Outcome {

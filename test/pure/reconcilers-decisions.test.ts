@@ -175,6 +175,49 @@ describe('a new pool', () => {
   });
 });
 
+describe('the pool of the nodes, which a fresh install makes after it has seen them,', () => {
+  const warnings = (cluster: ModelCluster): string[] =>
+    cluster.events.map(({ object, reason, note }) => `${object.metadata.name} ${reason}: ${note}`);
+
+  it('is waited for without a warning, and gives its addresses at once', async () => {
+    const cluster = new ModelCluster();
+    cluster.addNode('node-a');
+    await cluster.settle();
+    await cluster.pass(9_000);
+    cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
+    await cluster.settle();
+    expect(cluster.held()).toEqual(['10.9.0.0 Bound node-a']);
+    await cluster.pass(60_000);
+    expect(warnings(cluster)).toEqual([]);
+  });
+
+  it('is missed in a warning on each node after 10 s, and on a node that comes later at once', async () => {
+    const cluster = new ModelCluster();
+    cluster.addNode('node-a');
+    await cluster.settle();
+    await cluster.pass(10_000);
+    const missing = 'PoolNotFound: pool fast-nodes does not exist; create the Ips fast-nodes';
+    expect(warnings(cluster)).toEqual([`node-a ${missing}`]);
+    cluster.addNode('node-b', '10.29.15.50');
+    await cluster.settle();
+    expect(warnings(cluster)).toEqual([`node-a ${missing}`, `node-b ${missing}`]);
+  });
+
+  it('is waited for from when the first node needs it', async () => {
+    const cluster = new ModelCluster();
+    cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
+    await cluster.settle();
+    cluster.pools.remove('fast-nodes');
+    await cluster.settle();
+    await cluster.pass(60_000);
+    cluster.addNode('node-a');
+    await cluster.settle();
+    expect(warnings(cluster)).toEqual([]);
+    await cluster.pass(10_000);
+    expect(warnings(cluster)).toHaveLength(1);
+  });
+});
+
 describe('an endpoint', () => {
   it('shows the addresses that the node still has wires for, ascending as numbers', () => {
     const pool = poolOf('small', ['10.0.0.0/24']);
