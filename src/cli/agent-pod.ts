@@ -3,6 +3,7 @@
 // node's kernel without a shell on it.
 import { agentName, installNamespace } from '../api/names.ts';
 import { nodes, pods } from '../kube/resources.ts';
+import { agentSelector, describeAgent } from './kubectl-lines.ts';
 import type { Cluster, Surroundings } from './surroundings.ts';
 
 /** What is left of a command line for the node itself: everything but the flags that led there. */
@@ -30,8 +31,8 @@ export async function agentPodOf(cluster: Pick<Cluster, 'list'>, node: string): 
   const state = items[0]?.status?.phase;
   throw new Error(
     state === undefined
-      ? `no agent runs on ${node}; kubectl get pods -n ${installNamespace} -o wide`
-      : `the agent on ${node} is ${state}; kubectl describe pods -n ${installNamespace} --field-selector spec.nodeName=${node}`,
+      ? `no agent runs on ${node}; kubectl get pods ${agentSelector} -o wide`
+      : `the agent on ${node} is ${state}; ${describeAgent(node)}`,
   );
 }
 

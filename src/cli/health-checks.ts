@@ -5,6 +5,7 @@ import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { removalAnnotation } from '../api/names.ts';
+import { controllerLogs } from './kubectl-lines.ts';
 import type { DaemonSet, Deployment, Lease, Node } from '../kube/resources.ts';
 
 export interface ClusterView {
@@ -57,7 +58,7 @@ function controller({ deployment, lease, nowMs }: ClusterView): Check {
   const leader = lease === 'hidden' ? undefined : leaderOf(lease, nowMs);
   const leads = leader === undefined ? 'nobody leads' : `${leader} leads`;
   const text = `${ready} of ${wanted} replicas ready, ${lease === 'hidden' ? 'this account may not see who leads' : leads}`;
-  const look = `kubectl get pods -n ${namespace}; kubectl logs -n ${namespace} deploy/fast-controller-manager`;
+  const look = `kubectl get pods -n ${namespace} -o wide; ${controllerLogs}`;
   if (ready === 0 || (leader === undefined && lease !== 'hidden')) return { what, state: 'bad', text, cure: look };
   if (lease === 'hidden') return { what, state: 'doubtful', text };
   return ready < wanted ? { what, state: 'doubtful', text, cure: look } : { what, state: 'good', text };
@@ -76,7 +77,7 @@ function agents({ agents: daemonSet }: ClusterView): Check {
   if (daemonSet === 'hidden') return hidden(what);
   const look = `kubectl get pods -n ${namespace} -l app.kubernetes.io/name=fast-agent -o wide`;
   if (daemonSet === undefined) {
-    return { what, state: 'bad', text: 'no DaemonSet; the controller makes it', cure: look };
+    return { what, state: 'bad', text: 'no DaemonSet; the controller makes it', cure: controllerLogs };
   }
   const { desiredNumberScheduled: wanted = 0, numberReady: ready = 0, updatedNumberScheduled } = daemonSet.status ?? {};
   const updated = updatedNumberScheduled ?? 0;

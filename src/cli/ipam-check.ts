@@ -7,6 +7,7 @@ import { formatAddress } from '../ip/address.ts';
 import type { AddressBook } from '../reconcilers/address-book.ts';
 import { identityOf, isFinished, needOf, podKey, runningAddressOf } from '../reconcilers/pod.ts';
 import { isReleased } from '../reconcilers/release.ts';
+import { agentLogs, controllerLogs, deleteAgent } from './kubectl-lines.ts';
 import { bookOf, type IpamObjects } from './ipam-world.ts';
 import type { NodeMaps } from './node-maps.ts';
 
@@ -35,9 +36,9 @@ const RELEASE_PATIENCE_MS = 120_000;
 /** A new leader counts a rest once over. */
 const REST_PATIENCE_MS = 120_000;
 
-const collector = 'the collector repairs it within five minutes; if not, look at the log of fast-controller-manager';
+const collector = `the collector repairs it within five minutes; if not, ${controllerLogs}`;
 const agentCure = (node: string): string =>
-  `the agent compares every 30 s; if it stays, kubectl delete pod of the agent on ${node} (running pods keep their network)`;
+  `the agent compares every 30 s; if it stays, ${deleteAgent(node)} (running pods keep their network)`;
 
 export function findBreaches(objects: IpamObjects, maps: ReadonlyMap<string, NodeMaps>, nowMs: number): Breach[] {
   const book = bookOf(objects);
@@ -66,7 +67,7 @@ function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
     const other = wearers.get(address);
     wearers.set(address, key);
     const record = book.record(address);
-    const cure = `delete ${key}, so that it starts with an address of its own`;
+    const cure = `${deletePod(pod.metadata)}, so that it starts with an address of its own`;
     if (other !== undefined) {
       breaches.push({
         invariant: 'addressDoubled',
@@ -90,11 +91,15 @@ function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
       breaches.push({
         invariant: 'podWithoutWire',
         what: `pod ${key} runs with ${address}, and its node has no wire of it`,
-        cure: `kubectl delete pod -n ${pod.metadata.namespace ?? ''} ${pod.metadata.name}`,
+        cure: deletePod(pod.metadata),
       });
     }
   }
   return breaches;
+}
+
+function deletePod({ namespace = '', name }: { namespace?: string; name: string }): string {
+  return `kubectl delete pod -n ${namespace} ${name}`;
 }
 
 /** By its agent's word. */
@@ -144,14 +149,14 @@ function ofRecord(record: IpAllocation, { book, alive, nodeNames, nowMs }: Recor
   if (state === 'Releasing' && sinceMs > RELEASE_PATIENCE_MS) {
     const isThere = nodeNames.has(nodeName);
     const cure = isThere
-      ? `look at the agent on ${nodeName}; if the machine is off, kubectl taint node ${nodeName} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`
-      : 'look at the log of fast-controller-manager';
+      ? `look at the agent on ${nodeName}: ${agentLogs(nodeName)}; if the machine is off, kubectl taint node ${nodeName} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`
+      : controllerLogs;
     const what = `${address} of ${whose} is not let go of by node ${nodeName}`;
     breaches.push({ invariant: 'releaseStuck', what, cure });
   }
   const restMs = { Cooling: pool?.coolDownMs, Reserved: pool?.reservedMs }[state as string];
   if (restMs !== undefined && sinceMs > restMs * 2 + REST_PATIENCE_MS) {
-    const cure = 'no controller leads, or its log says why: kubectl -n fast-system logs deploy/fast-controller-manager';
+    const cure = `no controller leads, or its log says why: ${controllerLogs}`;
     breaches.push({ invariant: 'restOverdue', what: `${address} is ${state} for longer than pool ${ips} says`, cure });
   }
   if (pool === undefined) {
@@ -176,7 +181,11 @@ function ofPools({ pools, nodes, records }: IpamObjects, book: AddressBook): Bre
   const given = records.flatMap((record): Breach[] => {
     const keeper = own.get(record.spec.address);
     if (keeper === undefined) return [];
-    const cure = `delete ${nameOf(record)}, so that it gets another`;
+    const { owner } = record.spec;
+    const cure =
+      owner.kind === 'Pod'
+        ? `${deletePod(owner)}, so that it gets another`
+        : `the controller gave what is not its to give: ${controllerLogs}`;
     return [
       { invariant: 'keptAddressGiven', what: `${record.spec.address} of ${nameOf(record)} is ${keeper}'s own`, cure },
     ];
@@ -187,7 +196,7 @@ function ofPools({ pools, nodes, records }: IpamObjects, book: AddressBook): Bre
     const wrong = countFields.filter((field) => status[field] !== counts[field]);
     if (wrong.length === 0) return [];
     const said = wrong.map((field) => `${field} ${status[field] ?? 'nothing'}, not ${counts[field]}`);
-    const cure = 'the controller counts each second; if it stays, none leads';
+    const cure = `the controller counts each second; if it stays, none leads: ${controllerLogs}`;
     return [{ invariant: 'countsWrong', what: `the status of pool ${name} says ${said.join(', ')}`, cure }];
   });
   return [...given, ...counted];

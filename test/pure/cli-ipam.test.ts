@@ -130,7 +130,7 @@ describe('fast-ctl ipam check', () => {
     [
       'a pod that uses another’s address',
       ({ objects }) => void objects['pods']?.push(pod('c', '10.0.0.1')),
-      'addressDoubled: 10.0.0.1 is used by pod default/b and by pod default/c\n  cure: delete default/c',
+      'addressDoubled: 10.0.0.1 is used by pod default/b and by pod default/c\n  cure: kubectl delete pod -n default c, so',
     ],
     [
       'a pod whose address is another’s by the record',
@@ -164,7 +164,7 @@ describe('fast-ctl ipam check', () => {
         void objects['ipallocations']?.push(
           record('10.0.0.2', 'gone', { state: 'Releasing', stateSince: '2026-11-25T11:55:00Z', nodeName: 'two' }),
         ),
-      'releaseStuck: 10.0.0.2 of pod default/gone is not let go of by node two\n  cure: look at the agent on two; if the machine is off, kubectl taint node two node.kubernetes.io/out-of-service',
+      'releaseStuck: 10.0.0.2 of pod default/gone is not let go of by node two\n  cure: look at the agent on two: kubectl logs -n fast-system $(kubectl get pods -n fast-system -l app.kubernetes.io/name=fast-agent --field-selector spec.nodeName=two -o name); if the machine is off, kubectl taint node two node.kubernetes.io/out-of-service',
     ],
     [
       'a rest that never ends',
@@ -235,7 +235,8 @@ describe('fast-ctl ipam check', () => {
     expect(await run('ipam check', world)).toEqual({
       code: 2,
       stdout: 'What could be asked holds: 1 pools, 2 records, 2 pods, the maps of 1 of 2 nodes.\n',
-      stderr: 'fast-ctl: node two was not asked: no agent runs on two; kubectl get pods -n fast-system -o wide\n',
+      stderr:
+        'fast-ctl: node two was not asked: no agent runs on two; kubectl get pods -n fast-system -l app.kubernetes.io/name=fast-agent -o wide\n',
     });
   });
 
