@@ -5,6 +5,7 @@ import { bpfPinFolder } from '../api/names.ts';
 import { decodeCounters, decodeDrops } from '../datapath/codecs.ts';
 import type { DropRecord } from '../datapath/entries.ts';
 import { counters, maps } from '../datapath/generated/layout.ts';
+import { sayDuration } from './duration.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import type { ReadMap } from './pinned-maps.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -51,13 +52,6 @@ function packetOf(record: DropRecord): string {
   return `${ends} ${protocols[protocol] ?? `protocol ${protocol}`}${by}`;
 }
 
-/** `12 s`, `3 min`, `2 h`. */
-function age(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
-}
-
 export class Drops {
   readonly #s: Surroundings;
   readonly #read: ReadMap;
@@ -96,7 +90,7 @@ export class Drops {
       .filter(({ drop, packets, reason }) => drop && packets > 0n && (this.#reason ?? reason) === reason)
       .map(({ program, reason, packets, meaning }) => {
         const last = records.findLast((one) => one.program === program && one.reason === reason);
-        const seen = last === undefined ? {} : { last: age(this.#agoMs(last)), packet: packetOf(last) };
+        const seen = last === undefined ? {} : { last: sayDuration(this.#agoMs(last)), packet: packetOf(last) };
         return { program, reason, packets: Number(packets), ...seen, meaning };
       });
   }

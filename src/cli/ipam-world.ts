@@ -15,9 +15,9 @@ import { addressesOf } from '../reconcilers/published.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
 import type { Cluster } from './surroundings.ts';
 
-const podKind = resource<Pod>('', 'v1', 'pods', 'Pod', 'namespaced');
+export const podKind = resource<Pod>('', 'v1', 'pods', 'Pod', 'namespaced');
 const nodeKind = resource<Node>('', 'v1', 'nodes', 'Node', 'cluster');
-const namespaceKind = resource<Namespace>('', 'v1', 'namespaces', 'Namespace', 'cluster');
+export const namespaceKind = resource<Namespace>('', 'v1', 'namespaces', 'Namespace', 'cluster');
 
 export interface IpamObjects {
   readonly pools: readonly Ips[];

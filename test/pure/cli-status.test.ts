@@ -1,55 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl status`: one thing amiss at a time, and the line and the cure that a person gets for it.
 import { describe, expect, it } from 'vitest';
-import { assess, type ClusterView } from '../../src/cli/health-checks.ts';
-import type { Cluster } from '../../src/cli/surroundings.ts';
+import { assess } from '../../src/cli/health-checks.ts';
 import type { DaemonSet } from '../../src/kube/resources.ts';
-import { KubeError } from '../../src/kube/errors.ts';
 import { fastCtl } from './cli-shell.ts';
-
-const nowMs = Date.parse('2026-11-25T12:00:00Z');
-const now = '2026-11-25T12:00:00.000000Z';
-const condition = (type: string, status: 'True' | 'False', message = '') => ({
-  type,
-  status,
-  lastTransitionTime: now,
-  reason: 'R',
-  message,
-});
-const endpoint = (name: string, more: object = {}) => ({
-  metadata: { name },
-  spec: { nodeUID: 'u', tunnelAddress: '10.0.0.1' },
-  status: { conditions: [condition('DatapathReady', 'True'), condition('FastPath', 'True')] },
-  ...more,
-});
-const pool = (name: string, free: number, more: object = {}) => ({
-  metadata: { name },
-  spec: { subnet: '10.244.0.1/32', ips: ['10.244.10.0'] },
-  status: { total: 10, free },
-  ...more,
-});
-const record = (state: 'Bound' | 'Releasing', stateSince = now) => ({
-  metadata: { name: '10.244.10.0' },
-  spec: { state, stateSince, nodeName: 'one', owner: { kind: 'Pod' } },
-});
-
-const well = {
-  deployment: { metadata: {}, spec: { replicas: 2 }, status: { readyReplicas: 2 } },
-  agents: { metadata: {}, status: { desiredNumberScheduled: 2, numberReady: 2, updatedNumberScheduled: 2 } },
-  lease: { metadata: {}, spec: { holderIdentity: 'fast-controller-manager-a_x', renewTime: now } },
-  missingPolicies: [],
-  nodes: [{ metadata: { name: 'one' } }, { metadata: { name: 'two' } }],
-  endpoints: [endpoint('one'), endpoint('two')],
-  pools: [pool('sample-ips', 6)],
-  records: [record('Bound')],
-  nowMs,
-} as unknown as ClusterView;
-
-function amiss(change: object): string[] {
-  return assess({ ...well, ...change })
-    .filter(({ state }) => state !== 'good')
-    .map(({ what, state, text, cure }) => `${state} ${what}: ${text}${cure === undefined ? '' : ` -> ${cure}`}`);
-}
+import { amiss, clusterOf as cluster, condition, endpoint, lineOf, nowMs, pool, record, well } from './cluster-view.ts';
 
 describe('a node without an agent', () => {
   const selector = { template: { spec: { nodeSelector: { 'kubernetes.io/arch': 'amd64' } } } };
@@ -62,16 +17,16 @@ describe('a node without an agent', () => {
   const said = (change: object): string =>
     assess({ ...well, ...change })
       .filter(({ what }) => what === 'nodes')
-      .map(({ state, text }) => `${state}: ${text}`)
+      .map(lineOf)
       .join();
 
   it('is told and is not bad, where the DaemonSet wants none', () => {
-    expect(said(view)).toBe('good: 1 of 1 datapaths ready, 1 where the DaemonSet wants no agent');
+    expect(said(view)).toBe('good nodes: 1 of 1 datapaths ready, 1 where the DaemonSet wants no agent');
   });
 
   it('is bad where it wants one', () => {
     expect(said({ ...view, nodes: [labelled('one', 'amd64'), labelled('two', 'amd64')] })).toMatch(
-      /^bad: 1 of 2 datapaths ready, .*two: its agent is silent/,
+      /^bad nodes: 1 of 2 datapaths ready \| two: its agent is silent -> kubectl describe nodeendpoint two$/,
     );
   });
 });
@@ -98,41 +53,49 @@ describe('what is amiss', () => {
     [
       'a datapath that differs',
       { endpoints: [endpoint('one', { status: { conditions: [condition('DatapathReady', 'False', 'port taken')] } })] },
-      /^bad nodes: 0 of 1 datapaths ready, .*; one: port taken -> kubectl describe nodeendpoint one$/,
+      /^bad nodes: 0 of 1 datapaths ready, .* \| one: port taken -> kubectl describe nodeendpoint one \| /,
     ],
     [
       'a node without the fast path',
       {
         endpoints: [endpoint('one', { status: { conditions: [condition('DatapathReady', 'True')] } }), endpoint('two')],
       },
-      /^doubtful nodes: 2 of 2 datapaths ready, 1 without the fast path/,
+      /^doubtful nodes: 2 of 2 datapaths ready, 1 without the fast path \| one: without the fast path: /,
     ],
     [
       'an uninstall that was begun',
       { endpoints: [endpoint('one', { metadata: { name: 'one', annotations: { 'sample.fast.io/remove': 'true' } } })] },
-      /^bad nodes: .*; 1 asked to be without Fast -> fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all sample\.fast\.io\/remove- takes it back$/,
+      /^bad nodes: .*; 1 asked to be without Fast -> fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all sample\.fast\.io\/remove- takes it back \| one: asked to be without Fast$/,
     ],
-    ['a node that nobody knows', { endpoints: [endpoint('one')] }, /^doubtful nodes: .*1 without a NodeEndpoint/],
+    [
+      'a node that nobody knows',
+      { endpoints: [endpoint('one')] },
+      /^doubtful nodes: .*1 without a NodeEndpoint \| two: .* -> kubectl describe node two$/,
+    ],
     ['no pool', { pools: [] }, 'doubtful pools: none for pods -> kubectl apply -f config/samples/ips.yaml'],
     [
       'an empty pool',
       { pools: [pool('p', 0)] },
-      'bad pools: 1 for pods; fullest p: 0 of 10 free -> kubectl edit ips p',
+      'bad pools: 1 for pods; 1 exhausted | p: exhausted: 0 of 10 free -> kubectl edit ips p',
     ],
     [
       'a pool that has nothing but what cools down, which is given out in need',
       { pools: [pool('p', 0, { status: { total: 10, free: 0, cooling: 2 } })] },
-      'doubtful pools: 1 for pods; fullest p: 0 of 10 free, 2 cooling -> kubectl edit ips p',
+      'doubtful pools: 1 for pods; 1 nearly full | p: 0 of 10 free, 2 cooling -> kubectl edit ips p',
     ],
     [
       'an empty pool beside one that has something left',
       { pools: [pool('q', 0, { status: { total: 10, free: 0, cooling: 2 } }), pool('p', 0)] },
-      'bad pools: 2 for pods; fullest p: 0 of 10 free -> kubectl edit ips p',
+      /^bad pools: 2 for pods; 1 exhausted, 1 nearly full \| p: exhausted: 0 of 10 free -> .* \| q: 0 of 10 free, 2 cooling/,
     ],
     [
       'a pool that is not ready',
-      { pools: [pool('p', 5, { status: { total: 10, free: 5, conditions: [condition('Ready', 'False')] } })] },
-      'bad pools: p is not ready -> kubectl describe ips p',
+      {
+        pools: [
+          pool('p', 5, { status: { total: 10, free: 5, conditions: [condition('Ready', 'False', 'no range')] } }),
+        ],
+      },
+      'bad pools: 1 for pods; 1 not ready | p: not ready: no range -> kubectl describe ips p',
     ],
     [
       'a pod that waits',
@@ -142,12 +105,12 @@ describe('what is amiss', () => {
           endpoint('two'),
         ],
       },
-      'bad pods: 1 wait for an address; a/b: no pool -> kubectl describe pod -n a b',
+      'bad pods: 1 wait for an address | a/b: no pool -> kubectl describe pod -n a b',
     ],
     [
       'an address that a node does not let go',
       { records: [record('Releasing', '2026-11-25T11:00:00Z')] },
-      /^doubtful addresses: .*10\.244\.10\.0 waits for node one to let go -> kubectl get node one$/,
+      /^doubtful addresses: .*; 1 of them overdue \| 10\.244\.10\.0: node one has not let go of it -> kubectl get node one$/,
     ],
     [
       'a wire without a record',
@@ -157,7 +120,7 @@ describe('what is amiss', () => {
           endpoint('two'),
         ],
       },
-      /^doubtful wires: 1 without a record, 10\.244\.10\.9 on one/,
+      /^doubtful wires: 1 without a record \| 10\.244\.10\.9: a wire on one without a record -> /,
     ],
     ['a policy that is missing', { missingPolicies: ['fast-agents'] }, /^doubtful policies: fast-agents missing/],
     [
@@ -170,28 +133,6 @@ describe('what is amiss', () => {
     expect(amiss(change)).toEqual([typeof line === 'string' ? line : expect.stringMatching(line)]);
   });
 });
-
-/** A cluster as `fast-ctl status` asks it, in which all is well unless `change` says otherwise. */
-function cluster(change: object = {}): Cluster {
-  const view = { ...well, ...change } as Record<string, unknown>;
-  const lists: Record<string, unknown> = {
-    nodes: view['nodes'],
-    nodeendpoints: view['endpoints'],
-    ipses: view['pools'],
-    ipallocations: view['records'],
-  };
-  const finds: Record<string, unknown> = {
-    deployments: view['deployment'],
-    daemonsets: view['agents'],
-    leases: view['lease'],
-  };
-  const refused = new KubeError('forbidden', { verb: 'get', target: 'x' }, 'no');
-  return {
-    list: (of: { plural: string }) => Promise.resolve({ items: lists[of.plural], resourceVersion: '1' }),
-    find: (of: { plural: string }) =>
-      finds[of.plural] === 'hidden' ? Promise.reject(refused) : Promise.resolve(finds[of.plural] ?? { metadata: {} }),
-  } as unknown as Cluster;
-}
 
 describe('fast-ctl status', () => {
   it('is at most ten lines when all is well, and ends with 0', async () => {
@@ -215,7 +156,9 @@ describe('fast-ctl status', () => {
     const shown = await fastCtl('status', { cluster: () => Promise.resolve(cluster({ pools })) });
     expect(shown.code).toBe(1);
     expect(shown.stdout).toContain('Fast needs a look: 1 wrong, 0 doubtful.\n');
-    expect(shown.stdout).toContain('!!  pools       1 for pods; fullest p: 0 of 10 free\n');
+    expect(shown.stdout).toContain(
+      '!!  pools       1 for pods; 1 exhausted\n                p: exhausted: 0 of 10 free\n',
+    );
     expect(shown.stdout).toContain('To do:\n    pools: kubectl edit ips p\n');
   });
 

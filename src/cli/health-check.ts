@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line of `fast-ctl status`, and what it is made from. What was not to be seen is `hidden` and is said.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import type { Ips } from '../api/generated/ips.ts';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import type { Namespace, Pod } from '../api/workloads.ts';
+import type { Pod as AgentPod, DaemonSet, Deployment, Lease, Node } from '../kube/resources.ts';
+
+export interface ClusterView {
+  readonly deployment: Deployment | undefined | 'hidden';
+  readonly agents: DaemonSet | undefined | 'hidden';
+  readonly agentPods: readonly AgentPod[] | 'hidden';
+  readonly lease: Lease | undefined | 'hidden';
+  /** Those admission policies and bindings that are not there. */
+  readonly missingPolicies: readonly string[] | 'hidden';
+  readonly nodes: readonly Node[] | 'hidden';
+  /** Pods that no node has yet. */
+  readonly unscheduled: readonly Pod[] | 'hidden';
+  /** Read only where one of those is held by our gate. */
+  readonly namespaces: readonly Namespace[] | 'hidden';
+  readonly endpoints: readonly NodeEndpoint[];
+  readonly pools: readonly Ips[];
+  readonly records: readonly IpAllocation[];
+  readonly nowMs: number;
+}
+
+export type State = 'good' | 'doubtful' | 'bad';
+
+/** One thing that is amiss: a pool, a pod, a node. */
+export interface Finding {
+  readonly name: string;
+  readonly says: string;
+  readonly cure?: string;
+}
+
+export interface Check {
+  readonly what: string;
+  readonly state: State;
+  readonly text: string;
+  /** What to do, where something is to be done about the whole. */
+  readonly cure?: string;
+  /** All of them, the gravest first. */
+  readonly findings?: readonly Finding[];
+}
+
+export const hidden = (what: string): Check => ({ what, state: 'doubtful', text: 'this account may not look' });
+
+export const describe = (kind: string, name: string): string => `kubectl describe ${kind} ${name}`;
+
+interface Conditioned {
+  readonly status?: { readonly conditions?: ReadonlyArray<{ type?: string; status?: string; message?: string }> };
+}
+
+/** The condition, where it is as asked. */
+export function conditionOf({ status }: Conditioned, type: string, is: 'True' | 'False') {
+  return status?.conditions?.find((one) => one.type === type && one.status === is);
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether each node takes part: its machine by its Node, its agent by the agent's pod, its datapath by its NodeEndpoint.
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { agentName, installNamespace, removalAnnotation } from '../api/names.ts';
+import type { Node, Pod } from '../kube/resources.ts';
+import { sayDuration } from './duration.ts';
+import { type Check, type ClusterView, conditionOf, describe, type Finding, hidden } from './health-check.ts';
+import { agentSelector, controllerLogs } from './kubectl-lines.ts';
+
+const goesOn = 'pods that run go on, new ones wait';
+
+/** Whether the agents' DaemonSet leaves the node out, such as one of another architecture. */
+function leavesOut({ agents: daemonSet }: ClusterView): (node: Node) => boolean {
+  if (daemonSet === 'hidden') return () => false;
+  const selector = Object.entries((daemonSet?.spec?.template.spec?.['nodeSelector'] ?? {}) as Record<string, string>);
+  return ({ metadata: { labels = {} } }) => selector.some(([label, value]) => labels[label] !== value);
+}
+
+/** The nodes by name, but for those that the DaemonSet leaves out; none where one may not see them. */
+function wantedNodes(view: ClusterView): ReadonlyMap<string, Node> {
+  if (view.nodes === 'hidden') return new Map();
+  const isLeftOut = leavesOut(view);
+  return new Map(view.nodes.filter((node) => !isLeftOut(node)).map((node) => [node.metadata.name ?? '', node]));
+}
+
+const readyOf = (node: Node | undefined) => node?.status?.conditions?.find(({ type }) => type === 'Ready');
+
+/** A node that has never said anything of itself is taken as ready: its kubelet has only just registered it. */
+function isReady(node: Node | undefined): boolean {
+  return (readyOf(node)?.status ?? 'True') === 'True';
+}
+
+/** Unknown is what the control plane writes for a kubelet that is silent; False is the kubelet's own word. */
+function sayUnready(node: Node, endpoint: NodeEndpoint | undefined, nowMs: number): Finding {
+  const { name = '' } = node.metadata;
+  const { status, message = '', lastTransitionTime } = readyOf(node) ?? {};
+  const since = lastTransitionTime === undefined ? '' : ` for ${sayDuration(nowMs - Date.parse(lastTransitionTime))}`;
+  if (status === 'False') {
+    return { name, says: `NotReady${since}: ${message}; ${goesOn}`, cure: describe('node', name) };
+  }
+  const count = endpoint?.spec.podAddresses?.length ?? 0;
+  const kept = count === 0 ? '' : `; the addresses of its ${count} pods stay theirs until it is back or given up`;
+  const cure = `start ${name}; if it is off for good: kubectl taint node ${name} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`;
+  return { name, says: `NotReady${since}, off or cut off${kept}`, cure };
+}
+
+function whyUnready({ status }: Pod): string {
+  const waiting = (status?.containerStatuses ?? []).map(
+    ({ state }) => (state as WaitingState | undefined)?.waiting?.reason,
+  );
+  return (
+    waiting.find((reason) => reason !== undefined) ??
+    (status?.phase === 'Running' ? 'not ready' : (status?.phase ?? 'not ready'))
+  );
+}
+
+interface WaitingState {
+  readonly waiting?: { readonly reason?: string };
+}
+
+/** Agents that are missing or not ready on machines that run. */
+function silentAgents(view: ClusterView): Finding[] {
+  const { agentPods } = view;
+  if (agentPods === 'hidden') return [];
+  return [...wantedNodes(view)].flatMap(([name, node]): Finding[] => {
+    if (!isReady(node)) return [];
+    const own = agentPods.filter(({ spec }) => spec?.nodeName === name);
+    if (own.some((pod) => conditionOf(pod, 'Ready', 'True') !== undefined)) return [];
+    const [pod] = own;
+    const cure = `kubectl describe daemonset -n ${installNamespace} ${agentName}`;
+    if (pod === undefined) return [{ name, says: `no agent; ${goesOn}`, cure }];
+    const { name: podName = '' } = pod.metadata;
+    return [
+      {
+        name,
+        says: `its agent is ${whyUnready(pod)}; ${goesOn}`,
+        cure: `kubectl logs -n ${installNamespace} ${podName}; ${describe('pod', podName)} -n ${installNamespace}`,
+      },
+    ];
+  });
+}
+
+export function agents(view: ClusterView): Check {
+  const what = 'agents';
+  const { agents: daemonSet } = view;
+  if (daemonSet === 'hidden') return hidden(what);
+  const look = `kubectl get pods ${agentSelector} -o wide`;
+  if (daemonSet === undefined) {
+    return { what, state: 'bad', text: 'no DaemonSet; the controller makes it', cure: controllerLogs };
+  }
+  const { desiredNumberScheduled: wanted = 0, numberReady: ready = 0, updatedNumberScheduled } = daemonSet.status ?? {};
+  const updated = updatedNumberScheduled ?? 0;
+  const text = `${ready} of ${wanted} ready${updated < wanted ? `, ${updated} of the newest version` : ''}`;
+  const findings = silentAgents(view);
+  if (findings.length > 0) return { what, state: 'bad', text, findings };
+  if (ready < wanted) return { what, state: 'bad', text, cure: look };
+  return updated < wanted
+    ? { what, state: 'doubtful', text, cure: `kubectl rollout status -n ${installNamespace} ds/${agentName}` }
+    : { what, state: 'good', text };
+}
+
+interface NodesByState {
+  /** Machines that are off, cut off, or whose kubelet says that they are not ready. */
+  readonly unready: readonly Finding[];
+  readonly broken: readonly Finding[];
+  readonly slow: readonly Finding[];
+  readonly unknown: readonly Finding[];
+}
+
+function nodesByState(view: ClusterView, endpoints: readonly NodeEndpoint[]): NodesByState {
+  const machines = wantedNodes(view);
+  const known = new Map(view.endpoints.map((one) => [one.metadata.name, one]));
+  const all = view.nodes === 'hidden' ? [] : view.nodes;
+  const unready = [...machines.values()].filter((node) => !isReady(node));
+  const off = new Set(unready.map(({ metadata }) => metadata.name));
+  const there = endpoints.filter(({ metadata }) => !off.has(metadata.name));
+  const broken = there.filter((one) => conditionOf(one, 'DatapathReady', 'True') === undefined);
+  const slow = there.filter((one) => conditionOf(one, 'FastPath', 'True') === undefined);
+  const saidOf = (one: NodeEndpoint, type: string): string =>
+    one.status?.conditions?.find((each) => each.type === type)?.message ?? 'its agent is silent';
+  const finding = (one: NodeEndpoint, says: string): Finding => {
+    return { name: one.metadata.name, says, cure: describe('nodeendpoint', one.metadata.name) };
+  };
+  return {
+    unready: unready.map((node) => sayUnready(node, known.get(node.metadata.name ?? ''), view.nowMs)),
+    broken: broken.map((one) => finding(one, saidOf(one, 'DatapathReady'))),
+    slow: slow
+      .filter((one) => !broken.includes(one))
+      .map((one) => finding(one, `without the fast path: ${saidOf(one, 'FastPath')}`)),
+    unknown: all
+      .flatMap(({ metadata: { name = '' } }) => (known.has(name) ? [] : [name]))
+      .map((name) => ({ name, says: 'without a NodeEndpoint', cure: describe('node', name) })),
+  };
+}
+
+function leaving(endpoints: readonly NodeEndpoint[], text: string): Check | undefined {
+  const asked = endpoints.filter(({ metadata }) => metadata.annotations?.[removalAnnotation] !== undefined);
+  if (asked.length === 0) return undefined;
+  const cure = `fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all ${removalAnnotation}- takes it back`;
+  const findings = asked.map(({ metadata: { name } }) => ({ name, says: 'asked to be without Fast' }));
+  return { what: 'nodes', state: 'bad', text: `${text}; ${asked.length} asked to be without Fast`, cure, findings };
+}
+
+export function nodes(view: ClusterView): Check {
+  const what = 'nodes';
+  const isLeftOut = leavesOut(view);
+  const all = view.nodes === 'hidden' ? [] : view.nodes;
+  const leftOut = new Set(all.filter(isLeftOut).map(({ metadata }) => metadata.name));
+  const endpoints = view.endpoints.filter(({ metadata }) => !leftOut.has(metadata.name));
+  const { unready, broken, slow, unknown } = nodesByState(view, endpoints);
+  const notThere = new Set([...unready, ...broken].map(({ name }) => name));
+  const ready = endpoints.filter(({ metadata }) => !notThere.has(metadata.name)).length;
+  const counted: Array<[number, string]> = [
+    [unready.length, 'NotReady'],
+    [view.endpoints.length - endpoints.length, 'where the DaemonSet wants no agent'],
+    [slow.length, 'without the fast path'],
+    [unknown.length, 'without a NodeEndpoint'],
+  ];
+  const more = counted.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
+  if (view.nodes === 'hidden') more.push('this account may not see which machines are on');
+  const text = [`${ready} of ${endpoints.length} datapaths ready`, ...more].join(', ');
+  const asked = leaving(endpoints, text);
+  if (asked !== undefined) return asked;
+  const findings = [...unready, ...broken, ...slow, ...unknown];
+  if (unready.length + broken.length > 0) return { what, state: 'bad', text, findings };
+  if (view.endpoints.length === 0) return { what, state: 'bad', text, findings };
+  if (findings.length > 0) return { what, state: 'doubtful', text, findings };
+  return { what, state: view.nodes === 'hidden' ? 'doubtful' : 'good', text };
+}

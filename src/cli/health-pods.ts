@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who waits for an address: pods that a node has, by their NodeEndpoint, and pods that our scheduling gate holds back,
+// judged by the code that lifts it.
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import type { Pod } from '../api/workloads.ts';
+import { isGated, needOf, podKey } from '../reconcilers/pod.ts';
+import { decideGate } from '../reconcilers/scheduling-gate.ts';
+import type { Check, ClusterView, Finding } from './health-check.ts';
+import { bookOf } from './ipam-world.ts';
+
+/** As many as a NodeEndpoint has room for. */
+const listedAtMost = 64;
+/** A controller that leads lifts a gate within a second. */
+const liftPatienceMs = 30_000;
+
+interface Named {
+  readonly namespace?: string;
+  readonly name: string;
+}
+
+function finding(pod: Named, says: string): Finding {
+  return { name: podKey(pod), says, cure: `kubectl describe pod -n ${pod.namespace ?? ''} ${pod.name}` };
+}
+
+function waitingOnNodes(endpoints: readonly NodeEndpoint[]): Finding[] {
+  return endpoints.flatMap(({ spec }) => spec.waiting ?? []).map((one) => finding(one, one.message));
+}
+
+function gated(unscheduled: readonly Pod[], view: ClusterView): Finding[] {
+  const { nodes, endpoints, pools, records, namespaces, nowMs } = view;
+  const held = unscheduled.filter((pod) => needOf(pod) === 'gated');
+  if (held.length === 0) return [];
+  const ofNodes =
+    nodes === 'hidden'
+      ? []
+      : nodes.map(({ metadata: { name = '' }, status }) => {
+          return { metadata: { name }, status: { addresses: status?.addresses ?? [] } };
+        });
+  const book = bookOf({ pools, records, endpoints, nodes: ofNodes, namespaces: [], pods: unscheduled });
+  for (const pod of unscheduled) book.expected.show(pod, book);
+  const get = (name: string) => pools.find(({ metadata }) => metadata.name === name);
+  // Who has no node is no rival for an address that another asks for by name: neither of the others is looked at.
+  const none = { get: () => undefined, list: () => [] };
+  const views = { pools: { get, list: () => [...pools] }, namespaces: none, nodes: none };
+  const world = { book, views, clock: { now: () => nowMs, monotonicMs: () => nowMs } };
+  return held.flatMap((pod): Finding[] => {
+    const { namespace = '' } = pod.metadata;
+    const home =
+      namespaces === 'hidden'
+        ? { metadata: { name: namespace } }
+        : namespaces.find(({ metadata }) => metadata.name === namespace);
+    const action = decideGate(pod, home, world);
+    if (action.gate === 'keep') return [finding(pod.metadata, action.refusal.message)];
+    const heldMs = nowMs - Date.parse(pod.metadata.creationTimestamp ?? '');
+    if (heldMs <= liftPatienceMs) return [];
+    return [finding(pod.metadata, 'there is an address for it, and no controller lifts its gate')];
+  });
+}
+
+/** Whether our gate holds any of them back. */
+export function areGated(unscheduled: readonly Pod[] | 'hidden'): boolean {
+  return unscheduled !== 'hidden' && unscheduled.some(isGated);
+}
+
+export function waiting(view: ClusterView): Check {
+  const what = 'pods';
+  const { endpoints, unscheduled } = view;
+  const onNodes = waitingOnNodes(endpoints);
+  const atGate = unscheduled === 'hidden' ? [] : gated(unscheduled, view);
+  const findings = [...onNodes, ...atGate];
+  const unseen = unscheduled === 'hidden' ? 'this account may not see those that a scheduling gate holds' : '';
+  if (findings.length === 0) {
+    return unseen === ''
+      ? { what, state: 'good', text: 'none waits for an address' }
+      : { what, state: 'doubtful', text: `none on a node waits for an address; ${unseen}` };
+  }
+  const isCut = endpoints.some(({ spec }) => (spec.waiting ?? []).length >= listedAtMost);
+  const parts = [
+    `${isCut ? 'at least ' : ''}${findings.length} wait for an address`,
+    atGate.length > 0 ? `${atGate.length} of them held by the scheduling gate` : '',
+    unseen,
+  ];
+  return { what, state: 'bad', text: parts.filter((part) => part !== '').join(', '), findings };
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether the pools have something to give: each that is in trouble by its name.
+import type { Ips } from '../api/generated/ips.ts';
+import { type Check, type ClusterView, conditionOf, describe, type State } from './health-check.ts';
+
+/** Fuller than this is worth a look. */
+const nearlyFull = 0.9;
+
+type Trouble = 'not ready' | 'exhausted' | 'nearly full' | 'overlapping';
+
+/** The gravest first. */
+const gravity: Readonly<Record<Trouble, State>> = {
+  'not ready': 'bad',
+  exhausted: 'bad',
+  'nearly full': 'doubtful',
+  overlapping: 'doubtful',
+};
+const troubles = Object.keys(gravity) as Trouble[];
+
+function fillOf({ status }: Ips): number {
+  const total = status?.total ?? 0;
+  return total === 0 ? 0 : 1 - (status?.free ?? 0) / total;
+}
+
+function countsOf({ status }: Ips): string {
+  const { free = 0, cooling = 0, total = 0 } = status ?? {};
+  if (status !== undefined && total === 0) return 'none of its addresses can be given out';
+  return `${free} of ${total} free${cooling > 0 ? `, ${cooling} cooling` : ''}`;
+}
+
+/** What cools down is given out in need, as the pool's condition Exhausted has it too. */
+function isExhausted({ status }: Ips): boolean {
+  return status?.total !== undefined && (status.free ?? 0) + (status.cooling ?? 0) === 0;
+}
+
+interface PoolInTrouble {
+  readonly name: string;
+  readonly says: ReadonlyMap<Trouble, string>;
+}
+
+function troubleOf(pool: Ips): PoolInTrouble {
+  const says = new Map<Trouble, string>();
+  const unready = conditionOf(pool, 'Ready', 'False');
+  const overlap = conditionOf(pool, 'Overlapping', 'True');
+  if (unready !== undefined) says.set('not ready', `not ready: ${unready.message ?? ''}`);
+  else if (isExhausted(pool)) says.set('exhausted', `exhausted: ${countsOf(pool)}`);
+  else if (fillOf(pool) > nearlyFull) says.set('nearly full', countsOf(pool));
+  if (overlap !== undefined) says.set('overlapping', overlap.message ?? 'shares addresses with another pool');
+  return { name: pool.metadata.name, says };
+}
+
+const rankOf = ({ says }: PoolInTrouble): number => troubles.findIndex((trouble) => says.has(trouble));
+
+/** Of those for pods; the nodes' own is named beside it only where it is fuller than all of them. */
+function fullestOf(forPods: readonly Ips[], all: readonly Ips[]): string {
+  const coolingOf = ({ status }: Ips): number => status?.cooling ?? 0;
+  const byFill = (a: Ips, b: Ips): number => fillOf(b) - fillOf(a) || coolingOf(a) - coolingOf(b);
+  const [fullest] = forPods.toSorted(byFill);
+  const [ofNodes] = all.filter((pool) => !forPods.includes(pool)).toSorted(byFill);
+  if (fullest === undefined) return '';
+  const more =
+    ofNodes !== undefined && fillOf(ofNodes) > fillOf(fullest)
+      ? `; for nodes ${ofNodes.metadata.name}: ${countsOf(ofNodes)}`
+      : '';
+  return `fullest ${fullest.metadata.name}: ${countsOf(fullest)}${more}`;
+}
+
+export function pools({ pools: all }: ClusterView): Check {
+  const what = 'pools';
+  const forPods = all.filter(({ spec }) => spec.usage !== 'Node');
+  const inTrouble = all
+    .map(troubleOf)
+    .filter(({ says }) => says.size > 0)
+    .toSorted((a, b) => rankOf(a) - rankOf(b));
+  const findings = inTrouble.map(({ name, says }) => ({
+    name,
+    says: [...says.values()].join('; '),
+    cure: says.has('not ready') ? describe('ips', name) : `kubectl edit ips ${name}`,
+  }));
+  const counted = troubles.flatMap((trouble) => {
+    const count = inTrouble.filter(({ says }) => says.has(trouble)).length;
+    return count === 0 ? [] : [{ trouble, count }];
+  });
+  const said = counted.map(({ trouble, count }) => `${count} ${trouble}`).join(', ');
+  if (forPods.length === 0) {
+    const text = said === '' ? 'none for pods' : `none for pods; ${said}`;
+    const state = counted.some(({ trouble }) => gravity[trouble] === 'bad') ? 'bad' : 'doubtful';
+    return { what, state, text, cure: 'kubectl apply -f config/samples/ips.yaml', findings };
+  }
+  const text = `${forPods.length} for pods; ${said === '' ? fullestOf(forPods, all) : said}`;
+  const [first] = counted;
+  return first === undefined ? { what, state: 'good', text } : { what, state: gravity[first.trouble], text, findings };
+}
