@@ -4,7 +4,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { buildFolder, cached, hashOf, root, run, say, StepFailed, step } from './steps.ts';
+import { cached, type Made } from './cached.ts';
+import { buildFolder, hashOf, root, run, say, StepFailed, step } from './steps.ts';
 
 const compiler = 'clang-14';
 const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-target', 'bpf'];
@@ -28,28 +29,39 @@ function headerFolder(): string {
   return folder;
 }
 
-/** Compiles one program file; `defines` are NAME=VALUE. Throws StepFailed with the compiler's words, or with the cure
- * where the compiler or a header is missing. */
-export async function compileBpf(source: string, output: string, defines: string[] = []): Promise<void> {
-  const include = headerFolder();
-  await mkdir(dirname(output), { recursive: true });
-  const words = [...flags, ...defines.map((define) => `-D${define}`), '-I', include, '-I', join(root, 'bpf')];
+/** Throws StepFailed with the compiler's words, or with the cure where it is missing. */
+async function clang(words: string[]): Promise<string> {
   try {
-    await run(compiler, [...words, '-c', source, '-o', output]);
+    return await run(compiler, words);
   } catch (error) {
     const missing = error instanceof StepFailed && error.message.includes('ENOENT');
     throw missing ? new StepFailed(`${compiler} is missing; run \`apt-get install ${compiler}\``) : error;
   }
 }
 
-async function build(source: string, output: string): Promise<void> {
-  const hash = hashOf([join(root, 'bpf')], compiler, ...flags);
-  await cached(output, hash, () => step(`compile ${source}`, () => compileBpf(join(root, source), output)));
+/** Compiles one program file; `defines` are NAME=VALUE. Throws StepFailed with the compiler's words, or with the cure
+ * where the compiler or a header is missing. */
+export async function compileBpf(source: string, output: string, defines: string[] = []): Promise<void> {
+  const include = headerFolder();
+  await mkdir(dirname(output), { recursive: true });
+  const words = [...flags, ...defines.map((define) => `-D${define}`), '-I', include, '-I', join(root, 'bpf')];
+  await clang([...words, '-c', source, '-o', output]);
+}
+
+async function build(source: string, output: string): Promise<Made> {
+  const version = await clang(['--version']);
+  // All headers that are installed, whether a program asks for them or not: some milliseconds, and none is forgotten.
+  const headers = ['bpf', 'linux', 'asm-generic'].map((name) => join('/usr/include', name));
+  const sources = [join(root, 'bpf'), ...headers, join(headerFolder(), 'asm')];
+  return await cached(output, {
+    inputs: () => hashOf(sources, version, ...flags),
+    make: (path) => step(`compile ${source}`, () => compileBpf(join(root, source), path)),
+  });
 }
 
 /** Makes build/fast.bpf.o, unless it was made from the same sources with the same flags. */
-export async function buildBpf(): Promise<void> {
-  await build('bpf/fast.bpf.c', join(buildFolder, 'fast.bpf.o'));
+export async function buildBpf(): Promise<Made> {
+  return await build('bpf/fast.bpf.c', join(buildFolder, 'fast.bpf.o'));
 }
 
 /** Makes what only tests load: build/test/tunnel-key.bpf.o. Returns its path. */

@@ -2,14 +2,15 @@
 // Builds fast-cni: the TypeScript becomes one script (esbuild), the script bytecode (QuickJS), and the bytecode part of
 // a statically linked executable (cargo). It runs on any distribution and starts in less time than a Go plugin.
 import { readFileSync } from 'node:fs';
-import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
-import { build, version as esbuildVersion } from 'esbuild';
+import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
 import { ajvOptions, schemas } from '../src/cni/validators.ts';
-import { buildFolder, cached, cacheFolder, hashOf, root, run, say, step } from './steps.ts';
+import { cached, type Made } from './cached.ts';
+import { buildFolder, cacheFolder, hashOf, root, run, say, StepFailed, step } from './steps.ts';
 
 const target = 'x86_64-unknown-linux-gnu';
 const host = join(root, 'src/cni/host');
@@ -27,10 +28,11 @@ const compiledSchemas: Plugin = {
   },
 };
 
-async function bundle(outfile: string): Promise<void> {
-  await build({
+/** The one script. It takes a tenth of a second, so it is made each time, and is then the whole of what Rust is given. */
+async function bundle(): Promise<string> {
+  const { outputFiles } = await build({
     entryPoints: [join(root, 'src/cni/main.ts')],
-    outfile,
+    write: false,
     bundle: true,
     minify: true,
     platform: 'neutral',
@@ -40,51 +42,46 @@ async function bundle(outfile: string): Promise<void> {
     legalComments: 'none',
     logLevel: 'warning',
   });
+  return outputFiles.map((file) => file.text).join('');
 }
+
+// One static file: no libc of the node's is asked for.
+const rustFlags = '-C target-feature=+crt-static -C relocation-model=static';
 
 /** Builds one of the two programs of the host's crate and returns its path. They share all that is compiled. */
 async function cargo(binary: 'compile' | 'fast-cni', bytecode: string): Promise<string> {
   const folder = join(cacheFolder(), 'cargo');
-  const env = {
-    CARGO_TARGET_DIR: folder,
-    // One static file: no libc of the node's is asked for.
-    RUSTFLAGS: '-C target-feature=+crt-static -C relocation-model=static',
-    FAST_CNI_BYTECODE: bytecode,
-  };
+  const env = { CARGO_TARGET_DIR: folder, RUSTFLAGS: rustFlags, FAST_CNI_BYTECODE: bytecode };
   await run('cargo', ['build', '--release', '--locked', '--target', target, '--bin', binary], { cwd: host, env });
   return join(folder, target, 'release', binary);
 }
 
+async function make(text: string, output: string): Promise<void> {
+  let now = 'compiling QuickJS and its host';
+  const work = async (): Promise<void> => {
+    const script = join(buildFolder, 'fast-cni.js');
+    const bytecode = join(buildFolder, 'fast-cni.bytecode');
+    await writeFile(script, text);
+    await run(await cargo('compile', bytecode), [script, bytecode]);
+    now = 'linking the bytecode into the executable';
+    await copyFile(await cargo('fast-cni', bytecode), output);
+    if (!readFileSync(output).includes(readFileSync(bytecode))) {
+      throw new StepFailed('a build of another checkout put its fast-cni where cargo leaves ours; try again');
+    }
+  };
+  await step('fast-cni, by cargo', work, () => now);
+  say(`  ${(readFileSync(output).length / 1e6).toFixed(1)} MB`);
+}
+
 /** Makes build/fast-cni, unless it is current. About 50 s on a cold cache, then 10. */
-export async function buildCni(): Promise<void> {
-  const output = join(buildFolder, 'fast-cni');
-  const sources = ['src/cni', 'src/protocol', 'src/api/names.ts', 'scripts/build-cni.ts', 'package-lock.json'];
-  const rustVersion = await run('rustc', ['--version']);
-  const hash = hashOf(
-    sources.map((path) => join(root, path)),
-    esbuildVersion,
-    rustVersion,
-  );
+export async function buildCni(): Promise<Made> {
   await mkdir(buildFolder, { recursive: true });
-  await cached(output, hash, async () => {
-    let now = 'bundling';
-    const made = await step(
-      'fast-cni',
-      async () => {
-        const script = join(buildFolder, 'fast-cni.js');
-        const bytecode = join(buildFolder, 'fast-cni.bytecode');
-        await bundle(script);
-        now = 'compiling QuickJS and its host';
-        await run(await cargo('compile', bytecode), [script, bytecode]);
-        now = 'linking the bytecode into the executable';
-        return cargo('fast-cni', bytecode);
-      },
-      () => now,
-    );
-    // By rename, so that nobody ever runs half of it.
-    await copyFile(made, `${output}.partial`);
-    await rename(`${output}.partial`, output);
-    say(`  ${output}, ${(readFileSync(output).length / 1e6).toFixed(1)} MB`);
+  const versions = await Promise.all(['rustc', 'cargo'].map((program) => run(program, ['--version'])));
+  const script = await bundle();
+  return await cached(join(buildFolder, 'fast-cni'), {
+    // Cargo.lock names the content of all crates.
+    inputs: () => hashOf([host], script, rustFlags, target, ...versions),
+    make: (path) => make(script, path),
   });
 }
 

@@ -2,11 +2,12 @@
 // Builds the images by buildah as archives under build/images: no daemon and no registry has to be reached. The base
 // is Debian packages (mmdebstrap) and the Node that npm brought; it is kept in the cache and changes rarely.
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ImageName, images } from './image-names.ts';
 import { sbomOf } from './sbom/document.ts';
-import { buildFolder, cached, cacheFolder, hashOf, root, run, step } from './steps.ts';
+import { cached, type Made } from './cached.ts';
+import { buildFolder, cacheFolder, hashOf, root, run, step } from './steps.ts';
 
 /** The archive that `npm run build` leaves for an image. */
 export function imageArchive(name: ImageName): string {
@@ -56,7 +57,7 @@ async function base(): Promise<string> {
   return name;
 }
 
-async function image(name: ImageName): Promise<void> {
+async function image(name: ImageName): Promise<Made> {
   const file = join(root, `images/${name}.Containerfile`);
   const sources = contents[name].map(([from]) => join(root, from));
   for (const source of sources) {
@@ -64,28 +65,26 @@ async function image(name: ImageName): Promise<void> {
   }
   const from = await base();
   const sbom = sbomOf(name);
-  await cached(imageArchive(name), hashOf([file, ...sources], from, images[name], sbom), async () => {
-    await step(`image ${images[name]}`, async () => {
-      const context = join(buildFolder, `context-${name}`);
-      await rm(context, { recursive: true, force: true });
-      for (const [source, target] of contents[name]) {
-        await cp(join(root, source), join(context, target), { recursive: true });
-      }
-      await writeFile(join(context, 'sbom.spdx.json'), sbom);
-      await buildah(['build', '-q', '--build-arg', `BASE=${from}`, '-f', file, '-t', images[name], context]);
-      const archive = imageArchive(name);
-      const partial = `${archive}.partial`;
-      await mkdir(join(buildFolder, 'images'), { recursive: true });
-      await rm(partial, { force: true });
-      await buildah(['push', '-q', images[name], `docker-archive:${partial}:${images[name]}`]);
-      await rename(partial, archive);
-      await rm(context, { recursive: true });
-    });
+  const version = await buildah(['--version']);
+  return await cached(imageArchive(name), {
+    inputs: () => hashOf([file, ...sources], from, images[name], sbom, version),
+    make: (path) =>
+      step(`image ${images[name]}`, async () => {
+        const context = join(buildFolder, `context-${name}`);
+        await rm(context, { recursive: true, force: true });
+        for (const [source, target] of contents[name]) {
+          await cp(join(root, source), join(context, target), { recursive: true });
+        }
+        await writeFile(join(context, 'sbom.spdx.json'), sbom);
+        await buildah(['build', '-q', '--build-arg', `BASE=${from}`, '-f', file, '-t', images[name], context]);
+        await buildah(['push', '-q', images[name], `docker-archive:${path}:${images[name]}`]);
+        await rm(context, { recursive: true });
+      }),
   });
 }
 
-export async function buildImages(): Promise<void> {
-  for (const name of ['controller', 'agent'] as const) await image(name);
+export async function buildImages(): Promise<Record<string, Made>> {
+  return { 'controller image': await image('controller'), 'agent image': await image('agent') };
 }
 
 /** Builds one image from a folder as it is, into an archive beside the others. */

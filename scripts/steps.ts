@@ -2,8 +2,8 @@
 // How our scripts run other programs and tell a person about it: a line when a step starts, one at least every 8 s
 // while it lasts, its time at the end, and the program's last words when it fails.
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createHash, type Hash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,27 +68,27 @@ export async function run(program: string, args: string[], options: RunOptions =
   return text;
 }
 
+/** Takes in a file, or all files of a folder, by what `nameOf` calls them and what is in them. */
+function addTo(hash: Hash, path: string, nameOf: (path: string) => string): void {
+  if (!existsSync(path)) return;
+  if (statSync(path).isDirectory()) {
+    for (const name of readdirSync(path).toSorted()) addTo(hash, join(path, name), nameOf);
+  } else {
+    hash.update(`${nameOf(path)}\0`).update(readFileSync(path));
+  }
+}
+
 /** A hash over files and folders, by content and relative path, and over whatever else decides about a result. */
 export function hashOf(paths: string[], ...more: string[]): string {
   const hash = createHash('sha256');
-  const add = (path: string): void => {
-    if (!existsSync(path)) return;
-    if (statSync(path).isDirectory()) {
-      for (const name of readdirSync(path).toSorted()) add(join(path, name));
-    } else {
-      hash.update(`${path.slice(root.length)}\0`).update(readFileSync(path));
-    }
-  };
-  for (const path of paths) add(path);
+  for (const path of paths) addTo(hash, path, (file) => file.slice(root.length));
   for (const word of more) hash.update(`\0${word}`);
   return hash.digest('hex').slice(0, 16);
 }
 
-/** Makes `output` by `make` unless it is there already and was made from the same `hash`. */
-export async function cached(output: string, hash: string, make: () => Promise<void>): Promise<'made' | 'current'> {
-  const stamp = `${output}.hash`;
-  if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return 'current';
-  await make();
-  writeFileSync(stamp, hash);
-  return 'made';
+/** A hash over a file, or over all that is in a folder, wherever it is. */
+export function contentHash(path: string): string {
+  const hash = createHash('sha256');
+  addTo(hash, path, (file) => file.slice(path.length));
+  return hash.digest('hex').slice(0, 16);
 }

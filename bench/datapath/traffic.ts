@@ -2,10 +2,10 @@
 // The traffic of the benchmark, between namespaces: traffic.c compiled, its servers, and one measurement by each client.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { buildFolder, cached, hashOf, run } from '../../scripts/steps.ts';
+import { cached } from '../../scripts/cached.ts';
+import { buildFolder, hashOf, run } from '../../scripts/steps.ts';
 
 const source = join(import.meta.dirname, 'traffic.c');
 const port = '5300';
@@ -13,10 +13,13 @@ const port = '5300';
 /** Compiles the program, unless it was made from the same source. Throws StepFailed with gcc's words. */
 export async function buildTraffic(): Promise<string> {
   const output = join(buildFolder, 'bench/traffic');
-  mkdirSync(join(buildFolder, 'bench'), { recursive: true });
-  const words = ['-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-o', output, source];
-  await cached(output, hashOf([source], ...words), async () => {
-    await run('gcc', words);
+  const words = ['-O2', '-Wall', '-Wextra', '-Werror', '-pthread', source];
+  const version = await run('gcc', ['--version']);
+  await cached(output, {
+    inputs: () => hashOf([source], version, ...words),
+    make: async (path) => {
+      await run('gcc', [...words, '-o', path]);
+    },
   });
   return output;
 }

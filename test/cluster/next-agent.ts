@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent of a build to come: the same sources, but each value of the pods' maps has a field more, in front. So its
 // programs read no map of this build, nor this build's programs one of its maps.
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { compileBpf } from '../../scripts/build-bpf.ts';
@@ -9,7 +9,8 @@ import { packImage } from '../../scripts/build-images.ts';
 import { bundleProgram } from '../../scripts/build-programs.ts';
 import { images, imageTag } from '../../scripts/image-names.ts';
 import { layoutModule } from '../../scripts/layout-module.ts';
-import { buildFolder, cached, hashOf, root } from '../../scripts/steps.ts';
+import { cached } from '../../scripts/cached.ts';
+import { buildFolder, hashOf, root } from '../../scripts/steps.ts';
 import { layoutVersion } from '../../src/datapath/generated/layout.ts';
 
 export const nextImage = `${images.agent.slice(0, -imageTag.length)}${imageTag}-next`;
@@ -65,5 +66,11 @@ async function build(folder: string): Promise<void> {
 /** Makes the image's archive, unless it is current. */
 export async function buildNextAgent(): Promise<void> {
   const sources = ['bpf', 'src', 'build/agent.mjs', 'test/cluster/next-agent.ts'].map((path) => join(root, path));
-  await cached(nextArchive, hashOf(sources, nextImage), () => build(join(buildFolder, 'next-agent')));
+  await cached(nextArchive, {
+    inputs: () => hashOf(sources, nextImage),
+    make: async (path) => {
+      await build(join(buildFolder, 'next-agent'));
+      renameSync(nextArchive, path);
+    },
+  });
 }

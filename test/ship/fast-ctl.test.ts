@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// fast-ctl as people carry it away: one file, on a machine that has Node and nothing of ours.
+// fast-ctl as people carry it away: one file, on a machine that has Node and nothing of ours. And its siblings.
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -35,5 +35,15 @@ describe('the one file', () => {
     expect(await fastCtl('maps', 'list', 'counters')).toBe(
       "fast-ctl: this fast-ctl has no library beside it to read a kernel's maps; --node NAME looks through an agent's pod\n",
     );
+  });
+});
+
+describe('the bundles', () => {
+  it('are not made again while nothing has changed', async () => {
+    expect(await buildPrograms()).toEqual({ controller: 'current', agent: 'current', 'fast-ctl': 'current' });
+  });
+
+  it('of the agent brings no models of APIs that it never speaks', () => {
+    expect(readFileSync(join(buildFolder, 'agent.mjs'), 'utf8')).not.toContain('V1PodSpec');
   });
 });
