@@ -55,7 +55,8 @@ export type ReleaseAction =
 /**
  * How long a node that is gone or out of service may still be wiring pods: its kubelet and agent notice within the
  * node lease's 40 s, and 60 s leaves them room. An agent that starts says how its datapath is long before that, and wires
- * no pod whose record it sees as Releasing.
+ * no pod whose record it sees as Releasing. One that nobody reaches goes on with what it knows, static pods above all; the
+ * others are safe from what it sends, since they ask their maps who holds the source.
  */
 export const FENCE_MS = 60_000;
 

@@ -202,7 +202,7 @@ export class Cluster {
     this.machines.push(machine);
     const { server, random, trace } = this;
     const isOnline = (): boolean => !this.network.cut.has(name);
-    const onAdded = this.judge.onAdded.bind(this.judge);
+    const onAdded = this.judge.onAdded.bind(this.judge, machine);
     const hasLost = this.judge.hasLost.bind(this.judge);
     this.kubelets.set(machine, new Kubelet({ machine, server, random, trace, isOnline, onAdded, hasLost }));
     this.register(machine);

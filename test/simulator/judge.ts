@@ -8,6 +8,7 @@ import { endpointKind, podKind, recordKind, statefulSetKind } from '../../src/op
 import { identityOf, isFinished, isStaticIdentity } from '../../src/reconcilers/pod.ts';
 import type { ApiServer, WriteObserver } from './api-server.ts';
 import { changes } from './kernel.ts';
+import { type LivePod, nameOf } from './live-pod.ts';
 import type { Machine, Sandbox } from './machine.ts';
 import { Mirrors } from './mirrors.ts';
 import { isSameOrdinal } from './ordinals.ts';
@@ -21,14 +22,6 @@ export interface Broken {
   readonly text: string;
   /** Addresses, pods, identities that it is about. */
   readonly things: readonly string[];
-}
-
-export interface LivePod {
-  readonly pod: Pod;
-  readonly identity: string;
-  readonly address: string;
-  readonly machine: Machine;
-  readonly sandbox: Sandbox;
 }
 
 export class Judge {
@@ -78,10 +71,10 @@ export class Judge {
     if (kind.plural === 'ipses') this.#rests.onPool(now as Ips | undefined, (now ?? old)?.metadata.name ?? '');
   };
 
-  onAdded(sandbox: Sandbox): void {
+  onAdded({ name }: Machine, sandbox: Sandbox): void {
     const { address, pod } = sandbox;
     const { identity } = pod;
-    this.#mirrors.onAdded(sandbox, this.#record(address));
+    this.#mirrors.onAdded(name, sandbox, this.#record(address));
     const before = this.#answered.get(identity);
     this.#answered.set(identity, address);
     if (before === undefined || before === address || this.excused.has(identity)) return;
@@ -268,6 +261,7 @@ export class Judge {
     const { address, owner, nodeName } = record.spec;
     // The same owner once more: a leader that has not heard of its end gives it what it had.
     this.#released.delete(`${nodeName} ${address} ${owner.uid}`);
+    this.#mirrors.onGiven(record);
     this.#creators.set(record.metadata.uid ?? '', creator);
     this.#givenMs.set(address, this.#now());
     const sentMs = this.sent.firstSentMs(creator, record);
@@ -295,6 +289,7 @@ export class Judge {
 
   #onReplace(creator: string, old: IpAllocation, now: IpAllocation): void {
     const { address, owner, state } = now.spec;
+    this.#mirrors.onReplaced(old, now);
     if (old.spec.state === 'Reserved' && state === 'Bound') this.#isItsOrdinals(old, now);
     if (state === 'Cooling') this.#isNotToBeKept(creator, old);
     if (state === 'Bound' && old.spec.owner.uid !== owner.uid) this.#onGiven(creator, now, old);
@@ -343,8 +338,4 @@ export class Judge {
     const text = `the record ${address} of ${owner.kind} ${owner.name} (${owner.uid}) was deleted, and nobody had released it`;
     this.break(4, text, [address, owner.uid]);
   }
-}
-
-function nameOf({ pod }: LivePod): string {
-  return `pod ${pod.metadata.namespace}/${pod.metadata.name}`;
 }

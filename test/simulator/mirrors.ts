@@ -27,6 +27,8 @@ export class Mirrors {
   readonly #absences = new Map<string, Absence[]>();
   /** Sandboxes whose pod has lost its address while they went on. */
   readonly #severed = new Set<string>();
+  /** Machine, address and identity of what a controller has called released in the place of an agent that is silent. */
+  readonly #spokenFor = new Set<string>();
 
   constructor(machines: readonly Machine[], now: () => number) {
     this.#machines = machines;
@@ -74,10 +76,27 @@ export class Mirrors {
     return mayBe ? undefined : 'its mirror was away for a moment, or not at all';
   }
 
-  /** An agent that has not heard yet that the address is being given back wires it once more, and cuts it off in a moment. */
-  onAdded({ id, pod }: Sandbox, record: IpAllocation | undefined): void {
-    if (!isStaticIdentity(pod.identity) || record?.spec.owner.uid !== pod.identity) return;
-    if (record.spec.state === 'Releasing') this.#severed.add(id);
+  /** A controller has replaced the record; perhaps it spoke for its node, which is gone or out of service. */
+  onReplaced(old: IpAllocation, { spec: { nodeName, address, owner }, status }: IpAllocation): void {
+    const isReleased = status?.released?.owner.uid === owner.uid;
+    if (!isReleased || old.status?.released?.owner.uid === owner.uid) return;
+    this.#spokenFor.add(`${nodeName} ${address} ${owner.uid}`);
+  }
+
+  /** The address is somebody's, by a new record or one that has changed hands. */
+  onGiven({ spec: { nodeName, address, owner } }: IpAllocation): void {
+    this.#spokenFor.delete(`${nodeName} ${address} ${owner.uid}`);
+  }
+
+  /**
+   * An agent that has not heard yet that the address is being given back wires it once more, and cuts it off in a moment. One
+   * that nobody reaches does so for as long, though a controller has spoken for it and the record is gone.
+   */
+  onAdded(machine: string, { id, pod, address }: Sandbox, record: IpAllocation | undefined): void {
+    if (!isStaticIdentity(pod.identity)) return;
+    const isOwn = record?.spec.owner.uid === pod.identity;
+    const isLeaving = isOwn && record.spec.state === 'Releasing';
+    if (isLeaving || this.#spokenFor.has(`${machine} ${address} ${pod.identity}`)) this.#severed.add(id);
   }
 
   isSevered({ id }: Sandbox): boolean {
