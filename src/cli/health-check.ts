@@ -4,13 +4,14 @@ import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Namespace, Pod } from '../api/workloads.ts';
-import type { Pod as AgentPod, DaemonSet, Deployment, Lease, Node } from '../kube/resources.ts';
+import type { Pod as AgentPod, ConfigMap, DaemonSet, Deployment, Lease, Node } from '../kube/resources.ts';
 
 export interface ClusterView {
   readonly deployment: Deployment | undefined | 'hidden';
   readonly agents: DaemonSet | undefined | 'hidden';
   readonly agentPods: readonly AgentPod[] | 'hidden';
   readonly lease: Lease | undefined | 'hidden';
+  readonly knobs: ConfigMap | undefined | 'hidden';
   /** Those admission policies and bindings that are not there. */
   readonly missingPolicies: readonly string[] | 'hidden';
   readonly nodes: readonly Node[] | 'hidden';

@@ -4,6 +4,7 @@
 import { installNamespace } from '../api/names.ts';
 import type { Lease } from '../kube/resources.ts';
 import { type Check, type ClusterView, describe, hidden } from './health-check.ts';
+import { knobs } from './health-knobs.ts';
 import { agents, nodes } from './health-nodes.ts';
 import { waiting } from './health-pods.ts';
 import { pools } from './health-pools.ts';
@@ -19,6 +20,7 @@ export function assess(view: ClusterView): Check[] {
     waiting(view),
     orphans(view),
     policies(view),
+    knobs(view),
   ];
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl status`: ten lines that say whether all is well, and what is amiss by its name and what to do if not.
 import { Command } from 'commander';
-import { agentName, controllerName, installNamespace } from '../api/names.ts';
+import { agentName, configMapName, controllerName, installNamespace } from '../api/names.ts';
 import { isReason } from '../kube/errors.ts';
-import { daemonSets, deployments, leases, nodes, pods } from '../kube/resources.ts';
+import { configMaps, daemonSets, deployments, leases, nodes, pods } from '../kube/resources.ts';
 import type { ClusterView } from './health-check.ts';
 import { assess } from './health-checks.ts';
 import { areGated } from './health-pods.ts';
@@ -49,6 +49,7 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
     agents: orHidden(cluster.find(daemonSets, agentName, at)),
     agentPods: orHidden(cluster.list(pods, agentsOwn).then(({ items }) => items)),
     lease: orHidden(cluster.find(leases, controllerName, at)),
+    knobs: orHidden(cluster.find(configMaps, configMapName, at)),
     missingPolicies: orHidden(missingPolicies(cluster)),
     nodes: orHidden(allOf(cluster, nodes)),
     unscheduled: orHidden(cluster.list(podKind, withoutNode).then(({ items }) => items)),

@@ -2,7 +2,7 @@
 // What the program is told from outside, read once. Flags win over the environment.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { controllerName, installNamespace } from '../api/names.ts';
-import { isMetricsAddress } from './knobs.ts';
+import { isMetricsAddress } from '../api/knobs.ts';
 
 export interface OperatorConfig {
   /** A kubeconfig file, for a run outside a cluster. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the install's one ConfigMap and the controller's environment ask for besides addresses: the agents' DaemonSet,
 // and the pool of the nodes' own overlay addresses where there is none.
-import { loadYaml } from '@kubernetes/client-node';
 import { Gauge } from 'prom-client';
 import type { Ips } from '../api/generated/ips.ts';
+import { type KnobProblem, nodePoolSpecOf, readKnobs, resourcesKey, sayProblem } from '../api/knobs.ts';
 import { apiVersion, configMapName, controllerName, nodePool } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import { isReason } from '../kube/errors.ts';
@@ -15,7 +15,6 @@ import type { Outcome } from '../reconcilers/ports.ts';
 import { done, retryAfter } from '../reconcilers/ports.ts';
 import { agentDaemonSet, type AgentFacts } from './agent-daemonset.ts';
 import { poolKind } from './kinds.ts';
-import { readKnobs, resourcesKey } from './knobs.ts';
 import { policyProblems } from './policies.ts';
 import type { LeaderVerbs } from './tenure.ts';
 
@@ -90,7 +89,7 @@ export class InstallReconciler {
   }
 
   /** Answers what is wrong with the knobs; without those the agents are rolled out. */
-  async #agents(signal: AbortSignal): Promise<readonly string[]> {
+  async #agents(signal: AbortSignal): Promise<readonly KnobProblem[]> {
     const { namespace, agentImage: image, knobs } = this.#world;
     if (image === undefined) return [];
     const owner = await this.#owner(signal);
@@ -110,7 +109,7 @@ export class InstallReconciler {
       if (!isReason(error, 'invalid', 'badRequest')) throw error;
       // The quantities are the API server's to judge. Where they are not to blame this throws again.
       await this.#roll(facts, signal);
-      return [...problems, `${resourcesKey}: not taken; ${String(error).slice(0, 300)}`];
+      return [...problems, { key: resourcesKey, says: `not taken; ${String(error).slice(0, 300)}` }];
     }
   }
 
@@ -122,16 +121,17 @@ export class InstallReconciler {
   }
 
   /** Once for each set of wrong values. */
-  async #sayKnobs(problems: readonly string[], signal: AbortSignal): Promise<void> {
+  async #sayKnobs(wrong: readonly KnobProblem[], signal: AbortSignal): Promise<void> {
     const { namespace, log, events } = this.#world;
+    const problems = wrong.map(sayProblem);
     const text = problems.join('; ');
     if (text === this.#saidKnobs) return;
     this.#saidKnobs = text;
     if (text === '') return;
     const owner = await this.#owner(signal);
-    log.warn({ problems }, `the ConfigMap ${configMapName} has values that are not taken`);
+    log.warn({ problems }, `the ConfigMap ${configMapName} has entries that are not taken`);
     const regarding = owner === undefined ? { kind: 'Namespace', name: namespace } : { ...owner, namespace };
-    const note = `ConfigMap ${configMapName}, key ${text}. The other entries are in force.`;
+    const note = `ConfigMap ${configMapName}, key ${text}${text.endsWith('?') ? '' : '.'} The other entries are in force.`;
     events.record({ regarding, type: 'Warning', reason: 'InvalidKnob', note, action: 'ReadKnobs' });
   }
 
@@ -142,15 +142,12 @@ export class InstallReconciler {
   }
 
   /** One `kubectl apply` cannot send a CRD and an object of its kind together, so the pool comes by the ConfigMap. */
-  async #nodePool(signal: AbortSignal): Promise<{ outcome: Outcome; problems: readonly string[] }> {
+  async #nodePool(signal: AbortSignal): Promise<{ outcome: Outcome; problems: readonly KnobProblem[] }> {
     const { client, knobs, pool, log } = this.#world;
     const text = knobs()?.data?.[nodePool];
     if (text === undefined || pool(nodePool) !== undefined) return { outcome: done, problems: [] };
-    const spec = specOf(text);
-    if (spec === undefined) {
-      const cure = 'write subnet, ips and usage: Node';
-      return refusedPool(`${nodePool}: "${text.slice(0, 200)}" is no spec of an Ips; ${cure}`);
-    }
+    const spec = nodePoolSpecOf(text);
+    if ('says' in spec) return refusedPool(spec);
     try {
       const made: Ips = { apiVersion, kind: 'Ips', metadata: { name: nodePool }, spec: { ...spec, usage: 'Node' } };
       await client.create(poolKind, made, { signal });
@@ -160,7 +157,8 @@ export class InstallReconciler {
         return { outcome: retryAfter(2_000, 'the CRD of Ips is not served yet'), problems: [] };
       }
       if (isReason(error, 'invalid', 'badRequest')) {
-        return refusedPool(`${nodePool}: not taken, so nodes get no address; ${String(error).slice(0, 300)}`);
+        const says = `not taken, so nodes get no address; ${String(error).slice(0, 300)}`;
+        return refusedPool({ key: nodePool, says });
       }
       if (!isReason(error, 'alreadyExists')) throw error;
     }
@@ -169,17 +167,6 @@ export class InstallReconciler {
 }
 
 /** Only another text in the ConfigMap helps, and that wakes us. */
-function refusedPool(problem: string): { outcome: Outcome; problems: readonly string[] } {
+function refusedPool(problem: KnobProblem): { outcome: Outcome; problems: readonly KnobProblem[] } {
   return { outcome: done, problems: [problem] };
-}
-
-function specOf(text: string): Ips['spec'] | undefined {
-  try {
-    const spec: unknown = loadYaml(text);
-    return typeof spec === 'object' && spec !== null && 'subnet' in spec && 'ips' in spec
-      ? (spec as Ips['spec'])
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -182,3 +182,32 @@ describe('an agent that is not ready', () => {
     ]);
   });
 });
+
+describe('a knob', () => {
+  const data = { mode: 'dirct', 'log-level': 'debug', 'tunnel-port': '8472' };
+  const knobs = (more: object) => ({ knobs: { metadata: {}, data: more } });
+
+  it('with a value that is none, or of a name that is none, is named with the value and the cure', async () => {
+    const text = await shown(knobs(data));
+    expect(text).toContain(
+      [
+        '??  knobs       2 left out, the others are in force',
+        '                mode: "dirct" is not taken; write tunnel or direct',
+        '                log-level: no knob has this name; did you mean agent-log-level?',
+        'To do:',
+        '    knobs: kubectl edit configmap -n fast-system fast-config',
+      ].join('\n'),
+    );
+  });
+
+  it('of the pool of the nodes is amiss only while there is no such pool', () => {
+    const wrong = knobs({ 'fast-nodes': '- a' });
+    expect(amiss(wrong).join()).toContain('fast-nodes: "- a" is no spec of an Ips; write subnet, ips and usage: Node');
+    expect(amiss({ ...wrong, pools: [...well.pools, pool('fast-nodes', 5)] })).toEqual([]);
+  });
+
+  it('is as by default where there is no ConfigMap, and unseen where an account may not look', () => {
+    expect(amiss({ knobs: undefined })).toEqual([]);
+    expect(amiss({ knobs: 'hidden' })).toEqual(['doubtful knobs: this account may not look']);
+  });
+});

@@ -148,6 +148,7 @@ describe('fast-ctl status', () => {
       'ok  pods        none waits for an address',
       'ok  wires       each has its record',
       'ok  policies    agents are kept to their own nodes',
+      'ok  knobs       mode set',
     ]);
   });
 
@@ -164,7 +165,7 @@ describe('fast-ctl status', () => {
 
   it('is data for a program', async () => {
     const shown = await fastCtl('status -o json', { cluster: () => Promise.resolve(cluster()) });
-    expect(JSON.parse(shown.stdout)).toHaveLength(8);
+    expect(JSON.parse(shown.stdout)).toHaveLength(9);
   });
 
   it('goes on where an account may not look', async () => {

@@ -47,6 +47,7 @@ export const well = {
   agents: { metadata: {}, status: { desiredNumberScheduled: 2, numberReady: 2, updatedNumberScheduled: 2 } },
   agentPods: [agentPod('one'), agentPod('two')],
   lease: { metadata: {}, spec: { holderIdentity: 'fast-controller-manager-a_x', renewTime: now } },
+  knobs: { metadata: {}, data: { mode: 'tunnel', mtu: '' } },
   missingPolicies: [],
   nodes: [machine('one'), machine('two')],
   unscheduled: [],
@@ -85,6 +86,7 @@ export function clusterOf(change: object = {}): Cluster {
     deployments: view['deployment'],
     daemonsets: view['agents'],
     leases: view['lease'],
+    configmaps: view['knobs'],
   };
   const podsOf = (field: string | undefined): unknown => view[field === 'spec.nodeName=' ? 'unscheduled' : 'agentPods'];
   const refused = new KubeError('forbidden', { verb: 'get', target: 'x' }, 'no');

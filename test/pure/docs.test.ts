@@ -7,8 +7,7 @@ import { type Manifest, manifestsOf, ofKind } from '../../scripts/manifests.ts';
 import { root } from '../../scripts/steps.ts';
 import { nodePool, removedCondition } from '../../src/api/names.ts';
 import { directCondition } from '../../src/datapath/way.ts';
-import { flagKnobs } from '../../src/operator/knobs.ts';
-import { masqueradeKnob } from '../../src/operator/masquerade-knob.ts';
+import { knownKeys } from '../../src/api/knobs.ts';
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const sources = ['src/reconcilers', 'src/operator', 'src/node', 'src/wiring']
@@ -45,10 +44,10 @@ describe('the reference', () => {
 });
 
 describe('the knobs', () => {
-  const keys = [...Object.keys(flagKnobs), masqueradeKnob, 'agent-resources'];
+  const keys = knownKeys.filter((key) => key !== nodePool);
 
   it('are all in the page for operators', () => {
-    expect(sorted(firstCells(read('docs/operating.md'), 'Knobs'))).toEqual(sorted([...keys, nodePool]));
+    expect(sorted(firstCells(read('docs/operating.md'), 'Knobs'))).toEqual(sorted(knownKeys));
   });
 
   it('are all in the overlay, each with a comment', () => {

@@ -10,7 +10,7 @@ import { InstallReconciler, type InstallWorld } from '../../src/operator/install
 const refused = (verb: string, because: string): KubeError =>
   new KubeError('invalid', { verb, target: 'it' }, because, { status: 422 });
 
-/** An API server that refuses the resource quantity `abc`, and pools whose subnet is `nowhere`. */
+/** An API server that refuses a request of 9 CPUs, and pools whose subnet is `nowhere`. */
 function install(data: Record<string, string>) {
   const [made, notes] = [Array.of<string>(), Array.of<string>()];
   const client = {
@@ -18,8 +18,9 @@ function install(data: Record<string, string>) {
     list: () => Promise.resolve({ items: [], resourceVersion: '1' }),
     patch: (of: Resource<KubeObject>, _name: string, object: object) => {
       const text = JSON.stringify(object);
-      if (text.includes('"abc"'))
-        return Promise.reject(refused('patch', 'quantities must match the regular expression'));
+      if (text.includes('"cpu":9')) {
+        return Promise.reject(refused('patch', 'must be less than or equal to cpu limit'));
+      }
       made.push(`${of.plural} ${text.includes('"resources":{"limits"') ? 'with limits' : 'as ever'}`);
       return Promise.resolve(object);
     },
@@ -56,13 +57,26 @@ describe('the install', () => {
     expect(knobNotes()).toEqual([]);
   });
 
-  it('with a quantity that is none comes up without it, and says which knob it was', async () => {
-    const { made, knobNotes, reconcile } = install({ 'fast-nodes': nodes, 'agent-resources': 'requests: {cpu: abc}' });
+  it('with resources that the API server refuses comes up without them, and says which knob it was', async () => {
+    const { made, knobNotes, reconcile } = install({
+      'fast-nodes': nodes,
+      'agent-resources': '{requests: {cpu: 9}, limits: {cpu: 1}}',
+    });
     await reconcile();
     await reconcile();
     expect(made.slice(0, 2)).toEqual(['daemonsets as ever', 'ipses']);
     expect(knobNotes()).toEqual([expect.stringContaining('key agent-resources: not taken; ')]);
-    expect(knobNotes()[0]).toContain('quantities must match');
+    expect(knobNotes()[0]).toContain('must be less than or equal');
+  });
+
+  it('with a key that is no knob says so once, by an event and with the nearest, and does all else', async () => {
+    const { made, knobNotes, reconcile } = install({ 'fast-nodes': nodes, 'log-level': 'debug' });
+    await reconcile();
+    await reconcile();
+    expect(made.slice(0, 2)).toEqual(['daemonsets as ever', 'ipses']);
+    expect(knobNotes()).toEqual([
+      'InvalidKnob: ConfigMap fast-config, key log-level: no knob has this name; did you mean agent-log-level? The other entries are in force.',
+    ]);
   });
 
   it.each([

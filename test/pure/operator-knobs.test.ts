@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { agentDaemonSet } from '../../src/operator/agent-daemonset.ts';
 import { defaultLease, readConfig } from '../../src/operator/config.ts';
-import { flagKnobs, readKnobs } from '../../src/operator/knobs.ts';
+import { flagKnobs, readKnobs } from '../../src/api/knobs.ts';
 
 interface Container {
   args: string[];
@@ -56,14 +56,41 @@ describe('the knobs', () => {
     expect(readKnobs({ [key]: value, 'agent-resources': 'requests: {cpu: 1}' })).toEqual({
       args: [],
       resources: { requests: { cpu: 1 } },
-      problems: [`${key}: "${value}" is not taken; ${cure}`],
+      problems: [{ key, says: `"${value}" is not taken; ${cure}` }],
     });
   });
 
-  it.each(['cpu: 1', '- a', '{', 'x'])('resources that are none (%s) are left out', (text) => {
-    const { problems, resources } = readKnobs({ 'agent-resources': text });
-    expect(resources).toBeUndefined();
-    expect(problems).toEqual(['agent-resources: not taken; write requests and limits as a container has them']);
+  it.each(['cpu: 1', '- a', '{', 'x', 'requests: {cpu: abc}', 'limits: 5', 'limits: {memory: 128MB}'])(
+    'resources that are none (%s) are left out',
+    (text) => {
+      const { problems, resources } = readKnobs({ 'agent-resources': text });
+      expect(resources).toBeUndefined();
+      const says = `"${text}" is not taken; write requests and limits as a container has them`;
+      expect(problems).toEqual([{ key: 'agent-resources', says }]);
+    },
+  );
+
+  it('take quantities as the API server has them', () => {
+    const text = 'requests: {cpu: 50m, memory: 128Mi}\nlimits: {cpu: 0.5, memory: 1e9, ephemeral-storage: 2G}';
+    expect(readKnobs({ 'agent-resources': text }).problems).toEqual([]);
+  });
+
+  it.each([
+    ['log-level', 'did you mean agent-log-level?'],
+    ['MTU', 'did you mean mtu?'],
+    ['tunnel_port', 'did you mean tunnel-port?'],
+    ['port', 'did you mean tunnel-port?'],
+    ['maskerade-exclude', 'did you mean masquerade-exclude?'],
+    ['fastnodes', 'did you mean fast-nodes?'],
+    [
+      'bananas',
+      'the knobs are agent-log-level, tunnel-port, mtu, mode, uplink, metrics-address, masquerade-exclude, agent-resources, fast-nodes',
+    ],
+  ])('that nobody knows, such as %s, are said with those that may be meant', (key, cure) => {
+    expect(readKnobs({ [key]: 'x', mtu: '1400' })).toEqual({
+      args: ['--mtu', '1400'],
+      problems: [{ key, says: `no knob has this name; ${cure}` }],
+    });
   });
 
   it('reach the DaemonSet', () => {

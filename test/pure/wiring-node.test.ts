@@ -6,7 +6,7 @@ import type { NodeEndpoint, NodeEndpointStatus } from '../../src/api/generated/n
 import { parseAddress } from '../../src/ip/address.ts';
 import { formatCidr, parseRange } from '../../src/ip/range.ts';
 import { RangeSet } from '../../src/ip/range-set.ts';
-import { readRanges } from '../../src/operator/masquerade-knob.ts';
+import { readRanges } from '../../src/api/masquerade-knob.ts';
 import { endpointStatus, type NodeReport } from '../../src/wiring/endpoint-status.ts';
 import { masqueradeScript, overlayOf } from '../../src/wiring/overlay.ts';
 import type { Wire } from '../../src/wiring/wire.ts';
