@@ -6,14 +6,16 @@ import { kubeconfigPath, status, up } from '../test/cluster/cluster.ts';
 import { installFast, kube } from '../test/cluster/fast.ts';
 import { ensureKubernetes } from '../test/cluster/kubernetes.ts';
 import { programPath } from '../test/cluster/paths.ts';
+import { Interruption, leftBehind } from '../test/cluster/interruption.ts';
 import * as promises from '../test/cluster/quick-start.ts';
 import { quickStartBlocks } from '../test/cluster/readme.ts';
+import { readState } from '../test/cluster/state.ts';
 import { buildAll } from './build.ts';
 import { say, step } from './steps.ts';
 
 const startedMs = Date.now();
 const headline = (text: string): void => say(`\n== ${text}`);
-const stop = new AbortController();
+const stop = new Interruption(say, () => readState()?.phase);
 
 /** Types a line into a shell that has kubectl and the kubeconfig, and shows all that it prints. */
 async function type(line: string): Promise<void> {
@@ -77,27 +79,37 @@ function tellHowToPlay(): void {
   npm run cluster -- down                      # ends it and leaves nothing`);
 }
 
+/** Work that nobody needs to clean up after: an interruption does not wait for it. */
+async function unlessStopped<T>(work: Promise<T>): Promise<T> {
+  stop.signal.throwIfAborted();
+  const stopped = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener('abort', () => reject(stop.signal.reason as Error), { once: true });
+  });
+  return await Promise.race([work, stopped]);
+}
+
 async function demo(): Promise<void> {
   headline('Everything that is compiled');
-  await buildAll();
+  await buildAll(stop.signal);
   await ensureKubernetes(say, stop.signal);
   headline('A cluster of real Kubernetes: one control plane, two workers');
   const wasUp = (await status()).state === 'up';
   await up({ say, signal: stop.signal });
   headline('Fast is installed');
-  await installFast(say);
-  if (wasUp) await startFromReleasedAddresses();
-  await runReadme();
-  await checkPromises();
+  await unlessStopped(installFast(say));
+  if (wasUp) await unlessStopped(startFromReleasedAddresses());
+  await unlessStopped(runReadme());
+  await unlessStopped(checkPromises());
   tellHowToPlay();
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
+stop.listen();
 try {
   await demo();
 } catch (error) {
   const reason = error instanceof Error ? error.message : String(error);
-  say(`\nThe demo failed: ${stop.signal.aborted ? 'it was interrupted' : reason}`);
-  if ((await status()).state === 'up') say('The cluster is still up; `npm run cluster -- down` ends it.');
-  process.exitCode = stop.signal.aborted ? 130 : 1;
+  say(`\nThe demo ${stop.exitCode === undefined ? `failed: ${reason}` : 'was interrupted.'}`);
+  say(leftBehind((await status()).state));
+  // Not by exitCode: a kubectl that waits would hold up the end.
+  process.exit(stop.exitCode ?? 1);
 }

@@ -116,7 +116,7 @@ export async function up(options: UpOptions = {}): Promise<void> {
     } catch (cause) {
       const isAborted = signal?.aborted === true;
       if (!isAborted) keepLogs();
-      await sweep();
+      await step(say, 'all that was started ended and removed', sweep);
       if (isAborted) throw signal.reason;
       const note = existsSync(paths.failureFolder) ? `\nThe logs are in ${paths.failureFolder}.` : '';
       throw new Error(`${cause instanceof Error ? cause.message : String(cause)}${note}`, { cause });

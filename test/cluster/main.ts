@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cluster's command line.
 import { spawnSync } from 'node:child_process';
-import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import * as cluster from './cluster.ts';
 import { kubeconfigOf } from './daemons.ts';
+import { Interruption, leftBehind } from './interruption.ts';
 import { insideMachine } from './machine.ts';
 import { markedEnvironment } from './run.ts';
 import { binFolder, kubernetesVersion } from './paths.ts';
-import { controlPlaneName } from './state.ts';
+import { controlPlaneName, readState } from './state.ts';
 
 const say = (line: string): void => console.log(line);
 
-let stoppedCode: number | undefined;
+const interruption = new Interruption(say, () => readState()?.phase);
 
 const farewell = `
 The cluster is yours:
@@ -29,20 +29,10 @@ function wholeNumber(text: string): number {
 }
 
 async function up(options: { nodes?: number }): Promise<void> {
-  const abort = new AbortController();
-  const stop = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void => {
-    if (stoppedCode !== undefined) return;
-    say(`${name}: cleaning up`);
-    stoppedCode = 128 + constants.signals[name]; // As shells count.
-    abort.abort(new Error(`stopped by ${name}`));
-  };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // Not once: Ctrl-C reaches us from the terminal and again from npm's script, and the second would end the clean-up.
-    process.on(name, () => stop(name));
-  }
+  interruption.listen();
   const startMs = Date.now();
   const workers = options.nodes === undefined ? {} : { workers: options.nodes };
-  await cluster.up({ ...workers, say, signal: abort.signal });
+  await cluster.up({ ...workers, say, signal: interruption.signal });
   say(`${((Date.now() - startMs) / 1000).toFixed(1).padStart(7)} s  in all`);
   say(farewell);
 }
@@ -128,5 +118,6 @@ try {
   await program.parseAsync();
 } catch (cause) {
   console.error(`cluster: ${cause instanceof Error ? cause.message : String(cause)}`);
-  process.exitCode = stoppedCode ?? 1;
+  if (interruption.exitCode !== undefined) say(leftBehind((await cluster.status()).state));
+  process.exitCode = interruption.exitCode ?? 1;
 }
