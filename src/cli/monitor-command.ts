@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl monitor`: which ways packets take right now, by the programs' counters.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { bpfPinFolder } from '../api/names.ts';
 import { decodeCounters } from '../datapath/codecs.ts';
 import type { CounterReading } from '../datapath/entries.ts';
 import { maps } from '../datapath/generated/layout.ts';
+import { durationOf } from './duration.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Column, Row } from './table.ts';
@@ -13,6 +14,7 @@ import { colours, plain } from './tones.ts';
 interface Options {
   readonly output: OutputFormat;
   readonly pinFolder: string;
+  /** Milliseconds. */
   readonly interval: number;
   readonly count?: number;
 }
@@ -43,11 +45,7 @@ export function ratesOf(before: readonly CounterReading[], after: readonly Count
     }));
 }
 
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (seconds >= 0.1 && seconds <= 3600) return seconds;
-  throw new InvalidArgumentError('give seconds from 0.1 to 3600.');
-}
+const interval = { leastMs: 100, mostMs: 3_600_000 };
 
 function countOf(text: string): number {
   const count = Number(text);
@@ -61,7 +59,7 @@ async function monitor(options: Options, s: Surroundings): Promise<void> {
   let before = await counters();
   let beforeNs = s.monotonicNs();
   for (let turn = 0; turn < (options.count ?? Infinity) && !s.stopped.aborted; turn += 1) {
-    await s.sleep(options.interval * 1000);
+    await s.sleep(options.interval);
     const after = await counters();
     const afterNs = s.monotonicNs();
     const seconds = Number(afterNs - beforeNs) / 1e9;
@@ -81,7 +79,11 @@ async function monitor(options: Options, s: Surroundings): Promise<void> {
 export function monitorCommand(s: Surroundings): Command {
   return new Command('monitor')
     .description('how many packets take which way, each second, until Ctrl-C')
-    .option('--interval <seconds>', 'how long is counted before it is shown', secondsOf, 1)
+    .addOption(
+      new Option('--interval <duration>', 'how long is counted before it is shown, such as 500ms or 1m')
+        .default(1_000, '1s')
+        .argParser(durationOf(interval, 'a duration from 100ms to 1h, such as 500ms, 5s or 1m')),
+    )
     .option('--count <n>', 'show it so many times and end', countOf)
     .addOption(outputOption())
     .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl uninstall`: says what it would do, and does it with --yes.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { durationOf } from './duration.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
 import { Removal } from './removal.ts';
 import type { Cluster, ClusterChoice, Surroundings } from './surroundings.ts';
@@ -8,6 +9,7 @@ import type { Cluster, ClusterChoice, Surroundings } from './surroundings.ts';
 interface UninstallOptions extends ClusterChoice {
   readonly yes?: boolean;
   readonly without: readonly string[];
+  /** Milliseconds. */
   readonly timeout: number;
 }
 
@@ -25,10 +27,7 @@ const left = `Fast is gone. What is left on a node: the empty folder /run/fast u
 Nodes are NotReady until another network plugin is installed; then delete the pods that had an address of Fast.
 `;
 
-function seconds(text: string): number {
-  if (!/^[1-9][0-9]{0,4}s?$/.test(text)) throw new InvalidArgumentError('Write seconds, such as 120s.');
-  return Number.parseInt(text, 10);
-}
+const timeout = { leastMs: 1_000, mostMs: 86_400_000 };
 
 /** Pools without any NodeEndpoint are the rest of an install whose records somebody deleted with their kind. */
 const forgotten = `No NodeEndpoint is left, so no node is cleaned: device, routes, rules, pins and CNI files of Fast stay on the nodes. To
@@ -64,7 +63,9 @@ export function uninstallCommand(s: Surroundings): Command {
       ),
     )
     .addOption(
-      new Option('--timeout <seconds>', 'how long nodes, and then objects, may take').default(120).argParser(seconds),
+      new Option('--timeout <duration>', 'how long nodes, and then objects, may take, such as 90s or 5m')
+        .default(120_000, '2m')
+        .argParser(durationOf(timeout, 'a duration from 1s to 24h, such as 90s, 5m or 1h30m')),
     )
     .addHelpText('after', order)
     .action(async (_own: object, command: Command) => {
@@ -75,7 +76,7 @@ export function uninstallCommand(s: Surroundings): Command {
         s.print('Nothing was done. To do it: fast-ctl uninstall --yes\n');
         return;
       }
-      const options = { timeoutMs: o.timeout * 1000, without: o.without };
+      const options = { timeoutMs: o.timeout, without: o.without };
       await new Removal(cluster, s, options, (line) => s.print(`${line}\n`)).run();
       s.print(left);
     });

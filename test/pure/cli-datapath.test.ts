@@ -110,6 +110,24 @@ describe('fast-ctl monitor', () => {
     });
     expect((await fastCtl('monitor --count 0', {})).stderr).toContain('give a whole number from 1 on');
   });
+
+  it.each([
+    ['500ms', 500],
+    ['2', 2_000],
+    ['1.5s', 1_500],
+    ['2m', 120_000],
+  ])('counts for as long as --interval %s says', async (text, ms) => {
+    const slept: number[] = [];
+    const sleep = (delayMs: number): Promise<void> => Promise.resolve(void slept.push(delayMs));
+    const looks = [10, 30].map((packets) => ({ counters: [counterEntry(local, packets)] }));
+    await fastCtl(`monitor --count 1 --interval ${text}`, { ...node(...looks), sleep });
+    expect(slept).toEqual([ms]);
+  });
+
+  it('says in which form an interval is wanted', async () => {
+    const { stderr } = await fastCtl('monitor --interval 1d');
+    expect(stderr).toContain('Write a duration from 100ms to 1h, such as 500ms, 5s or 1m.');
+  });
 });
 
 describe('fast-ctl links', () => {
