@@ -8,13 +8,19 @@ import type { Pool } from './pool.ts';
 import type { Promised, Wish } from './promises.ts';
 import { isInHands } from './record-index.ts';
 
-/** The pools that keep an address of the owner's ordinal. One that it rests in, or that lost it by an edit, keeps none. */
-export function keepingPools(wish: Wish, book: AddressBook): string[] {
+/**
+ * The pools that keep an address of the owner's ordinal. One that it rests in, that lost it by an edit, or whose node
+ * was waited for in vain, keeps none.
+ */
+export function keepingPools(wish: Wish, book: AddressBook, nowMs: number): string[] {
   const { reservedFor } = wish;
   if (reservedFor === undefined) return [];
-  const records = book
-    .byOrdinal(reservedFor)
-    .filter(({ spec }) => spec.state !== 'Cooling' && book.isUsable(spec.ips, parseAddress(spec.address)));
+  const records = book.byOrdinal(reservedFor).filter((record) => {
+    const { state, ips, address } = record.spec;
+    const pool = book.pool(ips);
+    if (pool === undefined || !book.isUsable(ips, parseAddress(address))) return false;
+    return state === 'Reserved' || (isInHands(record) && sentence(record, pool, nowMs) !== undefined);
+  });
   const pools = [...records.map(({ spec }) => spec.ips), ...passing(wish, book).map(({ pool }) => pool)];
   return pools.filter((name) => (book.pool(name)?.reservedMs ?? 0) > 0);
 }

@@ -68,9 +68,9 @@ export function choosePool(
  * A create without an answer may have made the record: asking elsewhere would give the owner a second one. Then comes the
  * pool that keeps the ordinal's former address.
  */
-function claimedFirst(names: readonly string[], { wish }: Asker, { book }: PoolWorld): string[] {
+function claimedFirst(names: readonly string[], { wish }: Asker, { book, clock }: PoolWorld): string[] {
   const promised = book.promised.of(wish.owner.uid)?.pool;
-  const keeping = keepingPools(wish, book);
+  const keeping = keepingPools(wish, book, clock.now());
   const rank = (name: string): number => (name === promised ? 0 : keeping.includes(name) ? 1 : 2);
   return names.toSorted((a, b) => rank(a) - rank(b));
 }

@@ -129,6 +129,29 @@ describe('a StatefulSet', () => {
     expect(records()).toContain('10.0.0.3 Bound web-3');
   });
 
+  it('waits for its newer address, though an older one that it waited for in vain is of a pool which comes first', async () => {
+    story.cluster.addPool('first', ['10.1.0.0'], { reservedSeconds: 60 });
+    const again = async (node: string): Promise<void> => {
+      const { metadata } = more(3);
+      const annotations = { 'fast.io/ips': 'first, kept' };
+      story.cluster.removePod('web-3');
+      story.cluster.addPod('web-3', node, undefined, { metadata: { ...metadata, name: 'web-3', annotations } });
+      await story.cluster.settle();
+    };
+    await again('node-a');
+    await again('node-b');
+    expect(records()).toContain('10.1.0.0 Releasing web-3');
+    await story.cluster.pass(60_000);
+    expect(records()).toContain('10.0.0.3 Bound web-3');
+    story.cluster.editPool('first', { ips: ['10.1.0.0/31'] });
+    await again('node-a');
+    expect(records()).toContain('10.0.0.3 Releasing web-3');
+    expect(records()).not.toContain('10.1.0.1 Bound web-3');
+    story.cluster.sayReleased('10.0.0.3');
+    await story.cluster.settle();
+    expect(records()).toContain('10.0.0.3 Bound web-3');
+  });
+
   it('gets them back over a scale down and up, each ordinal its own', async () => {
     await release('web-2', '10.0.0.2');
     await release('web-1', '10.0.0.1');

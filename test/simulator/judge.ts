@@ -75,6 +75,8 @@ export class Judge {
     const { address, pod } = sandbox;
     const { identity } = pod;
     this.#mirrors.onAdded(name, sandbox, this.#record(address));
+    // What an agent answers by old knowledge it will take back.
+    if (this.#mirrors.isSevered(sandbox)) return;
     const before = this.#answered.get(identity);
     this.#answered.set(identity, address);
     if (before === undefined || before === address || this.excused.has(identity)) return;
