@@ -11,6 +11,10 @@ import { pools } from './health-pools.ts';
 import { controllerLogs } from './kubectl-lines.ts';
 
 export function assess(view: ClusterView): Check[] {
+  if (isNothingThere(view)) {
+    const cure = 'kubectl apply -k config/default; another cluster is named by --context or --kubeconfig';
+    return [{ what: 'install', state: 'bad', text: 'nothing of Fast was found in this cluster', cure }];
+  }
   return [
     controller(view),
     agents(view),
@@ -22,6 +26,10 @@ export function assess(view: ClusterView): Check[] {
     policies(view),
     knobs(view),
   ];
+}
+
+function isNothingThere({ deployment, agents: daemonSet, endpoints, pools: all, records }: ClusterView): boolean {
+  return deployment === undefined && daemonSet === undefined && endpoints.length + all.length + records.length === 0;
 }
 
 function controller({ deployment, lease, nowMs }: ClusterView): Check {

@@ -33,6 +33,22 @@ interface Subscription extends KubeObject {
 }
 const subscriptions = resource<Subscription>(operators, 'v1alpha1', 'subscriptions', 'Subscription', 'namespaced');
 
+/** What an install by OLM has beside the objects of `installed`. */
+export async function operatorObjects(cluster: Pick<Cluster, 'list'>): Promise<Installed[]> {
+  const subscribed = (await allOf(cluster, subscriptions)).filter(({ spec }) => spec?.name === 'fast');
+  // OLM copies a version into every namespace; the copies go with it.
+  const versions = (await allOf(cluster, clusterServiceVersions)).filter(
+    ({ metadata: { name = '', namespace } }) => name.startsWith('fast.v') && namespace === installNamespace,
+  );
+  const installedAs = (of: Installed['resource'], { name = '', namespace = '' }: KubeObject['metadata']): Installed => {
+    return { resource: of, name, namespace };
+  };
+  return [
+    ...subscribed.map(({ metadata }) => installedAs(subscriptions, metadata)),
+    ...versions.map(({ metadata }) => installedAs(clusterServiceVersions, metadata)),
+  ];
+}
+
 type Say = (line: string) => void;
 
 const removedOf = ({ status }: NodeEndpoint) => status?.conditions?.find((one) => one.type === removedCondition);
@@ -114,16 +130,7 @@ export class Removal {
   }
 
   async #forgetOperator(): Promise<void> {
-    for (const { metadata, spec } of await allOf(this.#cluster, subscriptions)) {
-      if (spec?.name !== 'fast') continue;
-      await this.#delete({ resource: subscriptions, name: metadata.name ?? '', namespace: metadata.namespace ?? '' });
-    }
-    for (const { metadata } of await allOf(this.#cluster, clusterServiceVersions)) {
-      const { name = '', namespace = '' } = metadata;
-      // OLM copies a version into every namespace; the copies go with it.
-      if (!name.startsWith('fast.v') || namespace !== installNamespace) continue;
-      await this.#delete({ resource: clusterServiceVersions, name, namespace });
-    }
+    for (const one of await operatorObjects(this.#cluster)) await this.#delete(one);
   }
 
   /** The finalizer keeps a pool in use from being deleted; nobody is left who would take it off. */

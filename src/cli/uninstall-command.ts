@@ -2,8 +2,9 @@
 // `fast-ctl uninstall`: says what it would do, and does it with --yes.
 import { Command, Option } from 'commander';
 import { durationOf } from './duration.ts';
+import { installed } from './installed.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
-import { Removal } from './removal.ts';
+import { operatorObjects, Removal } from './removal.ts';
 import type { Cluster, ClusterChoice, Surroundings } from './surroundings.ts';
 
 interface UninstallOptions extends ClusterChoice {
@@ -33,6 +34,18 @@ const timeout = { leastMs: 1_000, mostMs: 86_400_000 };
 const forgotten = `No NodeEndpoint is left, so no node is cleaned: device, routes, rules, pins and CNI files of Fast stay on the nodes. To
 clean them install once more (kubectl apply -k config/default), wait for fast-ctl status, and run this again.
 `;
+
+/** After an uninstall that came to its end; or the wrong cluster. */
+const nothing = `Nothing of Fast was found in this cluster: no kind, program, policy or right of it. Another one is named by --context or
+--kubeconfig.
+`;
+
+async function isAnythingThere(cluster: Cluster): Promise<boolean> {
+  for (const { resource, name, namespace } of installed) {
+    if ((await cluster.find(resource, name, namespace)) !== undefined) return true;
+  }
+  return (await operatorObjects(cluster)).length > 0;
+}
 
 /** What is there to lose. */
 async function plan(cluster: Cluster, without: readonly string[]): Promise<string> {
@@ -71,6 +84,10 @@ export function uninstallCommand(s: Surroundings): Command {
     .action(async (_own: object, command: Command) => {
       const o = command.optsWithGlobals<UninstallOptions>();
       const cluster = await s.cluster(o);
+      if (!(await isAnythingThere(cluster))) {
+        s.print(nothing);
+        return;
+      }
       s.print(await plan(cluster, o.without));
       if (o.yes !== true) {
         s.print('Nothing was done. To do it: fast-ctl uninstall --yes\n');

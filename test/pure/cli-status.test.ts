@@ -37,7 +37,12 @@ describe('what is amiss', () => {
   });
 
   it.each([
-    ['no install', { deployment: undefined }, 'bad controller: not installed -> kubectl apply -k config/default'],
+    [
+      'no install at all, which is one line',
+      { deployment: undefined, agents: undefined, endpoints: [], pools: [], records: [] },
+      /^bad install: nothing of Fast was found in this cluster -> kubectl apply -k config\/default; another cluster /,
+    ],
+    ['no controller', { deployment: undefined }, 'bad controller: not installed -> kubectl apply -k config/default'],
     [
       'one replica down',
       { deployment: { spec: { replicas: 2 }, status: { readyReplicas: 1 } } },

@@ -44,6 +44,8 @@ function cluster(deaf: readonly string[] = []) {
     const after = before.filter((one) => one.metadata.name !== name);
     if (after.length === before.length) return Promise.reject(missing(of.plural));
     objects.set(of.plural, after);
+    // The API server takes a kind's objects with it.
+    if (of.plural === 'customresourcedefinitions') objects.delete(name.split('.')[0] ?? '');
     done.push(`delete ${of.plural} ${name}`);
     return Promise.resolve();
   };
@@ -51,7 +53,8 @@ function cluster(deaf: readonly string[] = []) {
     Promise.resolve(objects.get(of.plural)?.find((one) => one.metadata.name === name));
   const fake = { list, patch, delete: remove, find } as unknown as Cluster;
   const lose = (plural: string): void => void objects.set(plural, []);
-  return { done, fake, lose };
+  const have = (plural: string, object: KubeObject): void => void objects.set(plural, [object]);
+  return { done, fake, lose, have };
 }
 
 /** A clock that every wait moves. */
@@ -138,12 +141,31 @@ describe('fast-ctl uninstall', () => {
   });
 
   it('can be run again wherever it was stopped', async () => {
-    const { fake } = cluster();
-    const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
-    await fastCtl('uninstall --yes', around());
-    const again = await fastCtl('uninstall --yes', around());
+    const { fake, lose } = cluster();
+    for (const kind of ['deployments', 'validatingadmissionpolicies']) lose(kind);
+    const again = await fastCtl('uninstall --yes', { cluster: () => Promise.resolve(fake), ...clock() });
     expect(again.code).toBe(0);
     expect(again.stdout).toContain('controller: none left');
+    expect(again.stdout).toContain('Fast is gone.');
+  });
+
+  it.each(['uninstall', 'uninstall --yes'])('says that nothing is there where nothing is: %s', async (line) => {
+    const { fake, done } = cluster();
+    const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
+    await fastCtl('uninstall --yes', around());
+    const before = done.length;
+    const again = await fastCtl(line, around());
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(again.stdout).toMatch(/^Nothing of Fast was found in this cluster: .* --context or\n--kubeconfig\.\n$/);
+    expect(done.length).toBe(before);
+  });
+
+  it('takes what OLM would make it again from for a part of it', async () => {
+    const { fake, done, have } = cluster();
+    await fastCtl('uninstall --yes', { cluster: () => Promise.resolve(fake), ...clock() });
+    have('subscriptions', { metadata: { name: 'fast', namespace: 'operators' }, spec: { name: 'fast' } } as KubeObject);
+    await fastCtl('uninstall --yes', { cluster: () => Promise.resolve(fake), ...clock() });
+    expect(done.at(-1)).toBe('delete subscriptions fast');
   });
 
   it.each([
