@@ -134,7 +134,7 @@ describe('a StatefulSet', () => {
     const again = async (node: string): Promise<void> => {
       const { metadata } = more(3);
       const annotations = { 'fast.io/ips': 'first, kept' };
-      story.cluster.removePod('web-3');
+      if (story.cluster.pods.live.has('default/web-3')) story.cluster.removePod('web-3');
       story.cluster.addPod('web-3', node, undefined, { metadata: { ...metadata, name: 'web-3', annotations } });
       await story.cluster.settle();
     };
