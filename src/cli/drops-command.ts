@@ -52,6 +52,16 @@ function packetOf(record: DropRecord): string {
   return `${ends} ${protocols[protocol] ?? `protocol ${protocol}`}${by}`;
 }
 
+/** What the program had read of a packet, for programs; what it had not is left out. */
+function fieldsOf(record: DropRecord): Row {
+  const { source, destination, protocol, sourcePort, destinationPort, tunnelSource, etherType } = record;
+  const types = { etherType, etherTypeName: etherTypes[etherType] };
+  const node = tunnelSource === '0.0.0.0' ? {} : { tunnelSource };
+  if (source === '0.0.0.0') return { ...types, ...node };
+  const ports = sourcePort === 0 && destinationPort === 0 ? {} : { sourcePort, destinationPort };
+  return { ...types, source, destination, protocol, protocolName: protocols[protocol], ...ports, ...node };
+}
+
 export class Drops {
   readonly #s: Surroundings;
   readonly #read: ReadMap;
@@ -77,8 +87,7 @@ export class Drops {
     const { program, reason, meaning, bytes, sequence, ifindex } = record;
     const at = new Date(this.#s.nowMs() - this.#agoMs(record)).toISOString();
     const device = this.#s.deviceName(ifindex) ?? `device ${ifindex}`;
-    const { source, destination, protocol, sourcePort, destinationPort, tunnelSource, etherType } = record;
-    const fields = { source, destination, protocol, sourcePort, destinationPort, tunnelSource, etherType };
+    const fields = fieldsOf(record);
     return { at, program, reason, device, packet: packetOf(record), bytes, meaning, sequence, ifindex, ...fields };
   }
 
@@ -90,8 +99,17 @@ export class Drops {
       .filter(({ drop, packets, reason }) => drop && packets > 0n && (this.#reason ?? reason) === reason)
       .map(({ program, reason, packets, meaning }) => {
         const last = records.findLast((one) => one.program === program && one.reason === reason);
-        const seen = last === undefined ? {} : { last: sayDuration(this.#agoMs(last)), packet: packetOf(last) };
-        return { program, reason, packets: Number(packets), ...seen, meaning };
+        const common = { program, reason, packets: Number(packets), meaning };
+        if (last === undefined) return common;
+        const agoMs = Math.max(0, this.#agoMs(last));
+        const lastAgeSeconds = Math.round(agoMs / 1000);
+        return {
+          ...common,
+          last: sayDuration(agoMs),
+          packet: packetOf(last),
+          lastAgeSeconds,
+          lastPacket: this.row(last),
+        };
       });
   }
 }
@@ -103,7 +121,9 @@ async function follow(drops: Drops, { output }: Options, s: Surroundings): Promi
     const fresh = (await drops.records()).filter(({ sequence }) => sequence > seen).map((record) => drops.row(record));
     seen = Number(fresh.at(-1)?.['sequence'] ?? seen);
     if (fresh.length > 0) {
-      const data = output === 'json' ? fresh.map((row) => `${JSON.stringify(row)}\n`).join('') : undefined;
+      // A list of YAML goes on with the next one; of JSON each line is a whole.
+      const lines = (): string => fresh.map((row) => `${JSON.stringify(row)}\n`).join('');
+      const data = output === 'json' ? lines() : formatData(fresh, output);
       const paint = s.isColourful ? colours : plain;
       const text = data ?? formatRows(recordColumns, fresh, output, { nothing: '', paint });
       s.print(isFirst || data !== undefined ? text : text.slice(text.indexOf('\n') + 1));

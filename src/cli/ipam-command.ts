@@ -7,7 +7,7 @@ import { resource } from '../kube/object.ts';
 import { fillLegend } from './fill.ts';
 import { type Breach, findBreaches, inBoth } from './ipam-check.ts';
 import { type Fit, fitOf, fitSentence, forecastColumns, forecastRows } from './ipam-forecast.ts';
-import { pictureOf, showColumns, showRows } from './ipam-show.ts';
+import { pictureOf, rangesOf, showColumns, showRows } from './ipam-show.ts';
 import { bookOf, type IpamObjects, readIpam } from './ipam-world.ts';
 import { askNodes, type Asked } from './node-maps.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
@@ -43,12 +43,16 @@ function showCommand(s: Surroundings): Command {
     .addOption(outputOption())
     .action(async (name: string | undefined, _own: object, command: Command) => {
       const { output, ...choice } = command.optsWithGlobals<OutputChoice>();
-      const book = bookOf(await readIpam(await s.cluster(choice)));
+      const objects = await readIpam(await s.cluster(choice));
+      const book = bookOf(objects);
       const isForPeople = output === 'table' || output === 'wide';
-      const rows = showRows(book, isForPeople).filter((row) => name === undefined || row.pool === name);
+      const all = showRows(book, isForPeople);
+      const one = objects.pools.find(({ metadata }) => metadata.name === name);
+      const rows = all.filter((row) => name === undefined || row.pool === name);
       if (name !== undefined && rows.length === 0) throw new Error(`there is no Ips ${name} that can be read`);
+      const full = isForPeople || one === undefined ? rows : rows.map((row) => ({ ...row, ...rangesOf(book, one) }));
       const nothing = 'there is no pool; see docs/pools.md';
-      s.print(formatRows(showColumns, rows, output, { nothing, paint: s.isColourful ? colours : plain }));
+      s.print(formatRows(showColumns(rows), full, output, { nothing, paint: s.isColourful ? colours : plain }));
       if (!isForPeople || rows.length === 0) return;
       s.print(name === undefined ? `\n${fillLegend}\n` : `\n${pictureOf(book, name)}`);
     });
@@ -137,8 +141,12 @@ function forecastCommand(s: Surroundings): Command {
       const objects = await readIpam(cluster);
       const book = bookOf(objects);
       const rows = forecastRows(book, s.nowMs());
-      const fits: Fit[] = [];
-      for (const each of add) fits.push(await fit(cluster, each, namespace, objects, s.nowMs()));
+      const fits: Array<Fit & { kind: string; namespace: string; name: string }> = [];
+      for (const each of add) {
+        const [, kind = ''] = workloads[each.kind] ?? [];
+        const found = await fit(cluster, each, namespace, objects, s.nowMs());
+        fits.push({ kind, namespace, name: each.name, ...found });
+      }
       const paint = s.isColourful ? colours : plain;
       const table = (): string => formatRows(forecastColumns, rows, output, { nothing: 'there is no pool', paint });
       s.print(

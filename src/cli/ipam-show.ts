@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl ipam show`: how full each pool is, recounted from its records; of one pool, where in its ranges.
-import { formatAddress, parseAddress } from '../ip/address.ts';
-import { formatRange, type Range, rangeSize } from '../ip/range.ts';
+import type { Ips } from '../api/generated/ips.ts';
+import { formatAddress } from '../ip/address.ts';
+import { formatRange } from '../ip/range.ts';
+import { RangeSet } from '../ip/range-set.ts';
 import type { AddressBook } from '../reconcilers/address-book.ts';
 import { cellLegend, fillBar, shadesOf } from './fill.ts';
+import { fillOf, type Overlap, overlapsOf, sharesOf, textsOf } from './pool-fill.ts';
 import type { Column, Row } from './table.ts';
 
 const barWidth = 24;
@@ -16,7 +19,7 @@ const count = (title: string, field: string, isWide = false): Column => ({
   isWide,
 });
 
-export const showColumns: readonly Column[] = [
+const columns: readonly Column[] = [
   { title: 'POOL', field: 'pool', tone: (_text, { free }) => (free === 0 ? 'bad' : undefined) },
   { title: 'USAGE', field: 'usage', isWide: true },
   { title: 'SUBNET', field: 'subnet', isWide: true },
@@ -28,47 +31,59 @@ export const showColumns: readonly Column[] = [
   count('OUT-OF-RANGE', 'outOfRange', true),
   { title: 'FILL', field: 'fill' },
 ];
+const overlapColumn: Column = { title: 'OVERLAPS', field: 'overlapping' };
+
+/** Pools that overlap are rare, and most tables have no column for it. */
+export function showColumns(rows: readonly Row[]): Column[] {
+  const isAny = rows.some(({ overlapping }) => overlapping !== undefined);
+  return isAny ? [...columns, overlapColumn] : [...columns];
+}
 
 export interface PoolRow extends Row {
   readonly pool: string;
   readonly free: number;
 }
 
-/** The pools that can be read, by name. `withPicture` is for people. */
-export function showRows(book: AddressBook, withPicture: boolean): PoolRow[] {
+/** The pools that can be read, by name. `isForPeople` has pictures and sentences. */
+export function showRows(book: AddressBook, isForPeople: boolean): PoolRow[] {
   const pools = book.pools().toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return pools.map(({ name, usage, gateway }) => {
     const counts = book.counts(name);
-    const { total, bound, cooling, reserved, outOfRange } = counts;
-    // What drains takes no place in the pool any more.
-    const bar = fillBar(Math.max(0, bound - outOfRange), cooling + reserved, total, barWidth);
+    const fill = fillOf(book, name);
     const subnet = `${formatAddress(gateway.address)}/${gateway.prefixLength}`;
-    return { pool: name, usage, subnet, ...counts, ...(withPicture ? { fill: bar } : {}) };
+    const overlaps = overlapsOf(book, name);
+    const row = { pool: name, usage, subnet, ...counts };
+    if (!isForPeople) return { ...row, usedElsewhere: fill.usedElsewhere, overlaps };
+    const overlapping = overlaps.length === 0 ? {} : { overlapping: overlaps.map(overlapText).join('; ') };
+    return { ...row, fill: fillBar(fill, barWidth), ...overlapping };
   });
 }
 
-/** Where in a pool's ranges its addresses are taken. */
-export function pictureOf(book: AddressBook, poolName: string): string {
-  const pool = book.pool(poolName);
-  const taken = book
-    .byPool(poolName)
-    .map(({ metadata }) => parseAddress(metadata.name))
-    .sort((a, b) => a - b);
-  const lines = (pool?.declared.ranges ?? []).map(
-    (range) => `${formatRange(range)}\n  ${shadesOf(sharesOf(range, taken))}`,
-  );
-  return `${lines.join('\n')}\n${cellLegend}\n`;
+function overlapText({ pool, sharedAddresses, heldThere }: Overlap): string {
+  return `${pool}: ${sharedAddresses} shared, ${heldThere} held there`;
 }
 
-/** The share taken of each cell of the range; a range of fewer addresses has a cell for each. */
-function sharesOf(range: Range, taken: readonly number[]): number[] {
-  const size = rangeSize(range);
-  const cells = Math.min(cellsPerRange, size);
-  const counts = Array.from({ length: cells }, () => 0);
-  for (const address of taken) {
-    if (address < range.first || address > range.last) continue;
-    const cell = Math.floor(((address - range.first) * cells) / size);
-    counts[cell] = (counts[cell] ?? 0) + 1;
-  }
-  return counts.map((each, cell) => each / (Math.ceil(((cell + 1) * size) / cells) - Math.ceil((cell * size) / cells)));
+/** The pool's ranges for programs: as declared, what of them can be given out, and what became of each. */
+export function rangesOf(book: AddressBook, { metadata: { name }, spec }: Ips): object {
+  const ranges = (book.pool(name)?.declared ?? RangeSet.empty).ranges.map((range) => {
+    const { used: bound, ...fill } = fillOf(book, name, RangeSet.of([range]));
+    return { range: formatRange(range), bound, ...fill };
+  });
+  const { usable, free } = book.sets(name);
+  return {
+    declared: spec.ips,
+    excluded: spec.excludeIPs ?? [],
+    usable: textsOf(usable),
+    freeRanges: textsOf(free),
+    ranges,
+  };
+}
+
+/** Where in a pool's ranges its addresses are taken, by whosever records. */
+export function pictureOf(book: AddressBook, poolName: string): string {
+  const lines = (book.pool(poolName)?.declared.ranges ?? []).map(
+    (range) => `${formatRange(range)}\n  ${shadesOf(sharesOf(book, poolName, range, cellsPerRange))}\n`,
+  );
+  const overlaps = overlapsOf(book, poolName).map((each) => `overlaps ${overlapText(each)}\n`);
+  return `${lines.join('')}${overlaps.join('')}${cellLegend}\n`;
 }

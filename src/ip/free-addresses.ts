@@ -23,6 +23,11 @@ export class FreeAddresses {
     return this.#count;
   }
 
+  /** Ascending, disjoint and not touching. */
+  get ranges(): readonly Range[] {
+    return this.#free;
+  }
+
   /** How many addresses the pool has, free and taken. */
   get total(): number {
     return this.#all.size;

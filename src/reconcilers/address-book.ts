@@ -4,11 +4,11 @@
 // from asking for what is surely taken, and from giving one pod two addresses while the watch has not shown the first.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
-import { FreeAddresses } from '../ip/free-addresses.ts';
 import { RangeSet } from '../ip/range-set.ts';
 import { Wanted } from './fixed-address.ts';
 import { KeptAddresses } from './kept-addresses.ts';
 import type { Pool } from './pool.ts';
+import { type PoolEntry, poolEntry, type PoolSets, poolSets } from './pool-entry.ts';
 import type { PoolCounts } from './pool-tally.ts';
 import { type Offer, type Promised, Promises, type Wish } from './promises.ts';
 import { Published } from './published.ts';
@@ -17,13 +17,6 @@ import { RecordLedger } from './record-ledger.ts';
 import { Expected } from './scheduling-gate.ts';
 import { isSameOrdinal, ordinalKey, type ReservedFor } from './stateful-set.ts';
 import { type Wearer, WornAddresses } from './worn-addresses.ts';
-
-interface PoolEntry {
-  readonly pool: Pool;
-  /** What the pool can give out: declared, less every gateway and node address. */
-  readonly usable: RangeSet;
-  readonly free: FreeAddresses;
-}
 
 export class AddressBook {
   /** What the NodeEndpoints list. The addresses that it answers with go to `recheck`. */
@@ -235,6 +228,11 @@ export class AddressBook {
     return this.#ledger.newest.has('pool', poolName) || this.#promises.isAnyIn(poolName);
   }
 
+  /** What the pool could ever give, and what of that nobody has. */
+  sets(poolName: string): PoolSets {
+    return poolSets(this.#pools.get(poolName));
+  }
+
   counts(poolName: string): PoolCounts {
     const entry = this.#pools.get(poolName);
     return { total: entry?.free.total ?? 0, free: entry?.free.count ?? 0, ...this.#ledger.tally(poolName).counts };
@@ -328,14 +326,12 @@ export class AddressBook {
   }
 
   #setEntry(pool: Pool): void {
-    const kept = this.#kept.within(pool.declared);
-    const usable = pool.declared.subtract(RangeSet.of(kept.map((address) => ({ first: address, last: address }))));
-    const free = new FreeAddresses(usable);
-    for (const address of this.#ledger.newest.addresses()) free.take(parseAddress(address));
+    const recorded = [...this.#ledger.newest.addresses()].map(parseAddress);
     const worn = [...this.#worn.addresses(), ...this.#orphans.addresses()];
-    for (const address of [...this.#promises.addresses(), ...worn, ...this.published.addresses()]) free.take(address);
-    this.#pools.set(pool.name, { pool, usable, free });
-    this.#ledger.tally(pool.name).setUsable(usable, this.byPool(pool.name));
+    const taken = [...recorded, ...this.#promises.addresses(), ...worn, ...this.published.addresses()];
+    const entry = poolEntry(pool, this.#kept.within(pool.declared), taken);
+    this.#pools.set(pool.name, entry);
+    this.#ledger.tally(pool.name).setUsable(entry.usable, this.byPool(pool.name));
   }
 
   /** Builds anew the pools that hold one of the addresses: with many nodes and records nothing else is affordable. */

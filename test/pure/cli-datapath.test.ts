@@ -95,6 +95,37 @@ describe('fast-ctl drops', () => {
       .split('\n')
       .map((line) => (JSON.parse(line) as { sequence: number }).sequence);
     expect(sequences).toEqual([2, 3]);
+    const yaml = (await fastCtl('drops -f -o yaml', node(...looks.map((drops) => ({ drops }))))).stdout;
+    expect(yaml.match(/^- at: /gm)).toHaveLength(2);
+  });
+
+  it('gives numbers and words to programs, and the sentences for people beside them', async () => {
+    const [summed] = JSON.parse((await fastCtl('drops -o json', given)).stdout) as Array<Record<string, unknown>>;
+    const packet = {
+      source: '10.9.9.9',
+      sourcePort: 40_000,
+      destination: '10.244.10.1',
+      destinationPort: 80,
+      protocol: 6,
+      protocolName: 'TCP',
+      etherType: 0x08_00,
+      etherTypeName: 'IPv4',
+    };
+    const last = { at: '2026-11-25T11:59:57.000Z', device: 'fast0123456789', ifindex: 7, bytes: 74, ...packet };
+    expect(summed).toMatchObject({
+      program: 'from_pod',
+      reason: 'spoofed',
+      packets: 12,
+      last: '3 s',
+      lastAgeSeconds: 3,
+      lastPacket: last,
+    });
+  });
+
+  it('leaves out what was not read of a packet, instead of an address that it never had', async () => {
+    const [first] = JSON.parse((await fastCtl('drops --last 10 -o json', given)).stdout) as object[];
+    expect(Object.keys(first ?? {})).not.toContain('source');
+    expect(first).toMatchObject({ etherType: 0x81_00, packet: 'ethertype 0x8100' });
   });
 });
 
