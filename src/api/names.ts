@@ -27,6 +27,9 @@ export const staticPodAnnotation = 'kubernetes.io/config.mirror';
 export const removalAnnotation = 'sample.fast.io/remove';
 export const removedCondition = 'Removed';
 
+/** On the agents' DaemonSet: the term of the leader that wrote it last. */
+export const termAnnotation = 'sample.fast.io/leader-term';
+
 export const controllerName = 'fast-controller-manager';
 export const agentName = 'fast-agent';
 export const installNamespace = 'fast-system';

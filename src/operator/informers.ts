@@ -48,6 +48,10 @@ export class Informers {
     return this.#parts.knobs.list()[0];
   }
 
+  agents(): DaemonSet | undefined {
+    return this.#parts.agents.list()[0];
+  }
+
   /** Changes go to the router from now on; what concerns the install goes to `onInstall`. */
   connect(router: Router, onInstall: () => void, measured?: PoolMetrics): void {
     const { pods, namespaces, nodes, pools, records, endpoints, knobs, agents } = this.#parts;

@@ -4,13 +4,13 @@
 import { Gauge } from 'prom-client';
 import type { Ips } from '../api/generated/ips.ts';
 import { type KnobProblem, nodePoolSpecOf, readKnobs, resourcesKey, sayProblem } from '../api/knobs.ts';
-import { apiVersion, configMapName, controllerName, nodePool } from '../api/names.ts';
+import { agentName, apiVersion, configMapName, controllerName, nodePool, termAnnotation } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import { isReason } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../kube/log.ts';
 import type { Metrics } from '../kube/metrics.ts';
-import { type ConfigMap, daemonSets, deployments } from '../kube/resources.ts';
+import { type ConfigMap, type DaemonSet, daemonSets, deployments } from '../kube/resources.ts';
 import type { Outcome } from '../reconcilers/ports.ts';
 import { done, retryAfter } from '../reconcilers/ports.ts';
 import { agentDaemonSet, type AgentFacts } from './agent-daemonset.ts';
@@ -20,6 +20,8 @@ import type { LeaderVerbs } from './tenure.ts';
 
 /** Nobody tells us of a policy that somebody removed. */
 const POLICY_RECHECK_MS = 300_000;
+/** The watch shows within this what made the API server refuse a write. */
+const CONFLICT_RETRY_MS = 500;
 
 export interface InstallWorld {
   readonly client: LeaderVerbs;
@@ -27,6 +29,10 @@ export interface InstallWorld {
   readonly agentImage?: string;
   /** The ConfigMap as the watch shows it. */
   readonly knobs: () => ConfigMap | undefined;
+  /** The agents' DaemonSet, likewise. */
+  readonly agents: () => DaemonSet | undefined;
+  /** Names this term of leadership and no other. */
+  readonly term: string;
   readonly pool: (name: string) => Ips | undefined;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly metrics: Metrics;
@@ -65,7 +71,10 @@ export class InstallReconciler {
     const { outcome, problems } = await attempt(this.#nodePool(signal), { outcome: done, problems: [] });
     await attempt(this.#sayKnobs([...ofAgents, ...problems], signal), undefined);
     await attempt(this.#lookAtPolicies(signal), undefined);
-    if (failures.length > 0) throw failures[0];
+    const failure = failures.find((each) => !isReason(each, 'conflict')) ?? failures[0];
+    if (isReason(failure, 'conflict'))
+      return retryAfter(CONFLICT_RETRY_MS, 'the DaemonSet of the agents changed meanwhile');
+    if (failures.length > 0) throw failure;
     return outcome.outcome === 'done' ? retryAfter(POLICY_RECHECK_MS, 'a policy may be removed') : outcome;
   }
 
@@ -113,11 +122,24 @@ export class InstallReconciler {
     }
   }
 
-  /** Server-side apply: fields that others own, such as a status, are left to them. */
+  /**
+   * Server-side apply: fields that others own, such as a status, are left to them. A former leader that was paused before
+   * the send must not bring its own image back, so that the write is fenced by what the watch showed while we led, and each
+   * term leaves its name: the first write of a leader is a change even where all the rest is as it should be, and what was
+   * sent on an older view is refused from then on. Only the making of one that is not there goes unfenced; the watch tells
+   * of it, and it is overwritten.
+   */
   async #roll(facts: AgentFacts, signal: AbortSignal): Promise<void> {
-    const wanted = agentDaemonSet(facts);
+    const { client, agents, term } = this.#world;
+    const { metadata, ...rest } = agentDaemonSet(facts);
+    // Read in the same breath in which the client asks whether we lead. The UID is for one that is gone: an apply makes it
+    // anew whatever resourceVersion it names.
+    const { uid, resourceVersion } = agents()?.metadata ?? {};
+    const fence = uid === undefined || resourceVersion === undefined ? {} : { uid, resourceVersion };
+    const annotations = { [termAnnotation]: term };
+    const wanted = { ...rest, metadata: { ...metadata, annotations, ...fence } };
     const options = { type: 'apply' as const, namespace: facts.namespace, force: true };
-    await this.#world.client.patch(daemonSets, wanted.metadata.name ?? '', wanted, options, { signal });
+    await client.patch(daemonSets, agentName, wanted, options, { signal });
   }
 
   /** Once for each set of wrong values. */

@@ -52,6 +52,8 @@ export class FastOperator extends operatorBase.default {
   readonly #client: KubeClient;
   readonly #informers: Informers;
   readonly #core: Core;
+  /** Who loses the lead ends, so that a process has one term. */
+  readonly #term: string;
   readonly #events: EventRecorder;
   readonly #elector: LeaderElector;
   readonly #health: HealthServer;
@@ -72,6 +74,7 @@ export class FastOperator extends operatorBase.default {
     this.#config = config;
     this.#log = log;
     const { kubeconfig, namespace, identity, health } = config;
+    this.#term = `${identity}_${randomUUID()}`;
     const metrics = this.#metrics;
     const client = connect({
       fieldManager: controllerName,
@@ -180,13 +183,13 @@ export class FastOperator extends operatorBase.default {
   }
 
   #makeElector(): LeaderElector {
-    const { namespace, identity, lease } = this.#config;
+    const { namespace, lease } = this.#config;
     return new LeaderElector({
       client: this.#client,
       namespace,
       name: controllerName,
       // The pod's name is not enough: a container that is started again has it too, and would take itself for the leader.
-      identity: `${identity}_${randomUUID()}`,
+      identity: this.#term,
       leaseDurationMs: lease.durationMs,
       renewDeadlineMs: lease.renewDeadlineMs,
       retryPeriodMs: lease.retryPeriodMs,
@@ -206,6 +209,8 @@ export class FastOperator extends operatorBase.default {
       client: this.#leading,
       namespace: this.#config.namespace,
       knobs: () => this.#informers.knobs(),
+      agents: () => this.#informers.agents(),
+      term: this.#term,
       pool: (name) => this.#informers.views.pools.get(name),
       events: this.#events,
       metrics,

@@ -56,6 +56,8 @@ it('says which policy is missing or does not bite, once each, by log, event and 
     client: cluster.client,
     namespace,
     knobs: () => undefined,
+    agents: () => undefined,
+    term: 'one',
     pool: () => undefined,
     events: { record: ({ note }) => void notes.push(note) },
     metrics,

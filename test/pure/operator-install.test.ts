@@ -35,6 +35,8 @@ function install(data: Record<string, string>) {
     namespace: 'fast-system',
     agentImage: 'agent',
     knobs: () => ({ metadata: {}, data }),
+    agents: () => undefined,
+    term: 'one',
     pool: () => undefined,
     events: { record: ({ reason, note }) => void notes.push(`${reason}: ${note}`) },
     metrics: new Metrics(),
