@@ -23,11 +23,12 @@ import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { apiVersion } from '../../src/api/names.ts';
 import { companions } from '../../src/node/cni-install.ts';
 import { endpointKind, recordKind } from '../../src/operator/kinds.ts';
+import { program as fastCni, startPlugin } from '../kernel/runtime.ts';
 import { eventually, HollowCluster } from './hollow-cluster.ts';
 
 const program = fileURLToPath(new URL('../../src/node/main.ts', import.meta.url));
-const nodeName = 'one';
-const nodeAddress = '172.30.0.1';
+export const nodeName = 'one';
+export const nodeAddress = '172.30.0.1';
 const overlayAddress = '10.244.224.0';
 const readyWithinMs = 60_000;
 
@@ -78,20 +79,14 @@ export class AgentMachine {
   readonly socket = join(this.folder, 'agent.sock');
   readonly #log = join(this.folder, 'agent.log');
   readonly #bpffs = join(this.folder, 'bpf');
+  readonly #configuration = join(this.folder, 'conf/10-fast.conflist');
   readonly #sandboxes: string[] = [];
   #agent: ChildProcess | undefined;
   cluster!: HollowCluster;
 
-  /** Comes back when the agent takes pods. */
+  /** A node that takes pods, which `agentPid` serves; this process stands for the controller. */
   static async start(): Promise<AgentMachine> {
-    await buildBpf();
-    await buildCni();
-    layOutNode();
-    const machine = new AgentMachine();
-    mkdirSync(machine.#bpffs);
-    run('mount', '-t', 'bpf', 'bpf', machine.#bpffs);
-    try {
-      machine.cluster = await HollowCluster.start();
+    return await AgentMachine.bare(async (machine) => {
       await machine.cluster.addPool('sample-ips', ['10.244.10.0-10.244.20.250']);
       await machine.cluster.client.create(endpointKind, {
         apiVersion,
@@ -100,6 +95,20 @@ export class AgentMachine {
         spec: { nodeUID: 'node-one', tunnelAddress: nodeAddress, overlayAddress },
       });
       await machine.startAgent();
+    });
+  }
+
+  /** An API server that knows Fast's kinds, and links for an agent; `furnish` does the rest. */
+  static async bare(furnish: (machine: AgentMachine) => Promise<void>): Promise<AgentMachine> {
+    await buildBpf();
+    await buildCni();
+    layOutNode();
+    const machine = new AgentMachine();
+    mkdirSync(machine.#bpffs);
+    run('mount', '-t', 'bpf', 'bpf', machine.#bpffs);
+    try {
+      machine.cluster = await HollowCluster.start();
+      await furnish(machine);
       return machine;
     } catch (error) {
       await machine.stop();
@@ -116,7 +125,15 @@ export class AgentMachine {
     return join(this.#bpffs, 'fast');
   }
 
+  /** Comes back when the agent takes pods. */
   async startAgent(): Promise<void> {
+    this.spawnAgent();
+    await this.takesPods();
+  }
+
+  /** What a former agent told the runtime is gone, as after a boot: `takesPods` is of this one. */
+  spawnAgent(): void {
+    rmSync(this.#configuration, { force: true });
     const flags = Object.entries({
       node: nodeName,
       kubeconfig: this.cluster.server.kubeconfig,
@@ -136,18 +153,48 @@ export class AgentMachine {
     this.#agent = child;
     // Whatever way this process ends, its agent does not outlive it.
     process.once('exit', () => child.kill('SIGKILL'));
+  }
+
+  isConfigured(): boolean {
+    return existsSync(this.#configuration);
+  }
+
+  async takesPods(): Promise<void> {
+    const child = this.#agent;
     await eventually(
       'the agent to take pods',
       () => {
-        if (child.exitCode !== null)
-          throw new Error(`fast-agent ended with code ${child.exitCode}: ${this.agentLog()}`);
-        const isConfigured = existsSync(join(this.folder, 'conf/10-fast.conflist'));
+        if (child?.exitCode !== null)
+          throw new Error(`fast-agent ended with code ${child?.exitCode}: ${this.agentLog()}`);
         // From that file on the runtime sends pods.
-        if (isConfigured && !existsSync(this.socket)) throw new Error('the configuration is there before the socket');
-        return Promise.resolve(isConfigured);
+        if (this.isConfigured() && !existsSync(this.socket)) {
+          throw new Error('the configuration is there before the socket');
+        }
+        return Promise.resolve(this.isConfigured());
       },
       readyWithinMs,
     );
+  }
+
+  /** Has the executable do what a runtime asks of it. Answers what it complains of. */
+  async cni(
+    command: 'ADD' | 'DEL',
+    sandbox: Sandbox,
+    containerId: string,
+    uid = sandbox.name,
+  ): Promise<string | undefined> {
+    const { name, netns } = sandbox;
+    const variables = {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: containerId,
+      CNI_NETNS: netns,
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: '/opt/cni/bin',
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=${uid}`,
+    };
+    const stdin = JSON.stringify({ cniVersion: '1.0.0', name: 'fast', type: 'fast-cni', socket: this.socket });
+    const { code, stdout, stderr } = await startPlugin(variables, stdin, fastCni).ended;
+    return code === 0 ? undefined : `${command} ${name}: ${stdout}${stderr}`;
   }
 
   /** What all agents of this machine have said, errors alone. */

@@ -7,7 +7,6 @@ import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { mapPins } from '../../src/datapath/pins.ts';
 import { formatAddress, parseAddress } from '../../src/ip/address.ts';
 import { recordKind } from '../../src/operator/kinds.ts';
-import { program, startPlugin } from '../kernel/runtime.ts';
 import { AgentMachine, recordOf, run, type Sandbox } from './agent-machine.ts';
 import { eventually } from './hollow-cluster.ts';
 
@@ -47,19 +46,7 @@ interface StormPod {
 let machine: AgentMachine;
 
 function call(command: 'ADD' | 'DEL', { sandbox, life }: StormPod): Promise<string | undefined> {
-  const { name, netns } = sandbox;
-  const variables = {
-    CNI_COMMAND: command,
-    CNI_CONTAINERID: `${name}-${life}`,
-    CNI_NETNS: netns,
-    CNI_IFNAME: 'eth0',
-    CNI_PATH: '/opt/cni/bin',
-    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=${name}`,
-  };
-  const stdin = JSON.stringify({ cniVersion: '1.0.0', name: 'fast', type: 'fast-cni', socket: machine.socket });
-  return startPlugin(variables, stdin, program).ended.then(({ code, stdout, stderr }) =>
-    code === 0 ? undefined : `${command} ${name}: ${stdout}${stderr}`,
-  );
+  return machine.cni(command, sandbox, `${sandbox.name}-${life}`);
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
