@@ -44,7 +44,12 @@ export interface Check {
   readonly findings?: readonly Finding[];
 }
 
-export const hidden = (what: string): Check => ({ what, state: 'doubtful', text: 'this account may not look' });
+/** For what was not to be seen. */
+export const askAnother = 'run it by an account that may look, such as by your own kubeconfig';
+
+export const hidden = (what: string): Check => {
+  return { what, state: 'doubtful', text: 'this account may not look', cure: askAnother };
+};
 
 export const describe = (kind: string, name: string): string => `kubectl describe ${kind} ${name}`;
 

@@ -3,7 +3,7 @@
 // its cure. Pure.
 import { installNamespace } from '../api/names.ts';
 import type { Lease } from '../kube/resources.ts';
-import { type Check, type ClusterView, describe, hidden } from './health-check.ts';
+import { askAnother, type Check, type ClusterView, describe, hidden } from './health-check.ts';
 import { knobs } from './health-knobs.ts';
 import { agents, nodes } from './health-nodes.ts';
 import { waiting } from './health-pods.ts';
@@ -45,7 +45,7 @@ function controller({ deployment, lease, nowMs }: ClusterView): Check {
   const text = `${ready} of ${wanted} replicas ready, ${lease === 'hidden' ? 'this account may not see who leads' : leads}`;
   const look = `kubectl get pods -n ${installNamespace} -o wide; ${controllerLogs}`;
   if (ready === 0 || (leader === undefined && lease !== 'hidden')) return { what, state: 'bad', text, cure: look };
-  if (lease === 'hidden') return { what, state: 'doubtful', text };
+  if (lease === 'hidden') return { what, state: 'doubtful', text, cure: askAnother };
   return ready < wanted ? { what, state: 'doubtful', text, cure: look } : { what, state: 'good', text };
 }
 

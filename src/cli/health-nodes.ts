@@ -4,7 +4,15 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { agentName, installNamespace, removalAnnotation } from '../api/names.ts';
 import type { Node, Pod } from '../kube/resources.ts';
 import { sayDuration } from './duration.ts';
-import { type Check, type ClusterView, conditionOf, describe, type Finding, hidden } from './health-check.ts';
+import {
+  askAnother,
+  type Check,
+  type ClusterView,
+  conditionOf,
+  describe,
+  type Finding,
+  hidden,
+} from './health-check.ts';
 import { agentSelector, controllerLogs } from './kubectl-lines.ts';
 
 const goesOn = 'pods that run go on, new ones wait';
@@ -165,5 +173,5 @@ export function nodes(view: ClusterView): Check {
   if (unready.length + broken.length > 0) return { what, state: 'bad', text, findings };
   if (view.endpoints.length === 0) return { what, state: 'bad', text, findings };
   if (findings.length > 0) return { what, state: 'doubtful', text, findings };
-  return { what, state: view.nodes === 'hidden' ? 'doubtful' : 'good', text };
+  return view.nodes === 'hidden' ? { what, state: 'doubtful', text, cure: askAnother } : { what, state: 'good', text };
 }

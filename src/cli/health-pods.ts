@@ -5,7 +5,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Pod } from '../api/workloads.ts';
 import { isGated, needOf, podKey } from '../reconcilers/pod.ts';
 import { decideGate } from '../reconcilers/scheduling-gate.ts';
-import type { Check, ClusterView, Finding } from './health-check.ts';
+import { askAnother, type Check, type ClusterView, type Finding } from './health-check.ts';
 import { bookOf } from './ipam-world.ts';
 
 /** As many as a NodeEndpoint has room for. */
@@ -72,7 +72,7 @@ export function waiting(view: ClusterView): Check {
   if (findings.length === 0) {
     return unseen === ''
       ? { what, state: 'good', text: 'none waits for an address' }
-      : { what, state: 'doubtful', text: `none on a node waits for an address; ${unseen}` };
+      : { what, state: 'doubtful', text: `none on a node waits for an address; ${unseen}`, cure: askAnother };
   }
   const isCut = endpoints.some(({ spec }) => (spec.waiting ?? []).length >= listedAtMost);
   const parts = [

@@ -3,6 +3,7 @@
 import { installNamespace } from '../api/names.ts';
 import type { ClusterPodEntry, LocalPodEntry } from '../datapath/entries.ts';
 import { agentPodOf } from './agent-pod.ts';
+import { sayRefused } from './refusal.ts';
 import type { Cluster } from './surroundings.ts';
 
 export interface NodeMaps {
@@ -31,7 +32,7 @@ export async function askNodes(cluster: Cluster, nodes: readonly string[], stopp
         if (stopped.aborted) throw new Error('stopped before it was asked');
         maps.set(node, await mapsOf(cluster, node, stopped));
       } catch (error) {
-        unasked.set(node, error instanceof Error ? error.message : String(error));
+        unasked.set(node, sayRefused(error) ?? (error instanceof Error ? error.message : String(error)));
       }
     }
   };

@@ -9,6 +9,7 @@ import { ipamCommand } from './ipam-command.ts';
 import { linksCommand } from './links-command.ts';
 import { mapsCommand } from './maps-command.ts';
 import { monitorCommand } from './monitor-command.ts';
+import { sayRefused } from './refusal.ts';
 import { statusCommand } from './status-command.ts';
 import { traceCommand } from './trace-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
@@ -83,6 +84,8 @@ export function buildProgram(s: Surroundings): Command {
 
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  const refused = sayRefused(error);
+  if (refused !== undefined) return refused;
   const isAlone = 'code' in error && error.code === 'MODULE_NOT_FOUND' && error.message.includes("'koffi'");
   return isAlone
     ? "this fast-ctl has no library beside it to read a kernel's maps; --node NAME looks through an agent's pod"

@@ -65,13 +65,15 @@ function headlineOf(checks: readonly Check[], paint: Paint): string {
 
 export function formatChecks(checks: readonly Check[], isWide: boolean, paint: Paint): string {
   const width = Math.max(...checks.map(({ what }) => what.length));
-  const cures: string[] = [];
+  // By the cure, since one may be for several rows.
+  const cures = new Map<string, string[]>();
   const lines = checks.flatMap((check) => {
     const { what, state, text } = check;
     const shown = shownOf(check, isWide);
-    cures.push(...shown.cures.map((cure) => `    ${what}: ${cure}`));
+    for (const cure of shown.cures) cures.set(cure, [...(cures.get(cure) ?? []), what]);
     const rows = shown.rows.map((row) => `${' '.repeat(width + 6)}${row}`);
     return [`${paint(state, marks[state])}  ${what.padEnd(width)}  ${text}`, ...rows];
   });
-  return `${[headlineOf(checks, paint), ...lines, ...(cures.length === 0 ? [] : ['To do:', ...cures])].join('\n')}\n`;
+  const toDo = [...cures].map(([cure, whats]) => `    ${whats.join(', ')}: ${cure}`);
+  return `${[headlineOf(checks, paint), ...lines, ...(toDo.length === 0 ? [] : ['To do:', ...toDo])].join('\n')}\n`;
 }

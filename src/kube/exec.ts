@@ -3,8 +3,7 @@
 // channel (k8s.io/kubelet/pkg/cri/streaming/remotecommand/websocket.go). The last one is a Status with the exit code.
 import { type Dispatcher, request, WebSocket } from 'undici';
 import type { Access } from './auth.ts';
-import type { Status } from './errors.ts';
-import { KubeError } from './errors.ts';
+import { type Attempt, errorOfAnswer, KubeError, type Status } from './errors.ts';
 import { dispatcherOf } from './transport.ts';
 
 export interface ExecTarget {
@@ -49,9 +48,9 @@ export async function execInPod(
   try {
     return await exitCode(socket, streams);
   } catch (error) {
-    const said = await refusal(url, access.headers, dispatcher).catch(() => undefined);
-    const because = said ?? (error instanceof Error ? error.message : String(error));
-    throw new KubeError('unknown', attempt, because, { cause: error });
+    const refused = await refusal(attempt, url, access.headers, dispatcher).catch(() => undefined);
+    const because = error instanceof Error ? error.message : String(error);
+    throw refused ?? new KubeError('unknown', attempt, because, { cause: error });
   } finally {
     await dispatcher.destroy();
   }
@@ -101,13 +100,15 @@ function settle(text: string, resolve: (code: number) => void, reject: (error: E
  * the same reason, in words; where it would have been granted those words are about the upgrade.
  */
 async function refusal(
+  attempt: Attempt,
   url: string,
   headers: Record<string, string>,
   dispatcher: Dispatcher,
-): Promise<string | undefined> {
+): Promise<KubeError | undefined> {
   const { statusCode, body } = await request(url, { headers, dispatcher, headersTimeout: 5000 });
-  const { message } = (await body.json()) as Status;
-  return statusCode === 400 && message?.includes('pgrade') === true ? undefined : message;
+  const said = (await body.json()) as Status;
+  const isGranted = statusCode === 400 && said.message?.includes('pgrade') === true;
+  return isGranted || said.message === undefined ? undefined : errorOfAnswer(attempt, statusCode, said);
 }
 
 function whyNot(error: unknown, message: string): string {

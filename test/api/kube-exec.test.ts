@@ -36,8 +36,17 @@ beforeAll(async () => {
   await createAuthorities(folder);
   await sign(folder, { file: 'server', commonName: 'server', alternativeNames: ['IP:127.0.0.1', 'DNS:kube.example'] });
   server = createTlsServer({ cert: read('server.crt'), key: read('server.key') });
+  const message = 'pods "fast-agent-a" is forbidden: User "jane" cannot create resource "pods/exec"';
+  server.on('request', (_request, response) => {
+    response.writeHead(403, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ kind: 'Status', code: 403, reason: 'Forbidden', message }));
+  });
   server.on('upgrade', (request, socket) => {
     handshakes.push(request.url ?? '');
+    if (request.url?.includes('refused') === true) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
     const key = `${request.headers['sec-websocket-key']}${websocketGuid}`;
     const accept = createHash('sha1').update(key).digest('base64');
     const head = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'];
@@ -92,6 +101,13 @@ describe('exec', () => {
     const proxyUrl = `http://127.0.0.1:${portOf(proxy)}`;
     expect(await run(access({ origin, proxyUrl }), ['true'])).toEqual({ code: 7, stdout: 'hello' });
     expect(tunnels).toEqual(['kube.example:6443']);
+  });
+
+  it('that is refused fails with the reason and the API server’s own words', async () => {
+    await expect(run(access(), ['refused'])).rejects.toMatchObject({
+      reason: 'forbidden',
+      message: expect.stringContaining('User "jane" cannot create resource "pods/exec"'),
+    });
   });
 
   it('begins nothing after Ctrl-C, and ends at once what was begun', async () => {

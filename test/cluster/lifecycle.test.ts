@@ -222,7 +222,7 @@ describe('fast-ctl uninstall', () => {
   it('the second time finds nothing to do', async () => {
     const again = await fastCtl('uninstall', '--yes');
     expect(again).toMatchObject({ code: 0, stderr: '' });
-    expect(again.stdout).toContain('controller: none left');
+    expect(again.stdout).toContain('Nothing of Fast was found in this cluster');
   });
 
   it('leaves nodes that take another network plugin', async () => {

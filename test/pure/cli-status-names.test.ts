@@ -123,7 +123,7 @@ describe('pods that the scheduling gate holds', () => {
 
   it('are said to be unseen where an account may not look', () => {
     expect(amiss({ unscheduled: 'hidden' })).toEqual([
-      'doubtful pods: none on a node waits for an address; this account may not see those that a scheduling gate holds',
+      'doubtful pods: none on a node waits for an address; this account may not see those that a scheduling gate holds -> run it by an account that may look, such as by your own kubeconfig',
     ]);
   });
 });
@@ -159,7 +159,7 @@ describe('a node that is off', () => {
 
   it('is not to be seen by an account that may not list nodes, which is said', () => {
     expect(amiss({ nodes: 'hidden' })).toEqual([
-      'doubtful nodes: 2 of 2 datapaths ready, this account may not see which machines are on',
+      'doubtful nodes: 2 of 2 datapaths ready, this account may not see which machines are on -> run it by an account that may look, such as by your own kubeconfig',
     ]);
   });
 });
@@ -208,6 +208,8 @@ describe('a knob', () => {
 
   it('is as by default where there is no ConfigMap, and unseen where an account may not look', () => {
     expect(amiss({ knobs: undefined })).toEqual([]);
-    expect(amiss({ knobs: 'hidden' })).toEqual(['doubtful knobs: this account may not look']);
+    expect(amiss({ knobs: 'hidden' })).toEqual([
+      'doubtful knobs: this account may not look -> run it by an account that may look, such as by your own kubeconfig',
+    ]);
   });
 });

@@ -131,9 +131,13 @@ describe('what is amiss', () => {
     [
       'a lease that one may not see, which says nothing of who leads',
       { lease: 'hidden' },
-      'doubtful controller: 2 of 2 replicas ready, this account may not see who leads',
+      'doubtful controller: 2 of 2 replicas ready, this account may not see who leads -> run it by an account that may look, such as by your own kubeconfig',
     ],
-    ['what one may not see', { agents: 'hidden' }, 'doubtful agents: this account may not look'],
+    [
+      'what one may not see',
+      { agents: 'hidden' },
+      'doubtful agents: this account may not look -> run it by an account that may look, such as by your own kubeconfig',
+    ],
   ])('%s', (_, change, line) => {
     expect(amiss(change)).toEqual([typeof line === 'string' ? line : expect.stringMatching(line)]);
   });
@@ -176,7 +180,7 @@ describe('fast-ctl status', () => {
   it('goes on where an account may not look', async () => {
     const shown = await fastCtl('status', { cluster: () => Promise.resolve(cluster({ deployment: 'hidden' })) });
     expect(shown.code).toBe(0);
-    expect(shown.stdout).toContain('??  controller  this account may not look');
+    expect(shown.stdout).toContain('??  controller  this account may not look\n');
   });
 
   it('says in one line that there is no cluster', async () => {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a person reads whose account may not do what a command asks for, such as a shell in an agent's pod.
+import { describe, expect, it } from 'vitest';
+import type { Cluster } from '../../src/cli/surroundings.ts';
+import { errorOfAnswer } from '../../src/kube/errors.ts';
+import { fastCtl } from './cli-shell.ts';
+import { clusterOf } from './cluster-view.ts';
+
+const agents = 'system:serviceaccount:fast-system:fast-agent';
+
+/** As the API server and our client word it. */
+function refused(user: string, verb: string, resource: string, namespace?: string) {
+  const [plural = '', ...group] = resource.split('.');
+  const where = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
+  const message = `${plural} is forbidden: User "${user}" cannot ${verb} resource "${plural}" in API group "${group.join('.')}" ${where}`;
+  return errorOfAnswer({ verb, target: plural }, 403, { code: 403, reason: 'Forbidden', message });
+}
+
+const clusterThat = (error: Error) => () => {
+  const refuse = (): Promise<never> => Promise.reject(error);
+  return Promise.resolve({ list: refuse, find: refuse } as unknown as Cluster);
+};
+const said = async (line: string, error: Error): Promise<string> =>
+  (await fastCtl(line, { cluster: clusterThat(error) })).stderr;
+
+describe('an account that lacks a right', () => {
+  it.each(['ipam show', 'ipam check', 'ipam forecast', 'trace default/web 10.244.10.1', 'maps list --node two'])(
+    'that is the agents’ is told so, and where to run it: %s',
+    async (line) => {
+      expect(await said(line, refused(agents, 'list', 'nodes'))).toBe(
+        `fast-ctl: ${agents} may not list nodes: that is the agents' account, which looks after its own node alone;` +
+          ' run it where your own kubeconfig is, such as on your laptop\n',
+      );
+    },
+  );
+
+  it('is told the right with its group and namespace', async () => {
+    expect(await said('ipam show', refused('jane', 'list', 'ipses.sample.fast.io'))).toBe(
+      'fast-ctl: jane may not list ipses.sample.fast.io: have it granted, or name another account by --context or --kubeconfig\n',
+    );
+    expect(await said('ipam show', refused('jane', 'create', 'pods/exec', 'fast-system'))).toContain(
+      'jane may not create pods/exec in fast-system: have it granted',
+    );
+    const other = refused('system:serviceaccount:default:default', 'list', 'nodes');
+    expect(await said('ipam show', other)).toContain("that is a pod's account; run it where your own kubeconfig is");
+  });
+
+  it('is told what an admission policy says in its own words', async () => {
+    const message = "ValidatingAdmissionPolicy 'fast-removal' denied request: pools are in use";
+    const error = errorOfAnswer({ verb: 'delete', target: 'x' }, 403, { code: 403, reason: 'Forbidden', message });
+    expect(await said('ipam show', error)).toBe(`fast-ctl: cannot delete x: ${message}\n`);
+  });
+
+  it('and that is nobody’s to the API server, is told to log in again', async () => {
+    const error = errorOfAnswer({ verb: 'list', target: 'nodes' }, 401, { code: 401, message: 'Unauthorized' });
+    expect(await said('ipam show', error)).toContain(
+      'cannot list nodes: Unauthorized: the API server does not take these',
+    );
+  });
+
+  it('is told once by status, for all rows that it may not see', async () => {
+    const view = { deployment: 'hidden', agents: 'hidden', agentPods: 'hidden', knobs: 'hidden', nodes: 'hidden' };
+    const { stdout } = await fastCtl('status', { cluster: () => Promise.resolve(clusterOf(view)) });
+    expect(stdout).toContain('??  controller  this account may not look\n');
+    expect(stdout.split('To do:\n')[1]).toBe(
+      '    controller, agents, nodes, knobs: run it by an account that may look, such as by your own kubeconfig\n',
+    );
+  });
+});
