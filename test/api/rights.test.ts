@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rights and policies of config/ on a real API server, with real bound tokens: the controller runs with its own account
 // alone, an agent speaks for its own node alone, each refusal names its rule, and no rule is there that nobody needs.
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -126,25 +125,6 @@ describe('with the rights of config/rbac alone', () => {
     await eventually('another DaemonSet', () => cluster.client.find(daemonSets, 'fast-agent', namespace));
     await cluster.addPod('d', 'node-b', 'sample-ips');
     await eventually('a repeated event', async () => (await cluster.kubectl(['get', 'events'])).includes('pod/d'));
-  });
-
-  it("a person in an agent's pod is told which right its account lacks, and where to go", async () => {
-    const { kubeconfig } = lines.add('shell', await tokenOf('fast-agent', 'agent-a'));
-    const fastCtl = (...words: string[]): Promise<string> =>
-      new Promise((resolve) => {
-        const argv = [join(root, 'src/cli/main.ts'), ...words, '--kubeconfig', kubeconfig];
-        execFile(process.execPath, argv, (_error, stdout, stderr) => resolve(`${stdout}${stderr}`));
-      });
-    const user = 'system:serviceaccount:fast-system:fast-agent';
-    const cure =
-      "that is the agents' account, which looks after its own node alone; run it where your own kubeconfig is";
-    expect(await fastCtl('ipam', 'show')).toContain(`fast-ctl: ${user} may not list nodes: ${cure}`);
-    expect(await fastCtl('trace', 'default/a', '10.244.10.1')).toContain(
-      `fast-ctl: ${user} may not list pods in fast-system: ${cure}`,
-    );
-    const status = await fastCtl('status');
-    expect(status).toContain('??  controller  this account may not look');
-    expect(status).toContain(': run it by an account that may look');
   });
 
   it("an agent writes the status of its own node's records and endpoint", async () => {

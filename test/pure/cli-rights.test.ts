@@ -16,12 +16,11 @@ function refused(user: string, verb: string, resource: string, namespace?: strin
   return errorOfAnswer({ verb, target: plural }, 403, { code: 403, reason: 'Forbidden', message });
 }
 
-const clusterThat = (error: Error) => () => {
+async function said(line: string, error: Error): Promise<string> {
   const refuse = (): Promise<never> => Promise.reject(error);
-  return Promise.resolve({ list: refuse, find: refuse } as unknown as Cluster);
-};
-const said = async (line: string, error: Error): Promise<string> =>
-  (await fastCtl(line, { cluster: clusterThat(error) })).stderr;
+  const cluster = { list: refuse, find: refuse } as unknown as Cluster;
+  return (await fastCtl(line, { cluster: () => Promise.resolve(cluster) })).stderr;
+}
 
 describe('an account that lacks a right', () => {
   it.each(['ipam show', 'ipam check', 'ipam forecast', 'trace default/web 10.244.10.1', 'maps list --node two'])(
