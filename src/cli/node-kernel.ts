@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // This machine's kernel as fast-ctl looks at it and changes it: pinned maps, what hangs on devices, routes, and runs of
 // the programs on packets that nobody sent.
+import { execFileSync } from 'node:child_process';
 import type * as ebpfNative from 'ebpf-native';
 import type { BpfMap, RouteSocket } from 'ebpf-native';
 import type { RawEntry } from '../datapath/codecs.ts';
 import { mapPins } from '../datapath/pins.ts';
+import { parseAddress } from '../ip/address.ts';
 import { withCure } from './pinned-maps.ts';
 
 export interface Device {
@@ -56,6 +58,13 @@ export interface NodeKernel {
   /** @throws Error with the kernel's refusal and what it means */
   route(question: RouteQuestion): RouteAnswer;
   /**
+   * The source that masquerading gives to what leaves by the device for the next hop, as the kernel selects it
+   * (net/ipv4/devinet.c, inet_select_addr); undefined where the device has no address of the global scope.
+   */
+  sourceBy(ifindex: number, nextHop: string): string | undefined;
+  /** The table `ip fast` as nft lists it, '' where there is none. @throws Error where nft cannot be asked */
+  masqueradeListing(): string;
+  /**
    * Loads the programs of `objectFile` over the node's own maps of pods, with counters and records of drops that are
    * nobody else's, and runs one of them.
    */
@@ -68,6 +77,8 @@ const contextBytes = 192;
 const contextIfindex = 40;
 /** What a program reads of the node. All other maps of a run are its own. */
 const sharedMaps = ['local_pod_ips', 'cluster_pod_ips', 'local_dev'];
+/** A table that another holds locked is not waited for. */
+const nftMs = 5_000;
 const directions = ['ingress', 'egress'] as const;
 
 type Native = typeof ebpfNative;
@@ -102,9 +113,33 @@ export async function nodeKernel(folder: string): Promise<NodeKernel> {
       const { type, index, gateway, source: from } = native.lookUpRoute(socket, { destination, source, inputIndex });
       return { type, ifindex: index, ...(gateway === undefined ? {} : { gateway }), ...(from ? { source: from } : {}) };
     },
+    sourceBy: (ifindex, nextHop) => {
+      // Those of one subnet come with the primary first.
+      const all = native.listAddresses(socket, ifindex).filter(({ scope }) => scope === 0);
+      const hop = parseAddress(nextHop);
+      const near = all.find(({ address, prefixLength }) => {
+        const blockSize = 2 ** (32 - prefixLength);
+        return Math.floor(parseAddress(address) / blockSize) === Math.floor(hop / blockSize);
+      });
+      return (near ?? all[0])?.address;
+    },
+    masqueradeListing,
     run: (file, program, packet, ifindex) => runOnce(native, { file, pins, program, packet, ifindex }),
     close: () => socket.close(),
   };
+}
+
+function masqueradeListing(): string {
+  const table = ['list', 'table', 'ip', 'fast'];
+  try {
+    return execFileSync('nft', ['--stateless', ...table], { encoding: 'utf8', stdio: 'pipe', timeout: nftMs });
+  } catch (error) {
+    const { stderr: said, code } = error as { stderr?: string | null; code?: unknown };
+    const stderr = said ?? '';
+    if (stderr.includes('No such file or directory')) return '';
+    const why = code === 'ENOENT' ? 'nft is not installed here' : stderr.trim().split('\n')[0];
+    throw new Error(`${why || String(error)}; in the agent's pod it can be read: --node NODE`, { cause: error });
+  }
 }
 
 function attachedTo(native: Native, socket: RouteSocket, device: Device): Attached[] {

@@ -10,12 +10,15 @@ import { recordKind } from './kinds.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 import type { Column } from './table.ts';
+import { serviceByName } from './backends.ts';
 import { type Question, type Step, Trace } from './trace.ts';
+import { defaultPort, type Target, targetAt, targetOf, type Wish, withService } from './trace-target.ts';
 import type { Flow } from './trace-packet.ts';
 
 interface Options extends ClusterChoice {
   readonly protocol: Flow['protocol'];
-  readonly port: number;
+  readonly port?: number;
+  readonly backend?: string;
   readonly sourcePort: number;
   readonly bpfObject: string;
   readonly pinFolder: string;
@@ -34,6 +37,11 @@ function portOf(text: string): number {
   throw new InvalidArgumentError('give a port from 1 to 65535.');
 }
 
+const serviceHelp = `
+A Service's address is rewritten by kube-proxy on the pod's node. Which Service it is, and which backends are ready, is read
+by the kubeconfig, which needs the rights to get and list services and to list endpointslices; without them name a backend by
+--backend. As whom a packet leaves the cluster is read from the node's own nftables rules.`;
+
 interface Place {
   readonly address: string;
   /** Absent where an address was given and nobody was asked. */
@@ -42,6 +50,7 @@ interface Place {
 
 const looksLikeAddress = /^[\d.]+$/;
 const podName = /^(?:([a-z0-9-]+)\/)?([a-z0-9][a-z0-9.-]*)$/;
+const serviceName = /^(?:([a-z0-9-]+)\/)?(?:svc|service|services)\/([a-z0-9][a-z0-9-]*)$/;
 
 /** An address, or a pod as NAMESPACE/NAME by its record. @throws Error with the value and the cure */
 export async function placeOf(text: string, cluster: () => Promise<Pick<Cluster, 'list'>>): Promise<Place> {
@@ -58,6 +67,35 @@ export async function placeOf(text: string, cluster: () => Promise<Pick<Cluster,
   if (found === undefined) throw new Error(`no pod ${namespace}/${name} has an address; kubectl get ipallocations`);
   return { address: found.spec.address, node: found.spec.nodeName };
 }
+
+type Reader = Pick<Cluster, 'list' | 'find'>;
+
+/** As `placeOf`, and a Service by its name or its address. */
+async function targetBy(text: string, wish: Wish, cluster: () => Promise<Reader>): Promise<Target> {
+  if (isAddress(text)) return targetAt(text, wish, cluster);
+  const [, home = 'default', own] = serviceName.exec(text) ?? [];
+  if (own !== undefined) {
+    const reader = await cluster();
+    const found = await serviceByName(reader, home, own);
+    if (found === undefined) throw new Error(`there is no Service ${home}/${own}; kubectl get services -n ${home}`);
+    return targetOf(found, wish, reader);
+  }
+  try {
+    const { address } = await placeOf(text, cluster);
+    return { address, port: wish.port ?? defaultPort, said: [], isEnd: false };
+  } catch (error) {
+    const [, namespace = 'default', name] = podName.exec(text) ?? [];
+    if (name === undefined || looksLikeAddress.test(text)) throw error;
+    const reader = await cluster();
+    const found = await serviceByName(reader, namespace, name);
+    if (found === undefined) {
+      throw new Error(`${sentenceOf(error)}; nor is there a Service ${namespace}/${name}`, { cause: error });
+    }
+    return targetOf(found, wish, reader);
+  }
+}
+
+const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function traceHere(s: Surroundings, question: Question, folder: string): Promise<Step[]> {
   const kernel = await s.openKernel(folder);
@@ -83,18 +121,31 @@ async function isHere(s: Surroundings, address: string, folder: string): Promise
 }
 
 /** What is to be said on the pod's node to ask the same. */
-function wordsOf({ source, destination, protocol, port, sourcePort }: Question, output: OutputFormat): string[] {
-  const flags = ['--protocol', protocol, '--port', `${port}`, '--source-port', `${sourcePort}`, '-o', output];
-  return ['trace', source, destination, ...flags];
+function wordsOf({ source, destination, protocol, port, sourcePort, backend }: Question): string[] {
+  const follow = backend === undefined ? [] : ['--backend', `${backend.address}:${backend.port}`];
+  const flags = ['--protocol', protocol, '--port', `${port}`, '--source-port', `${sourcePort}`, '-o', 'json'];
+  return ['trace', source, destination, ...flags, ...follow];
+}
+
+/** @throws Ended with what the fast-ctl there said, where it did not answer the question */
+async function traceThere(s: Surroundings, cluster: Cluster, node: string, question: Question): Promise<Step[]> {
+  let said = '';
+  const print = (text: string): void => void (said += text);
+  const code = await runOnNode(cluster, node, wordsOf(question), { ...s, print });
+  if (code === 0 && said !== '') return JSON.parse(said) as Step[];
+  s.print(said);
+  throw new Ended(code);
 }
 
 export function traceCommand(s: Surroundings): Command {
   return new Command('trace')
     .description('which way the first packet of a flow takes on the node of its pod: programs, entries, routes')
     .argument('<pod>', 'who sends: NAMESPACE/NAME, or an address of a pod of this node')
-    .argument('<destination>', 'an address, or a pod as NAMESPACE/NAME')
+    .argument('<destination>', 'an address, a pod or Service as NAMESPACE/NAME, or NAMESPACE/svc/NAME')
+    .addHelpText('after', serviceHelp)
     .addOption(new Option('--protocol <name>', 'what is sent').choices(['tcp', 'udp', 'icmp']).default('tcp'))
-    .option('--port <n>', 'the port of the destination', portOf, 80)
+    .option('--port <n>', "the port of the destination (default: a Service's first, else 80)", portOf)
+    .option('--backend <address>', 'of a Service, follow this backend: ADDRESS, ADDRESS:PORT or a pod')
     .option('--source-port <n>', "the pod's own port", portOf, 40_000)
     .addOption(outputOption())
     .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)
@@ -102,21 +153,22 @@ export function traceCommand(s: Surroundings): Command {
     .action(async (pod: string, to: string, own: Options, command: Command) => {
       const options = { ...command.optsWithGlobals<ClusterChoice>(), ...own };
       const cluster = (): Promise<Cluster> => s.cluster(options);
-      const [from, destination] = [await placeOf(pod, cluster), await placeOf(to, cluster)];
-      const { protocol, port, sourcePort, bpfObject: objectFile, pinFolder, output } = options;
-      const question = {
-        source: from.address,
-        destination: destination.address,
-        protocol,
-        port,
-        sourcePort,
-        objectFile,
-      };
+      const from = await placeOf(pod, cluster);
+      const target = await targetBy(
+        to,
+        { ...options, ...(from.node === undefined ? {} : { node: from.node }) },
+        cluster,
+      );
+      const { protocol, sourcePort, bpfObject: objectFile, pinFolder, output } = options;
+      const { address: destination, port, backend } = target;
+      const flow = { source: from.address, destination, protocol, port, sourcePort, objectFile };
+      const question: Question = backend === undefined ? flow : { ...flow, backend };
       // A name leads to its node, wherever this is; an address is asked for here.
-      if (from.node !== undefined && !(await isHere(s, from.address, pinFolder))) {
-        throw new Ended(await runOnNode(await cluster(), from.node, wordsOf(question, output), s));
-      }
-      const steps = await traceHere(s, question, pinFolder);
+      const isThere = from.node !== undefined && !(await isHere(s, from.address, pinFolder));
+      const found = isThere
+        ? await traceThere(s, await cluster(), from.node ?? '', question)
+        : await traceHere(s, question, pinFolder);
+      const steps = withService(found, target);
       s.print(
         formatData(steps, output) ??
           formatRows(

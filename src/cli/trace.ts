@@ -5,15 +5,25 @@ import { vxlanDevice } from '../api/names.ts';
 import { decodeClusterPod, decodeCounters, decodeLocalPod, encodeAddressKey } from '../datapath/codecs.ts';
 import type { CounterReading, LocalPodEntry } from '../datapath/entries.ts';
 import { maps } from '../datapath/generated/layout.ts';
-import type { Attached, NodeKernel } from './node-kernel.ts';
+import { masqueradingOf } from './masquerade-rules.ts';
+import type { Attached, NodeKernel, RouteAnswer } from './node-kernel.ts';
+import type { Backend } from './backends.ts';
 import { firstPacket, type Flow } from './trace-packet.ts';
 
 export interface Step {
-  /** `pod`, `program`, `entry`, `route`, `netfilter` or `end`. */
+  /** `pod`, `program`, `entry`, `route`, `netfilter`, `service`, `masquerade` or `end`. */
   readonly kind: string;
   readonly where: string;
   readonly what: string;
+  /** The source that it leaves with, where the node masquerades it. */
+  readonly leavesAs?: string;
+  readonly service?: { readonly namespace: string; readonly name: string; readonly port?: number };
+  /** Of the Service, those that kube-proxy chooses from. */
+  readonly backends?: readonly Backend[];
 }
+
+/** What kube-proxy rewrites a destination to. */
+export type Rewritten = Pick<Backend, 'address' | 'port'>;
 
 export interface Question {
   readonly source: string;
@@ -21,6 +31,8 @@ export interface Question {
   readonly protocol: Flow['protocol'];
   readonly sourcePort: number;
   readonly port: number;
+  /** Where the destination is a Service's: the backend to follow. */
+  readonly backend?: Rewritten;
   readonly objectFile: string;
 }
 
@@ -57,13 +69,13 @@ export class Trace {
     const isTo = (reason: string): boolean => went.program === 'from_pod' && went.reason === reason;
     if (went.verdict === 'drop') this.#say('end', veth, `dropped: ${went.meaning}`);
     else if (isTo('local')) this.#deliver();
-    else if (isTo('tunnel') || isTo('direct')) this.#toNode(went.reason);
+    else if (isTo('tunnel') || isTo('direct')) this.#toNode(went.reason, this.#q.destination);
     else this.#stack({ inputIndex: pod.ifindex }, pod);
     return this.#steps;
   }
 
-  #say(kind: string, where: string, what: string): void {
-    this.#steps.push({ kind, where, what });
+  #say(kind: string, where: string, what: string, more: Partial<Step> = {}): void {
+    this.#steps.push({ kind, where, what, ...more });
   }
 
   #device(ifindex: number): string {
@@ -76,8 +88,9 @@ export class Trace {
     return value && decodeLocalPod([key, value]);
   }
 
-  #packet({ podMac, hostMac }: LocalPodEntry): Uint8Array {
-    return firstPacket({ ...this.#q, sourceMac: podMac, destinationMac: hostMac });
+  #packet({ podMac, hostMac }: LocalPodEntry, rewritten?: Rewritten): Uint8Array {
+    const to = rewritten === undefined ? {} : { destination: rewritten.address, port: rewritten.port };
+    return firstPacket({ ...this.#q, sourceMac: podMac, destinationMac: hostMac, ...to });
   }
 
   /** Runs what hangs there and says which counter it moved, which is its verdict and its reason. */
@@ -114,10 +127,10 @@ export class Trace {
   }
 
   /** To the node that holds the address, whose half is another trace. */
-  #toNode(way: string): void {
-    const key = encodeAddressKey(this.#q.destination);
+  #toNode(way: string, destination: string): void {
+    const key = encodeAddressKey(destination);
     const value = this.#kernel.lookup(maps.clusterPodIps.name, key);
-    if (value === undefined) return this.#say('end', '', `${this.#q.destination} moved while it was looked at`);
+    if (value === undefined) return this.#say('end', '', `${destination} moved while it was looked at`);
     const { address, nodeAddress } = decodeClusterPod([key, value]);
     this.#say('entry', maps.clusterPodIps.name, `${address} is held by the node ${nodeAddress}`);
     const by = way === 'tunnel' ? `in a VXLAN packet by ${vxlanDevice}` : 'without a tunnel';
@@ -129,13 +142,10 @@ export class Trace {
 
   /** The kernel's stack: netfilter first, which may rewrite the destination, then the route. */
   #stack({ inputIndex }: Stack, pod: LocalPodEntry): void {
-    const { destination, source } = this.#q;
-    this.#say(
-      'netfilter',
-      'the stack',
-      `sees it first: a Service's address is rewritten there, the route below is as sent`,
-    );
-    let route;
+    const { source, backend } = this.#q;
+    const destination = backend?.address ?? this.#q.destination;
+    this.#say('netfilter', 'the stack', this.#netfilterText());
+    let route: RouteAnswer;
     try {
       route = this.#kernel.route({ destination, source, inputIndex });
     } catch (error) {
@@ -144,10 +154,43 @@ export class Trace {
     const device = this.#device(route.ifindex);
     if (route.type === 'local') return this.#say('end', device, `${destination} is this node's own address`);
     this.#say('route', device, `${route.type} to ${destination}${hopOf(route)}`);
-    if (device !== vxlanDevice) return this.#say('end', device, 'leaves by the stack');
-    const went = this.#program('to_overlay', route.ifindex, this.#packet(pod));
+    if (this.#localPod(destination)?.ifindex === route.ifindex) {
+      return this.#say('end', device, `delivered by the stack to the pod behind ${device}`);
+    }
+    if (device !== vxlanDevice) return this.#leave(destination, device, route);
+    const went = this.#program('to_overlay', route.ifindex, this.#packet(pod, backend));
     if (went.verdict === 'drop') this.#say('end', device, `dropped: ${went.meaning}`);
-    else this.#toNode(went.reason === 'direct' ? 'direct' : 'tunnel');
+    else this.#toNode(went.reason === 'direct' ? 'direct' : 'tunnel', destination);
+  }
+
+  #netfilterText(): string {
+    const { destination, port, backend } = this.#q;
+    if (backend === undefined)
+      return `sees it first: a Service's address is rewritten there, the route below is as sent`;
+    const { address, port: to } = backend;
+    return `sees it first: kube-proxy's rules rewrite ${destination}:${port} to a backend, here to ${address}:${to}`;
+  }
+
+  /** Out of the overlay: as whom is the node's own table's to say. */
+  #leave(destination: string, device: string, { ifindex, gateway }: RouteAnswer): void {
+    const { source } = this.#q;
+    const table = 'table ip fast';
+    let listing: string;
+    try {
+      listing = this.#kernel.masqueradeListing();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#say('masquerade', table, `not known: ${why}`);
+      return this.#say('end', device, 'leaves by the stack');
+    }
+    const { verdict, because } = masqueradingOf(listing, { source, destination, device });
+    if (verdict === 'unknown') this.#say('masquerade', table, `not known: ${because}`);
+    if (verdict === 'kept') this.#say('masquerade', table, `none, it stays ${source}: ${because}`);
+    if (verdict !== 'masqueraded') return this.#say('end', device, 'leaves by the stack');
+    const leavesAs = this.#kernel.sourceBy(ifindex, gateway ?? destination);
+    const as = leavesAs ?? `an address of the node, since ${device} has none`;
+    this.#say('masquerade', table, `${source} becomes ${as}: ${because}`, leavesAs === undefined ? {} : { leavesAs });
+    this.#say('end', device, `leaves by the stack${leavesAs === undefined ? '' : ` as ${leavesAs}`}`);
   }
 }
 

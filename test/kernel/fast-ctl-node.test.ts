@@ -122,8 +122,42 @@ describe('fast-ctl trace', () => {
   it('follows a packet through the stack: to the outside, and to the node itself', async () => {
     const out = await trace(pods.a, outsideAddress);
     expect(out[1]).toContain('next, to no pod: the stack routes it');
-    expect(out.slice(3)).toEqual([`route up0: unicast to ${outsideAddress}`, 'end up0: leaves by the stack']);
+    expect(out.slice(3).filter((step) => !step.startsWith('service'))).toEqual([
+      `route up0: unicast to ${outsideAddress}`,
+      `masquerade table ip fast: ${pods.a} becomes ${one.nodeAddress}: ${outsideAddress} is of no pool`,
+      `end up0: leaves by the stack as ${one.nodeAddress}`,
+    ]);
     expect((await trace(pods.a, one.nodeAddress)).at(-1)).toContain("is this node's own address");
+  });
+
+  it('says that a destination of masquerade-exclude sees the pod itself, and does not guess at a rule of others', async () => {
+    inside('one', 'nft', 'add', 'element', 'ip', 'fast', 'excluded', `{ 172.30.0.0/24 }`);
+    const kept = (await trace(pods.a, outsideAddress)).slice(-2);
+    expect(kept).toEqual([
+      `masquerade table ip fast: none, it stays ${pods.a}: the knob masquerade-exclude has ${outsideAddress}`,
+      'end up0: leaves by the stack',
+    ]);
+    inside('one', 'nft', 'insert', 'rule', 'ip', 'fast', 'postrouting', 'ip', 'ttl', '64', 'accept');
+    expect((await trace(pods.a, outsideAddress)).at(-2)).toBe(
+      'masquerade table ip fast: not known: the table ip fast has a rule that Fast does not write: ip ttl 64 accept',
+    );
+    inside('one', 'nft', 'delete', 'table', 'ip', 'fast');
+    expect((await trace(pods.a, outsideAddress)).at(-2)).toContain('none, it stays');
+    await node.compare();
+    expect((await trace(pods.a, outsideAddress)).at(-2)).toContain(`becomes ${one.nodeAddress}`);
+  });
+
+  it.each([
+    ['on another node', pods.far, /^end up0: leaves for the node /],
+    ['on this node', pods.b, /^end fast\w+: delivered by the stack to the pod behind fast/],
+    ['that is no pod', outsideAddress, /^end up0: leaves by the stack as /],
+  ])("goes on to the backend that a Service's address is rewritten to: one %s", async (_where, backend, end) => {
+    const steps = await trace(pods.a, '10.96.0.10', '--port', '80', '--backend', `${backend}:8080`);
+    expect(steps[1]).toContain('next, to no pod: the stack routes it');
+    expect(steps[2]).toBe(
+      `netfilter the stack: sees it first: kube-proxy's rules rewrite 10.96.0.10:80 to a backend, here to ${backend}:8080`,
+    );
+    expect(steps.at(-1)).toMatch(end);
   });
 
   it('goes by the flow that conntrack has: the same question, another way', async () => {
