@@ -5,6 +5,7 @@ import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Namespace, Pod } from '../api/workloads.ts';
 import type { Pod as AgentPod, ConfigMap, DaemonSet, Deployment, Lease, Node } from '../kube/resources.ts';
+import type { ServiceRange } from '../reconcilers/services.ts';
 
 export interface ClusterView {
   readonly deployment: Deployment | undefined | 'hidden';
@@ -19,6 +20,7 @@ export interface ClusterView {
   readonly unscheduled: readonly Pod[] | 'hidden';
   /** Read only where one of those is held by our gate. */
   readonly namespaces: readonly Namespace[] | 'hidden';
+  readonly services?: ServiceRange;
   readonly endpoints: readonly NodeEndpoint[];
   readonly pools: readonly Ips[];
   readonly records: readonly IpAllocation[];

@@ -5,6 +5,7 @@ import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Pod } from '../api/workloads.ts';
 import { isGated, needOf, podKey } from '../reconcilers/pod.ts';
 import { decideGate } from '../reconcilers/scheduling-gate.ts';
+import { unknownServices } from '../reconcilers/services.ts';
 import { askAnother, type Check, type ClusterView, type Finding } from './health-check.ts';
 import { bookOf } from './ipam-world.ts';
 
@@ -27,7 +28,7 @@ function waitingOnNodes(endpoints: readonly NodeEndpoint[]): Finding[] {
 }
 
 function gated(unscheduled: readonly Pod[], view: ClusterView): Finding[] {
-  const { nodes, endpoints, pools, records, namespaces, nowMs } = view;
+  const { nodes, endpoints, pools, records, namespaces, services = unknownServices, nowMs } = view;
   const held = unscheduled.filter((pod) => needOf(pod) === 'gated');
   if (held.length === 0) return [];
   const ofNodes =
@@ -36,7 +37,7 @@ function gated(unscheduled: readonly Pod[], view: ClusterView): Finding[] {
       : nodes.map(({ metadata: { name = '' }, status }) => {
           return { metadata: { name }, status: { addresses: status?.addresses ?? [] } };
         });
-  const book = bookOf({ pools, records, endpoints, nodes: ofNodes, namespaces: [], pods: unscheduled });
+  const book = bookOf({ pools, records, endpoints, nodes: ofNodes, namespaces: [], pods: unscheduled, services });
   for (const pod of unscheduled) book.expected.show(pod, book);
   const get = (name: string) => pools.find(({ metadata }) => metadata.name === name);
   // Who has no node is no rival for an address that another asks for by name: neither of the others is looked at.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the pools have something to give: each that is in trouble by its name.
 import type { Ips } from '../api/generated/ips.ts';
+import { servicesCondition } from '../reconcilers/pool-status.ts';
 import { type Check, type ClusterView, conditionOf, describe, type State } from './health-check.ts';
 
 /** Fuller than this is worth a look. */
@@ -41,11 +42,12 @@ interface PoolInTrouble {
 function troubleOf(pool: Ips): PoolInTrouble {
   const says = new Map<Trouble, string>();
   const unready = conditionOf(pool, 'Ready', 'False');
-  const overlap = conditionOf(pool, 'Overlapping', 'True');
+  const overlaps = ['Overlapping', servicesCondition].flatMap((type) => conditionOf(pool, type, 'True') ?? []);
   if (unready !== undefined) says.set('not ready', `not ready: ${unready.message ?? ''}`);
   else if (isExhausted(pool)) says.set('exhausted', `exhausted: ${countsOf(pool)}`);
   else if (fillOf(pool) > nearlyFull) says.set('nearly full', countsOf(pool));
-  if (overlap !== undefined) says.set('overlapping', overlap.message ?? 'shares addresses with another pool');
+  const shared = overlaps.map(({ message = 'shares addresses with another pool' }) => message);
+  if (shared.length > 0) says.set('overlapping', shared.join('; '));
   return { name: pool.metadata.name, says };
 }
 

@@ -12,7 +12,9 @@ import { orphansOf } from '../reconcilers/orphan.ts';
 import { identityOf, nodeAddressesOf, runningAddressOf } from '../reconcilers/pod.ts';
 import { parsePool } from '../reconcilers/pool.ts';
 import { addressesOf } from '../reconcilers/published.ts';
+import type { ServiceRange } from '../reconcilers/services.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
+import { servicesIn } from './services.ts';
 import type { Cluster } from './surroundings.ts';
 
 export const podKind = resource<Pod>('', 'v1', 'pods', 'Pod', 'namespaced');
@@ -26,20 +28,23 @@ export interface IpamObjects {
   readonly nodes: readonly Node[];
   readonly namespaces: readonly Namespace[];
   readonly pods: readonly Pod[];
+  readonly services?: ServiceRange;
 }
 
 /** Records come first: a pod that is made meanwhile has no record in the list, and is looked at a second time. */
-export async function readIpam(cluster: Pick<Cluster, 'list'>): Promise<IpamObjects> {
+export async function readIpam(cluster: Pick<Cluster, 'list' | 'find'>): Promise<IpamObjects> {
   const records = await allOf(cluster, recordKind);
   const endpoints = await allOf(cluster, endpointKind);
   const pools = await allOf(cluster, poolKind);
   const nodes = await allOf(cluster, nodeKind);
   const namespaces = await allOf(cluster, namespaceKind);
-  return { pools, records, endpoints, nodes, namespaces, pods: await allOf(cluster, podKind) };
+  const services = await servicesIn(cluster);
+  return { pools, records, endpoints, nodes, namespaces, services, pods: await allOf(cluster, podKind) };
 }
 
-export function bookOf({ pools, records, nodes, pods, endpoints }: IpamObjects): AddressBook {
+export function bookOf({ pools, records, nodes, pods, endpoints, services }: IpamObjects): AddressBook {
   const book = new AddressBook();
+  if (services !== undefined) book.setServices(services);
   for (const ips of pools) {
     const parsed = parsePool(ips);
     if (parsed.kind === 'pool') book.setPool(parsed.pool);

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { agentName, configMapName, controllerName, installNamespace } from '../api/names.ts';
 import { isReason } from '../kube/errors.ts';
 import { configMaps, daemonSets, deployments, leases, nodes, pods } from '../kube/resources.ts';
+import { unknownServices } from '../reconcilers/services.ts';
 import type { ClusterView } from './health-check.ts';
 import { assess } from './health-checks.ts';
 import { areGated } from './health-pods.ts';
@@ -11,6 +12,7 @@ import { guards } from './installed.ts';
 import { namespaceKind, podKind } from './ipam-world.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
 import { formatData, type OutputFormat, outputOption } from './output.ts';
+import { servicesIn } from './services.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 import { formatChecks } from './status-report.ts';
 import { colours, plain } from './tones.ts';
@@ -44,7 +46,7 @@ async function together<T extends object>(looks: { [K in keyof T]: Promise<T[K]>
 
 async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   const at = installNamespace;
-  const seen = await together<Omit<ClusterView, 'namespaces' | 'nowMs'>>({
+  const seen = await together<Omit<ClusterView, 'namespaces' | 'services' | 'nowMs'>>({
     deployment: orHidden(cluster.find(deployments, controllerName, at)),
     agents: orHidden(cluster.find(daemonSets, agentName, at)),
     agentPods: orHidden(cluster.list(pods, agentsOwn).then(({ items }) => items)),
@@ -58,7 +60,8 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
     records: allOf(cluster, recordKind),
   });
   const namespaces = areGated(seen.unscheduled) ? await orHidden(allOf(cluster, namespaceKind)) : [];
-  return { ...seen, namespaces, nowMs };
+  const services = areGated(seen.unscheduled) ? await servicesIn(cluster) : unknownServices;
+  return { ...seen, namespaces, services, nowMs };
 }
 
 export function statusCommand(s: Surroundings): Command {

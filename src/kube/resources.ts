@@ -92,6 +92,11 @@ export interface Lease extends KubeObject {
   };
 }
 
+/** Since Kubernetes 1.33: the ranges that Services get their addresses from, the one of --service-cluster-ip-range included. */
+export interface ServiceCidr extends KubeObject {
+  spec?: { cidrs?: string[] };
+}
+
 /** events.k8s.io/v1. Everything but `series` is immutable. */
 export interface KubeEvent extends KubeObject {
   /** MicroTime. */
@@ -117,3 +122,10 @@ export const daemonSets: Resource<DaemonSet> = resource('apps', 'v1', 'daemonset
 export const deployments: Resource<Deployment> = resource('apps', 'v1', 'deployments', 'Deployment', 'namespaced');
 export const leases: Resource<Lease> = resource('coordination.k8s.io', 'v1', 'leases', 'Lease', 'namespaced');
 export const events: Resource<KubeEvent> = resource('events.k8s.io', 'v1', 'events', 'Event', 'namespaced');
+export const serviceCidrs: Resource<ServiceCidr> = resource(
+  'networking.k8s.io',
+  'v1',
+  'servicecidrs',
+  'ServiceCIDR',
+  'cluster',
+);

@@ -16,6 +16,8 @@ export interface OperatorConfig {
   /** The image of the agents' DaemonSet; without it the controller leaves the agents alone. */
   readonly agentImage?: string;
   readonly logLevel: string;
+  /** What the kubelet tells each container of the Service `kubernetes`, unless the install put another way in its place. */
+  readonly kubernetesAddress?: string;
   /** The timing of the leader's lease, in milliseconds. */
   readonly lease: { readonly durationMs: number; readonly renewDeadlineMs: number; readonly retryPeriodMs: number };
 }
@@ -46,6 +48,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, host
     health: { host: flags.healthHost ?? knobOf(env['FAST_METRICS_ADDRESS']), port: flags.healthPort },
     ...imageOf(flags.agentImage ?? env['FAST_AGENT_IMAGE']),
     logLevel: flags.logLevel,
+    ...kubernetesOf(env['KUBERNETES_SERVICE_HOST']),
     lease: leaseOf(flags.leaseSeconds),
   };
 }
@@ -104,4 +107,8 @@ function portOf(text: string): number {
 
 function imageOf(image: string | undefined): { agentImage?: string } {
   return image === undefined || image === '' ? {} : { agentImage: image };
+}
+
+function kubernetesOf(address: string | undefined): { kubernetesAddress?: string } {
+  return address === undefined ? {} : { kubernetesAddress: address };
 }

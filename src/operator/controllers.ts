@@ -9,6 +9,7 @@ import type { Core } from '../reconcilers/core.ts';
 import type { Queues } from '../reconcilers/ports.ts';
 import type { InstallReconciler } from './install.ts';
 import { nodeKind, podKind, poolKind, recordKind } from './kinds.ts';
+import type { ServicesReader } from './services-reader.ts';
 
 /** Nothing waits longer than this for another try: what is broken may be mended by a person at any moment. */
 const MAX_BACKOFF_MS = 30_000;
@@ -20,12 +21,15 @@ const NODE_WORKERS = 2;
 const POOL_WORKERS = 2;
 /** The one key of the install's queue. */
 const INSTALL = 'install';
+/** The one key of the Services' range. */
+const SERVICES = 'services';
 /** The one key of the collector's. */
 const EVERYTHING = 'everything';
 
 export interface ControllerParts {
   readonly core: Core;
   readonly install: Pick<InstallReconciler, 'reconcile'>;
+  readonly services: Pick<ServicesReader, 'reconcile'>;
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
   readonly clock?: Clock | undefined;
@@ -72,10 +76,11 @@ export class Controllers {
   readonly nodes: Controller;
   readonly pools: Controller;
   readonly install: Controller;
-  /** Asks for itself again after each of its steps. */
+  /** Asks for itself again after each of its steps, as the collector does. */
+  readonly services: Controller;
   readonly collector: Controller;
 
-  constructor({ core, install, log, metrics, clock, signal }: ControllerParts) {
+  constructor({ core, install, services, log, metrics, clock, signal }: ControllerParts) {
     const shared = { maxBackoffMs: MAX_BACKOFF_MS, log, metrics, clock };
     const make = (name: string, kind: Resource<KubeObject>, workers: number, of: Reconciler): Controller =>
       new Controller({ ...shared, name, kind, workers, reconcile: (key) => of.reconcile(key) });
@@ -84,11 +89,13 @@ export class Controllers {
     this.nodes = make('node', nodeKind, NODE_WORKERS, core.nodes);
     this.pools = make('pool', poolKind, POOL_WORKERS, core.pools);
     this.install = new Controller({ ...shared, name: 'install', reconcile: () => install.reconcile(signal) });
+    this.services = new Controller({ ...shared, name: 'services', reconcile: () => services.reconcile(signal) });
     this.collector = new Controller({ ...shared, name: 'collector', reconcile: () => core.collector.reconcile() });
   }
 
   start(): void {
     this.collector.enqueue(EVERYTHING);
+    this.services.enqueue(SERVICES);
     for (const controller of this.#all()) controller.start();
   }
 
@@ -97,6 +104,6 @@ export class Controllers {
   }
 
   #all(): Controller[] {
-    return [this.pods, this.records, this.nodes, this.pools, this.install, this.collector];
+    return [this.pods, this.records, this.nodes, this.pools, this.install, this.services, this.collector];
   }
 }

@@ -22,6 +22,7 @@ import { InstallReconciler } from './install.ts';
 import { IpamMetrics } from './ipam-metrics.ts';
 import { endpointKind, poolKind, recordKind } from './kinds.ts';
 import { PoolMetrics } from './pool-metrics.ts';
+import { ServicesReader } from './services-reader.ts';
 import { TenureClient } from './tenure.ts';
 import { eventsOn, writesOn } from './writes.ts';
 
@@ -202,7 +203,13 @@ export class FastOperator extends operatorBase.default {
   /** A new leader decides on nothing older than its leadership: everything is listed afresh first. */
   async #lead(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#loseLead(), { once: true });
-    await this.#relistUntilDone(signal);
+    const services = new ServicesReader({
+      client: this.#client,
+      kubernetes: this.#config.kubernetesAddress,
+      tell: (range) => this.#core.router.onServices(range),
+      log: this.#log,
+    });
+    await this.#relistUntilDone(signal, services);
     if (signal.aborted || this.#isStopping) return;
     const { log, metrics } = { log: this.#log, metrics: this.#metrics };
     const install = new InstallReconciler({
@@ -217,7 +224,14 @@ export class FastOperator extends operatorBase.default {
       log,
       ...(this.#config.agentImage === undefined ? {} : { agentImage: this.#config.agentImage }),
     });
-    const controllers = new Controllers({ core: this.#core, install, log, metrics, signal: this.#tenure.signal });
+    const controllers = new Controllers({
+      core: this.#core,
+      install,
+      services,
+      log,
+      metrics,
+      signal: this.#tenure.signal,
+    });
     this.#queues.connect(controllers);
     this.#controllers = controllers;
     this.#core.router.wakeAll();
@@ -227,11 +241,12 @@ export class FastOperator extends operatorBase.default {
     await this.#sweepUntil(signal);
   }
 
-  async #relistUntilDone(signal: AbortSignal): Promise<void> {
+  async #relistUntilDone(signal: AbortSignal, services: ServicesReader): Promise<void> {
     while (!signal.aborted && !this.#isStopping) {
       try {
         // A list of many records takes seconds; who stops or loses the lead meanwhile does not wait for it.
-        await Promise.race([this.#informers.relist(), aborted(signal)]);
+        const lists = Promise.all([this.#informers.relist(), services.reconcile(signal)]);
+        await Promise.race([lists, aborted(signal)]);
         return;
       } catch (error) {
         this.#log.warn({ err: error }, 'cannot list the cluster yet; trying again');

@@ -15,8 +15,9 @@ import { Published } from './published.ts';
 import { isInHands } from './record-index.ts';
 import { RecordLedger } from './record-ledger.ts';
 import { Expected } from './scheduling-gate.ts';
+import type { ServiceRange } from './services.ts';
 import { isSameOrdinal, ordinalKey, type ReservedFor } from './stateful-set.ts';
-import { type Wearer, WornAddresses } from './worn-addresses.ts';
+import { InUse, type Wearer } from './worn-addresses.ts';
 
 export class AddressBook {
   /** What the NodeEndpoints list. The addresses that it answers with go to `recheck`. */
@@ -30,10 +31,7 @@ export class AddressBook {
   readonly #promises = new Promises();
   /** Addresses of resting records of which a write of ours has shown that they changed; the watch has not yet. */
   readonly #spent = new Set<string>();
-  /** What pods run with, as their kubelets say. */
-  readonly #worn = new WornAddresses();
-  /** What wires without a record have, as their nodes say. */
-  readonly #orphans = new WornAddresses();
+  readonly #inUse = new InUse();
   readonly #kept = new KeptAddresses();
 
   /** A pool that is new or was edited. */
@@ -52,6 +50,15 @@ export class AddressBook {
   /** The addresses that a node has of its own; they are never given out. Answers with the pools that this concerns. */
   setNodeAddresses(node: string, addresses: readonly Address[]): string[] {
     return this.#rebuild(this.#kept.keep(`node ${node}`, addresses));
+  }
+
+  /** The addresses of Services; they are never given out either. Answers as `setNodeAddresses` does. */
+  setServices(services: ServiceRange): string[] {
+    return this.#rebuild(this.#kept.keepServices(services));
+  }
+
+  get services(): ServiceRange {
+    return this.#kept.services;
   }
 
   pool(name: string): Pool | undefined {
@@ -138,21 +145,21 @@ export class AddressBook {
    * that gained a free address.
    */
   wear(ownerUid: string, address: Address | undefined): string[] {
-    if (this.#worn.of(ownerUid)[0] === address) return [];
-    return this.#refreshAll(this.#worn.say(ownerUid, address === undefined ? [] : [{ ownerUid, address }]));
+    if (this.#inUse.pods.of(ownerUid)[0] === address) return [];
+    return this.#refreshAll(this.#inUse.pods.say(ownerUid, address === undefined ? [] : [{ ownerUid, address }]));
   }
 
   /** The wires of a node that no record explains: their addresses go to nobody else. Answers as `wear` does. */
   setOrphans(node: string, orphans: readonly Wearer[]): string[] {
-    return this.#refreshAll(this.#orphans.say(node, orphans));
+    return this.#refreshAll(this.#inUse.wires.say(node, orphans));
   }
 
   /** The address that the owner runs with, where the pool can still give it and nobody else has it. */
   ownAddress(poolName: string, ownerUid: string): Address | undefined {
     const usable = this.#pools.get(poolName)?.usable;
-    return this.#wornBy(ownerUid).find(
-      (address) => usable?.contains(address) === true && !this.#isOthers(address, ownerUid),
-    );
+    return this.#inUse
+      .of(ownerUid)
+      .find((address) => usable?.contains(address) === true && !this.#isOthers(address, ownerUid));
   }
 
   /** The best address that the pool has for the owner now: its own, the one kept for it, the lowest free, the longest rested. */
@@ -262,7 +269,7 @@ export class AddressBook {
   #offerFixed(entry: PoolEntry, address: Address, wish: Wish): Offer | undefined {
     if (!entry.usable.contains(address)) return undefined;
     if (entry.free.has(address)) return { address, manner: 'free', base: undefined };
-    if (this.#wornBy(wish.owner.uid).includes(address) && !this.#isOthers(address, wish.owner.uid)) {
+    if (this.#inUse.of(wish.owner.uid).includes(address) && !this.#isOthers(address, wish.owner.uid)) {
       return { address, manner: 'own', base: undefined };
     }
     const base = this.#takeable(entry, address, wish);
@@ -284,30 +291,21 @@ export class AddressBook {
     if (spec.ips !== pool.name || !usable.contains(address)) return undefined;
     // Its status says for good that this very owner let go of it, and an agent would believe that.
     if (spec.owner.uid === owner.uid) return undefined;
-    if (this.#promises.has(address) || this.#isWornByOthers(address, owner.uid)) return undefined;
+    if (this.#promises.has(address) || this.#inUse.isOthers(address, owner.uid)) return undefined;
     if (this.published.isListed(address)) return undefined;
     if (spec.state === 'Cooling') return record;
     return spec.state === 'Reserved' && isSameOrdinal(spec.reservedFor, reservedFor) ? record : undefined;
   }
 
   #isTaken(address: Address): boolean {
-    if (this.#promises.has(address) || this.#worn.has(address) || this.#orphans.has(address)) return true;
+    if (this.#promises.has(address) || this.#inUse.has(address)) return true;
     if (this.published.isListed(address)) return true;
     return this.#ledger.newest.get(formatAddress(address)) !== undefined;
   }
 
   #isOthers(address: Address, ownerUid: string): boolean {
-    if (this.#isWornByOthers(address, ownerUid)) return true;
+    if (this.#inUse.isOthers(address, ownerUid)) return true;
     return this.#promises.has(address) || this.#ledger.newest.get(formatAddress(address)) !== undefined;
-  }
-
-  #isWornByOthers(address: Address, ownerUid: string): boolean {
-    return this.#worn.isOthers(address, ownerUid) || this.#orphans.isOthers(address, ownerUid);
-  }
-
-  /** A wire says more than a kubelet, which writes down what it was told once. */
-  #wornBy(ownerUid: string): Address[] {
-    return [...this.#orphans.of(ownerUid), ...this.#worn.of(ownerUid)];
   }
 
   #refreshAll(addresses: readonly Address[]): string[] {
@@ -327,18 +325,18 @@ export class AddressBook {
 
   #setEntry(pool: Pool): void {
     const recorded = [...this.#ledger.newest.addresses()].map(parseAddress);
-    const worn = [...this.#worn.addresses(), ...this.#orphans.addresses()];
-    const taken = [...recorded, ...this.#promises.addresses(), ...worn, ...this.published.addresses()];
-    const entry = poolEntry(pool, this.#kept.within(pool.declared), taken);
+    const inUse = this.#inUse.addresses();
+    const taken = [...recorded, ...this.#promises.addresses(), ...inUse, ...this.published.addresses()];
+    const entry = poolEntry(pool, this.#kept, taken);
     this.#pools.set(pool.name, entry);
     this.#ledger.tally(pool.name).setUsable(entry.usable, this.byPool(pool.name));
   }
 
   /** Builds anew the pools that hold one of the addresses: with many nodes and records nothing else is affordable. */
-  #rebuild(changed: readonly Address[], except = ''): string[] {
+  #rebuild(changed: RangeSet, except = ''): string[] {
     const concerned = [...this.#pools.values()]
       .map(({ pool }) => pool)
-      .filter((pool) => pool.name !== except && changed.some((address) => pool.declared.contains(address)));
+      .filter((pool) => pool.name !== except && pool.declared.intersect(changed).size > 0);
     for (const pool of concerned) this.#setEntry(pool);
     return concerned.map((pool) => pool.name);
   }

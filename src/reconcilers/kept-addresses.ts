@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gateways and the nodes' own addresses: no pool gives them out, whatever its ranges say.
+// Gateways, the nodes' own addresses and those of Services: no pool gives them out, whatever its ranges say.
 import type { Address } from '../ip/address.ts';
-import type { RangeSet } from '../ip/range-set.ts';
+import { RangeSet } from '../ip/range-set.ts';
+import { differenceOf, type ServiceRange, unknownServices } from './services.ts';
 
 export class KeptAddresses {
   /** What each gateway's pool and each node keeps, by `pool NAME` and `node NAME`. */
   readonly #kept = new Map<string, readonly Address[]>();
   /** Each address with how many keep it. */
   readonly #holders = new Map<Address, number>();
+  #services = unknownServices;
 
-  within(declared: RangeSet): Address[] {
-    return [...this.#holders.keys()].filter((address) => declared.contains(address));
+  get services(): ServiceRange {
+    return this.#services;
+  }
+
+  /** What is left to be given of what a pool declares. */
+  usable(declared: RangeSet): RangeSet {
+    const kept = [...this.#holders.keys()].filter((address) => declared.contains(address));
+    return declared.subtract(setOf(kept)).subtract(this.#services.addresses);
   }
 
   /** What one holder keeps now, in the place of what it kept. Answers with what this made kept, or free of it. */
-  keep(holder: `pool ${string}` | `node ${string}`, added: readonly Address[]): Address[] {
+  keep(holder: `pool ${string}` | `node ${string}`, added: readonly Address[]): RangeSet {
     const removed = this.#kept.get(holder) ?? [];
     if (added.length === 0) this.#kept.delete(holder);
     else this.#kept.set(holder, added);
@@ -26,6 +34,17 @@ export class KeptAddresses {
       if (holders > 0) this.#holders.set(address, holders);
       else this.#holders.delete(address);
     }
-    return [...touched].filter((address) => before.has(address) !== this.#holders.has(address));
+    return setOf([...touched].filter((address) => before.has(address) !== this.#holders.has(address)));
   }
+
+  /** The Services' range as it is now. Answers as `keep` does. */
+  keepServices(services: ServiceRange): RangeSet {
+    const before = this.#services;
+    this.#services = services;
+    return differenceOf(before.addresses, services.addresses);
+  }
+}
+
+function setOf(addresses: readonly Address[]): RangeSet {
+  return RangeSet.of(addresses.map((address) => ({ first: address, last: address })));
 }

@@ -119,7 +119,7 @@ export function exhaustionOf(name: string, { total, reserved }: PoolCounts): str
 
 /** Of a pool that could not give an address even if nobody had one. */
 export function hollownessOf(name: string): string {
-  return `pool ${name} has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips`;
+  return `pool ${name} has no address to give: its gateway, excludeIPs, the nodes' addresses and the Services' leave none of spec.ips`;
 }
 
 function absence(name: string, asker: Asker, world: PoolWorld): Refusal {

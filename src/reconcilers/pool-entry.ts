@@ -3,18 +3,19 @@
 import type { Address } from '../ip/address.ts';
 import { FreeAddresses } from '../ip/free-addresses.ts';
 import { RangeSet } from '../ip/range-set.ts';
+import type { KeptAddresses } from './kept-addresses.ts';
 import type { Pool } from './pool.ts';
 
 export interface PoolEntry {
   readonly pool: Pool;
-  /** What the pool can give out: declared, less every gateway and node address. */
+  /** What the pool can give out: declared, less every gateway, node's and Service's address. */
   readonly usable: RangeSet;
   readonly free: FreeAddresses;
 }
 
-/** `kept` are gateways' and nodes' own; `taken` are held by anybody, in this pool or not. */
-export function poolEntry(pool: Pool, kept: readonly Address[], taken: Iterable<Address>): PoolEntry {
-  const usable = pool.declared.subtract(RangeSet.of(kept.map((address) => ({ first: address, last: address }))));
+/** `taken` are held by anybody, in this pool or not. */
+export function poolEntry(pool: Pool, kept: KeptAddresses, taken: Iterable<Address>): PoolEntry {
+  const usable = kept.usable(pool.declared);
   const free = new FreeAddresses(usable);
   for (const address of taken) free.take(address);
   return { pool, usable, free };

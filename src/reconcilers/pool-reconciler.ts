@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps an Ips' finalizer and status.
+import type { Ips } from '../api/generated/ips.ts';
 import type { AddressBook } from './address-book.ts';
 import { parsePool } from './pool.ts';
-import { decidePool } from './pool-status.ts';
-import type { Clock, Outcome, PoolPort, Views } from './ports.ts';
+import { decidePool, servicesCondition } from './pool-status.ts';
+import type { Clock, EventPort, Outcome, PoolPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
 
 export interface PoolWorldPorts {
   readonly views: Views;
   readonly book: AddressBook;
   readonly poolWrites: PoolPort;
+  readonly events: EventPort;
   readonly clock: Clock;
 }
 
@@ -32,12 +34,26 @@ export class PoolReconciler {
       counts: book.counts(name),
       inUse: book.isInUse(name),
       holders: ips.metadata.deletionTimestamp === undefined ? [] : book.byPool(name),
+      services: book.services,
       others: book.pools().filter((pool) => pool.name !== name),
       nowMs: clock.now(),
     });
     if (action.action === 'none') return done;
     const written =
       action.action === 'replace' ? await poolWrites.replace(action.ips) : await poolWrites.replaceStatus(action.ips);
+    if (written === 'written') this.#tellServices(ips, action.ips);
     return written === 'stale' ? retryAfter(STALE_RETRY_MS, 'the Ips changed under the decision') : done;
   }
+
+  /** Once, when it becomes so. */
+  #tellServices(before: Ips, now: Ips): void {
+    const [was, is] = [before, now].map(({ status }) => status?.conditions?.find(isOfServices));
+    if (is?.status !== 'True' || was?.status === 'True') return;
+    const note = `the pool ${is.message ?? ''}`;
+    this.#world.events.record({ kind: 'Ips', object: now, type: 'Warning', reason: 'SharesServiceRange', note });
+  }
+}
+
+function isOfServices({ type }: { readonly type: string }): boolean {
+  return type === servicesCondition;
 }

@@ -9,6 +9,7 @@ import type { PoolCounts } from './pool-tally.ts';
 import { timestamp } from './allocation.ts';
 import { exhaustionOf, hollownessOf } from './pool-choice.ts';
 import type { ParsedPool, Pool } from './pool.ts';
+import type { ServiceRange } from './services.ts';
 
 export interface PoolFacts {
   readonly ips: Ips;
@@ -19,6 +20,7 @@ export interface PoolFacts {
   readonly holders: readonly IpAllocation[];
   /** All other pools. */
   readonly others: readonly Pool[];
+  readonly services: ServiceRange;
   /** The wall clock. */
   readonly nowMs: number;
 }
@@ -26,6 +28,9 @@ export interface PoolFacts {
 export type PoolAction = { action: 'none' } | { action: 'replace'; ips: Ips } | { action: 'replaceStatus'; ips: Ips };
 
 type Said = Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>;
+
+/** Whether the pool holds addresses that Services have. */
+export const servicesCondition = 'OverlappingServices';
 
 /** Names beyond this are counted, not listed: a message is for people. */
 const MAX_NAMED = 5;
@@ -59,11 +64,13 @@ function withFinalizers(ips: Ips, finalizers: string[]): Ips {
 function statusOf(facts: PoolFacts): IpsStatus {
   const { ips, counts, nowMs } = facts;
   const observedGeneration = ips.metadata.generation ?? 0;
-  const conditions = [readiness(facts), exhaustion(facts), overlap(facts)].map((said): Condition => {
-    const before = ips.status?.conditions?.find((each) => each.type === said.type);
-    const lastTransitionTime = before?.status === said.status ? before.lastTransitionTime : timestamp(nowMs);
-    return { ...said, observedGeneration, lastTransitionTime };
-  });
+  const conditions = [readiness(facts), exhaustion(facts), overlap(facts), overlapWithServices(facts)].map(
+    (said): Condition => {
+      const before = ips.status?.conditions?.find((each) => each.type === said.type);
+      const lastTransitionTime = before?.status === said.status ? before.lastTransitionTime : timestamp(nowMs);
+      return { ...said, observedGeneration, lastTransitionTime };
+    },
+  );
   return { observedGeneration, ...counts, conditions };
 }
 
@@ -119,6 +126,24 @@ function overlap({ parsed, others }: PoolFacts): Said {
   const more = shared.length > MAX_NAMED ? ` and ${shared.length - MAX_NAMED} pools more` : '';
   const message = `shares ${shared.sort().slice(0, MAX_NAMED).join(', ')}${more}; no address is given out twice, but the counts of both fall together`;
   return { type, status: 'True', reason: 'SharesAddresses', message };
+}
+
+function overlapWithServices({ parsed, services }: PoolFacts): Said {
+  const type = servicesCondition;
+  if (parsed.kind === 'problem') {
+    return { type, status: 'Unknown', reason: 'Invalid', message: `${parsed.problem.field} is invalid` };
+  }
+  const [first] = parsed.pool.declared.intersect(services.addresses).ranges;
+  if (first !== undefined) {
+    const message = `holds ${formatRange(first)} of the Services' range, which no pod gets; take it out of spec.ips`;
+    return { type, status: 'True', reason: 'SharesServiceRange', message };
+  }
+  if (services.isWhole) {
+    return { type, status: 'False', reason: 'OutsideServiceRange', message: "holds no address of the Services' range" };
+  }
+  const message =
+    "the API server does not tell the Services' range; compare spec.ips with its --service-cluster-ip-range";
+  return { type, status: 'Unknown', reason: 'ServiceRangeUnknown', message };
 }
 
 const countFields = ['observedGeneration', 'total', 'bound', 'cooling', 'reserved', 'free', 'outOfRange'] as const;

@@ -16,6 +16,7 @@ import { identityOf, isFinished, nodeAddressesOf, podKey, runningAddressOf } fro
 import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
 import { parsePool } from './pool.ts';
 import type { Queues, Views } from './ports.ts';
+import { isSameRange, type ServiceRange } from './services.ts';
 import { POOL_COALESCE_MS, type WaitingRoom, wake, wakePools, wakeUnlisted } from './waiting-room.ts';
 
 export type Change<T extends KubeObject> =
@@ -119,6 +120,14 @@ export class Router {
     wakeUnlisted(this.#world.book.published.show(name, type === 'deleted' ? undefined : object), this.#world);
     this.wakePools(this.#world.book.setOrphans(name, type === 'deleted' ? [] : orphansOf(object)));
     this.#wakeTwins(object.spec.nodeUID);
+  }
+
+  /** The range of Services, as the API server tells it now. */
+  onServices(services: ServiceRange): void {
+    const { book, queues } = this.#world;
+    if (isSameRange(book.services, services)) return;
+    this.wakePools(book.setServices(services));
+    for (const { name } of book.pools()) queues.pool(name, POOL_COALESCE_MS);
   }
 
   /** Everything looks again, as after a start. */

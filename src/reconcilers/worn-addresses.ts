@@ -50,6 +50,31 @@ export class WornAddresses {
   }
 }
 
+/** Both ways by which such an address is known. */
+export class InUse {
+  /** What pods run with, as their kubelets say. */
+  readonly pods = new WornAddresses();
+  /** What wires without a record have, as their nodes say. */
+  readonly wires = new WornAddresses();
+
+  has(address: Address): boolean {
+    return this.pods.has(address) || this.wires.has(address);
+  }
+
+  addresses(): Address[] {
+    return [...this.pods.addresses(), ...this.wires.addresses()];
+  }
+
+  /** A wire says more than a kubelet, which writes down what it was told once. */
+  of(ownerUid: string): Address[] {
+    return [...this.wires.of(ownerUid), ...this.pods.of(ownerUid)];
+  }
+
+  isOthers(address: Address, ownerUid: string): boolean {
+    return this.pods.isOthers(address, ownerUid) || this.wires.isOthers(address, ownerUid);
+  }
+}
+
 /** Takes one entry out of the list under the key. */
 function without<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
   const list = lists.get(key) ?? [];

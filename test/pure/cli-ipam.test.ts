@@ -77,6 +77,14 @@ describe('fast-ctl ipam check', () => {
       "keptAddressGiven: 10.0.0.1 of pod default/b is the gateway of pool near's own",
     ],
     [
+      'a status that counts the addresses of Services',
+      ({ objects }) => {
+        const range = { metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.0.0.3/32'] } };
+        objects['servicecidrs'] = [range];
+      },
+      'countsWrong: the status of pool small says total 4, not 3, free 2, not 1',
+    ],
+    [
       'a status that counts wrong',
       ({ objects }) => void objects['ipses']?.splice(0, 1, pool('small', ['10.0.0.0/30'], { ...counts, free: 3 })),
       'countsWrong: the status of pool small says free 3, not 2',

@@ -79,6 +79,17 @@ describe('what is amiss', () => {
     ],
     ['no pool', { pools: [] }, 'doubtful pools: none for pods -> kubectl apply -f config/samples/ips.yaml'],
     [
+      'a pool with addresses of Services',
+      {
+        pools: [
+          pool('p', 5, {
+            status: { total: 10, free: 5, conditions: [condition('OverlappingServices', 'True', 'holds 10.96.0.0')] },
+          }),
+        ],
+      },
+      'doubtful pools: 1 for pods; 1 overlapping | p: holds 10.96.0.0 -> kubectl edit ips p',
+    ],
+    [
       'an empty pool',
       { pools: [pool('p', 0)] },
       'bad pools: 1 for pods; 1 exhausted | p: exhausted: 0 of 10 free -> kubectl edit ips p',

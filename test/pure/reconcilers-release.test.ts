@@ -303,7 +303,7 @@ describe('a pool', () => {
     cluster.addNode('node-c', '10.5.0.1');
     await cluster.settle();
     expect(condition('hollow', 'Ready')).toBe(
-      "False NothingUsable: pool hollow has no address to give: its gateway, excludeIPs and the nodes' addresses leave none of spec.ips; add ranges to spec.ips",
+      "False NothingUsable: pool hollow has no address to give: its gateway, excludeIPs, the nodes' addresses and the Services' leave none of spec.ips; add ranges to spec.ips",
     );
     const version = cluster.pools.live.get('hollow')?.metadata.resourceVersion;
     cluster.core.router.wakeAll();

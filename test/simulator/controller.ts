@@ -84,7 +84,14 @@ export class SimulatedController {
     if (signal.aborted) return;
     const { log, clock } = this.#o;
     const install = { reconcile: async () => done };
-    const controllers = new Controllers({ core: this.core, install, log, clock, signal: this.#tenure.signal });
+    const controllers = new Controllers({
+      core: this.core,
+      install,
+      services: install,
+      log,
+      clock,
+      signal: this.#tenure.signal,
+    });
     this.#queues.connect(controllers);
     this.core.router.wakeAll();
     controllers.start();
