@@ -165,6 +165,19 @@ describe('the controller', () => {
     }
   });
 
+  it('gives out no address of the Services’ range, which the API server tells, and warns of the pool that holds some', async () => {
+    await cluster.addPool('greedy', ['10.96.255.254-10.97.0.1']);
+    await cluster.addPod('modest', 'node-a', 'greedy');
+    expect(await cluster.addressOf('modest')).toBe('10.97.0.0');
+    await eventually('the condition', async () => {
+      const { conditions = [] } = (await cluster.pool('greedy'))?.status ?? {};
+      const found = conditions.find((each) => each.type === 'OverlappingServices');
+      return found?.status === 'True' && found.message.includes('10.96.255.254-10.96.255.255');
+    });
+    const events = ['get', 'events', '-A', '--field-selector', 'reason=SharesServiceRange', '-o', 'name'];
+    await eventually('the event', async () => (await cluster.kubectl(events)) !== '');
+  });
+
   it('logs nothing but JSON: each line of a reconcile with its controller, its object and its id', () => {
     expect(operator?.unreadable).toEqual([]);
     const lines = operator?.lines ?? [];
