@@ -5,7 +5,15 @@ import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { desiredClusterEntries } from '../datapath/desired.ts';
 import { formatAddress } from '../ip/address.ts';
 import type { AddressBook } from '../reconcilers/address-book.ts';
-import { identityOf, isFinished, needOf, podKey, runningAddressOf } from '../reconcilers/pod.ts';
+import {
+  identityOf,
+  isFinished,
+  needOf,
+  ownerOf,
+  podKey,
+  runningAddressOf,
+  staticRestartOf,
+} from '../reconcilers/pod.ts';
 import { isReleased } from '../reconcilers/release.ts';
 import { agentLogs, controllerLogs, deleteAgent } from './kubectl-lines.ts';
 import { bookOf, type IpamObjects } from './ipam-world.ts';
@@ -67,7 +75,7 @@ function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
     const other = wearers.get(address);
     wearers.set(address, key);
     const record = book.record(address);
-    const cure = `${deletePod(pod.metadata)}, so that it starts with an address of its own`;
+    const cure = `${restart(ownerOf(pod), pod.spec.nodeName)}, so that it starts with an address of its own`;
     if (other !== undefined) {
       breaches.push({
         invariant: 'addressDoubled',
@@ -87,19 +95,20 @@ function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
         cure: collector,
       });
     } else if (needOf(pod) === 'address' && pod.status?.phase === 'Running' && !isWired(record)) {
-      // As after an uninstall and a new install: its sandbox outlived its wire, and only another sandbox gets one.
+      // As after an uninstall and a new install, or of a static pod whose Node was away for long: its sandbox outlived its wire,
+      // and only another sandbox gets one.
       breaches.push({
         invariant: 'podWithoutWire',
         what: `pod ${key} runs with ${address}, and its node has no wire of it`,
-        cure: deletePod(pod.metadata),
+        cure: restart(ownerOf(pod), pod.spec.nodeName),
       });
     }
   }
   return breaches;
 }
 
-function deletePod({ namespace = '', name }: { namespace?: string; name: string }): string {
-  return `kubectl delete pod -n ${namespace} ${name}`;
+function restart(owner: IpAllocation['spec']['owner'], nodeName: string | undefined): string {
+  return staticRestartOf(owner, nodeName) ?? `kubectl delete pod -n ${owner.namespace ?? ''} ${owner.name}`;
 }
 
 /** By its agent's word. */
@@ -184,7 +193,7 @@ function ofPools({ pools, nodes, records }: IpamObjects, book: AddressBook): Bre
     const { owner } = record.spec;
     const cure =
       owner.kind === 'Pod'
-        ? `${deletePod(owner)}, so that it gets another`
+        ? `${restart(owner, record.spec.nodeName)}, so that it gets another`
         : `the controller gave what is not its to give: ${controllerLogs}`;
     return [
       { invariant: 'keptAddressGiven', what: `${record.spec.address} of ${nameOf(record)} is ${keeper}'s own`, cure },

@@ -6,7 +6,7 @@ import type { KubeObject } from '../api/object.ts';
 import { timestamp } from './allocation.ts';
 import { findSuspects, isAttached, type Suspect, textOf } from './collector-suspects.ts';
 import { OrphanCollector } from './orphan-collector.ts';
-import { identityOf, isFinished, isStaticIdentity, needOf } from './pod.ts';
+import { identityOf, isFinished, isStaticIdentity, needOf, ownerOf, staticRestartOf } from './pod.ts';
 import type { PodWorld } from './pod-reconciler.ts';
 import type { CollectorPort, EventNote, Outcome, OwnerReader, Repair } from './ports.ts';
 import { retryAfter } from './ports.ts';
@@ -167,7 +167,8 @@ export class Collector {
     if (holder === undefined || holder.spec.owner.uid === suspect.ownerUid) return;
     const { owner } = holder.spec;
     const whose = `${owner.kind.toLowerCase()} ${owner.namespace === undefined ? '' : `${owner.namespace}/`}${owner.name}`;
-    const why = `the pod runs with ${suspect.address}, which belongs to ${whose} now; delete the pod so that it starts with an address of its own`;
+    const restart = staticRestartOf(ownerOf(pod), pod.spec.nodeName) ?? 'delete the pod';
+    const why = `the pod runs with ${suspect.address}, which belongs to ${whose} now; ${restart} so that it starts with an address of its own`;
     this.#say('personTold', { ...note('Pod', pod, 'AddressLost', why), type: 'Warning' }, text);
   }
 

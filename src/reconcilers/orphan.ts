@@ -9,7 +9,7 @@ import { isAddress, parseAddress } from '../ip/address.ts';
 import { boundRecord, timestamp } from './allocation.ts';
 import type { Orphan } from './collector-suspects.ts';
 import { isAttached } from './collector-suspects.ts';
-import { identityOf, needOf, ownerOf } from './pod.ts';
+import { identityOf, needOf, ownerOf, staticRestartOf } from './pod.ts';
 import type { Pool } from './pool.ts';
 import { reservedForOf } from './stateful-set.ts';
 import type { Wearer } from './worn-addresses.ts';
@@ -42,7 +42,8 @@ export function decideOrphan(facts: OrphanFacts): OrphanAction {
   }
   const [pool] = pools;
   if (pool === undefined) {
-    const cure = `make an Ips whose spec.ips holds ${address}, or delete the pod so that it gets another address`;
+    const restart = staticRestartOf(ownerOf(pod), node) ?? 'delete the pod';
+    const cure = `make an Ips whose spec.ips holds ${address}, or ${restart} so that it gets another address`;
     return { action: 'tell', note: `the pod runs with ${address}, which no pool holds; ${cure}` };
   }
   const claim = { owner: ownerOf(pod), reservedFor: reservedForOf(pod), nodeName: node, nodeUID };

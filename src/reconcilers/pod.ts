@@ -76,3 +76,16 @@ const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
 export function isOutOfService(node: Node): boolean {
   return node.spec?.taints?.some((taint) => taint.key === outOfServiceTaint) ?? false;
 }
+
+/**
+ * How to have a static pod started anew, with a sandbox and a wire of its own; undefined for one that is deleted for that. It
+ * has the identity `uid`.
+ */
+export function staticRestartOf(
+  { name, namespace = '', uid }: { name: string; namespace?: string; uid: string },
+  nodeName = '',
+): string | undefined {
+  if (!isStaticIdentity(uid)) return undefined;
+  const stop = `crictl stopp $(crictl pods -q --namespace ${namespace} --name ${name})`;
+  return `on node ${nodeName}, since deleting the mirror of a static pod restarts nothing: ${stop}`;
+}

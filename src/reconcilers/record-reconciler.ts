@@ -81,11 +81,14 @@ export class RecordReconciler {
     const node = this.#nodeOf(record);
     const nowMs = clock.monotonicMs();
     // A look at the view alone ends no wait; only a live read tells that the mirror is back.
-    if (owner !== 'mirrorless' && owner !== 'unseen') this.#mirrorless.forget(record.spec.owner.uid);
+    // And while its wire is there a static pod is not without its mirror for long.
+    const isWired = owner === 'mirrorless' && isAttached(record) && node === 'present';
+    if ((owner !== 'mirrorless' && owner !== 'unseen') || isWired) this.#mirrorless.forget(record.spec.owner.uid);
     if (node === 'present' || node === 'agentless') this.#nodesAway.forget(record.spec.nodeUID);
     return decideRelease(record, {
       owner,
       mirrorlessMs: owner === 'mirrorless' ? this.#mirrorless.age(record.spec.owner.uid, nowMs) : 0,
+      isAttached: isAttached(record),
       isSpare: this.#isSpare(record),
       node,
       isListed: this.#world.book.published.isListed(parseAddress(record.metadata.name)),

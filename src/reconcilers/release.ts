@@ -3,6 +3,7 @@
 // record alone and what is known of its owner, node and pool; nothing is inferred from the absence of a field.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { inState } from './allocation.ts';
+import { isStaticIdentity } from './pod.ts';
 import { decideCooling, decideReserved, restOrDelete } from './rest.ts';
 
 /**
@@ -24,6 +25,8 @@ export interface ReleaseFacts {
   readonly owner: OwnerState;
   /** How long this process has seen a static pod without its mirror, in milliseconds. */
   readonly mirrorlessMs: number;
+  /** Whether the record's node says that the owner's wire is there. */
+  readonly isAttached: boolean;
   /** Whether another record of the same owner is the one in use. */
   readonly isSpare: boolean;
   readonly node: NodeState;
@@ -66,6 +69,9 @@ export const FENCE_MS = 60_000;
  */
 export const MIRROR_GRACE_MS = 30_000;
 
+/** Its node tells when the wire of a static pod goes; this is the net under its word. */
+const MIRROR_RECHECK_MS = 60_000;
+
 /** The next step of a record's life. */
 export function decideRelease(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
   switch (record.spec.state) {
@@ -83,11 +89,26 @@ export function decideRelease(record: IpAllocation, facts: ReleaseFacts): Releas
 function decideBound(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
   if (facts.owner === 'alive' && !facts.isSpare) return { action: 'keep' };
   if (facts.owner === 'unseen') return { action: 'confirmOwner' };
+  const leftMs = facts.owner === 'mirrorless' ? wiredForMs(facts) : 0;
+  if (leftMs > 0) {
+    const because = `static pod ${record.spec.owner.name} has its wire, and runs on without its mirror`;
+    return { action: 'lookAgain', afterMs: leftMs, because };
+  }
   if (facts.owner === 'mirrorless' && facts.mirrorlessMs < MIRROR_GRACE_MS) {
     const because = `the mirror of static pod ${record.spec.owner.name} is gone, and may be made again`;
     return { action: 'lookAgain', afterMs: MIRROR_GRACE_MS - facts.mirrorlessMs, because };
   }
   return { action: 'replace', record: inState(record, 'Releasing', facts.nowMs) };
+}
+
+/**
+ * How long at least the wire of a static pod says that it runs, whatever became of its mirror: what it runs by is a file, and
+ * its sandbox's end is told by the runtime. Without a Node object the node's word holds for the fence time, in which a machine
+ * that registers anew is back; one that is out of service has nothing to say.
+ */
+function wiredForMs({ isAttached, node, nodeStateMs }: ReleaseFacts): number {
+  if (!isAttached || node === 'outOfService') return 0;
+  return node === 'gone' ? FENCE_MS - nodeStateMs : MIRROR_RECHECK_MS;
 }
 
 const silence = { agentless: 'never had an agent', outOfService: 'is out of service', gone: 'is gone' } as const;
@@ -96,9 +117,12 @@ function decideReleasing(record: IpAllocation, facts: ReleaseFacts): ReleaseActi
   // The endpoint follows the record, and its change wakes this decision: nobody gets the address before.
   if (isReleased(record)) return facts.isListed ? { action: 'keep' } : afterRelease(record, facts);
   if (facts.node === 'present') return { action: 'keep' };
-  if (facts.nodeStateMs < FENCE_MS) {
+  // The record of a static pod with a wire is Releasing no sooner than that, and its agent has as long to cut the wire.
+  const isLate = facts.node === 'gone' && facts.isAttached && isStaticIdentity(record.spec.owner.uid);
+  const leftMs = (isLate ? 2 * FENCE_MS : FENCE_MS) - facts.nodeStateMs;
+  if (leftMs > 0) {
     const because = `node ${record.spec.nodeName} ${silence[facts.node]}; its addresses are freed after the fence`;
-    return { action: 'lookAgain', afterMs: FENCE_MS - facts.nodeStateMs, because };
+    return { action: 'lookAgain', afterMs: leftMs, because };
   }
   const released = { owner: { uid: record.spec.owner.uid } };
   return { action: 'speakForNode', record: { ...record, status: { ...record.status, released } } };

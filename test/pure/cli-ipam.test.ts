@@ -42,6 +42,24 @@ describe('fast-ctl ipam check', () => {
       'podWithoutWire: pod default/a runs with 10.0.0.0, and its node has no wire of it\n  cure: kubectl delete pod -n default a',
     ],
     [
+      'a static pod that outlived its wire, which is not had anew by deleting its mirror',
+      ({ objects }) => {
+        const uid = '3b5d5c3712955042212316173ccf37be';
+        const mirror = pod('a', '10.0.0.0');
+        objects['pods']?.splice(0, 1, {
+          ...mirror,
+          metadata: { ...mirror.metadata, annotations: { 'kubernetes.io/config.mirror': uid } },
+        });
+        const { spec, ...rest } = record('10.0.0.0', 'a');
+        objects['ipallocations']?.splice(0, 1, {
+          ...rest,
+          spec: { ...spec, owner: { ...spec.owner, uid } },
+          status: {},
+        } as KubeObject);
+      },
+      'its node has no wire of it\n  cure: on node one, since deleting the mirror of a static pod restarts nothing: crictl stopp',
+    ],
+    [
       'a record whose pod is gone',
       ({ objects }) => void objects['pods']?.shift(),
       'recordWithoutPod: 10.0.0.0 is bound to pod default/a, which is gone',

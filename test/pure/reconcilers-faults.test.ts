@@ -220,13 +220,72 @@ describe("a static pod's mirror", () => {
     expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
   });
 
-  it('that stays away frees the address', async () => {
+  it('that stays away frees the address of a pod that has no wire', async () => {
     mirror();
     await cluster.settle();
     cluster.removePod('web-node-a');
     await cluster.settle();
     await cluster.pass(60_000);
     expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+  });
+
+  it('that stays away for long takes no wire from the pod, which runs by its file', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+  });
+
+  it('and its file removed: the address is on its way back soon after its node has said that the wire is gone', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(600_000);
+    cluster.records.put({ ...live('10.0.0.0'), status: {} });
+    await cluster.settle();
+    await cluster.pass(29_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+    await cluster.pass(2_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+  });
+
+  it('that goes with its Node takes no wire from the pod while the machine registers anew', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    for (const round of [1, 2]) {
+      cluster.nodes.remove('node-a');
+      await cluster.settle();
+      await cluster.pass(50_000);
+      expect(podRecords(), `round ${round}`).toEqual(['10.0.0.0 Bound web-node-a']);
+      cluster.addNode('node-a');
+      await cluster.settle();
+    }
+    mirror();
+    await cluster.settle();
+    await cluster.pass(600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+  });
+
+  it('that goes with its Node for good frees the address, and the agent has the time of a fence to cut the wire', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    await cluster.pass(61_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+    await cluster.pass(55_000);
+    expect(live('10.0.0.0').status?.released).toBeUndefined();
+    await cluster.pass(10_000);
+    expect(podRecords()).not.toContain('10.0.0.0 Releasing web-node-a');
   });
 });
 
