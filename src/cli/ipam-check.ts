@@ -8,6 +8,7 @@ import type { AddressBook } from '../reconcilers/address-book.ts';
 import {
   identityOf,
   isFinished,
+  isStaticIdentity,
   needOf,
   ownerOf,
   podKey,
@@ -148,7 +149,9 @@ function ofRecord(record: IpAllocation, { book, alive, nodeNames, nowMs }: Recor
       .join(' and ')}`;
     breaches.push({ invariant: 'twoAddresses', what, cure: collector });
   }
-  if (state === 'Bound' && !alive.has(owner.uid)) {
+  // A static pod runs by a file; its mirror may be away for as long as its kubelet is.
+  const isMirrorless = isStaticIdentity(owner.uid) && nodeNames.has(nodeName) && isWired(record);
+  if (state === 'Bound' && !alive.has(owner.uid) && !isMirrorless) {
     breaches.push({
       invariant: 'recordWithoutPod',
       what: `${address} is bound to ${whose}, which is gone`,

@@ -81,7 +81,7 @@ export class RecordReconciler {
     const node = this.#nodeOf(record);
     const nowMs = clock.monotonicMs();
     // A look at the view alone ends no wait; only a live read tells that the mirror is back.
-    // And while its wire is there a static pod is not without its mirror for long.
+    // A static pod whose wire is there has the whole wait before it when the wire goes.
     const isWired = owner === 'mirrorless' && isAttached(record) && node === 'present';
     if ((owner !== 'mirrorless' && owner !== 'unseen') || isWired) this.#mirrorless.forget(record.spec.owner.uid);
     if (node === 'present' || node === 'agentless') this.#nodesAway.forget(record.spec.nodeUID);

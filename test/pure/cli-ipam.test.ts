@@ -14,6 +14,22 @@ describe('fast-ctl ipam check', () => {
     });
   });
 
+  it('finds nothing amiss with a static pod that runs on while its mirror is away', async () => {
+    const world = sound();
+    const { spec, ...rest } = record('10.0.0.0', 'a');
+    const owner = { ...spec.owner, uid: '3b5d5c3712955042212316173ccf37be' };
+    const attached = { owner: { uid: owner.uid }, containerID: 'c', interface: 'i' };
+    world.objects['ipallocations']?.splice(0, 1, {
+      ...rest,
+      spec: { ...spec, owner },
+      status: { attached },
+    } as KubeObject);
+    world.objects['pods']?.shift();
+    expect(await run('ipam check', world)).toMatchObject({ code: 0, stdout: expect.stringContaining('All holds') });
+    world.objects['nodes']?.shift();
+    expect(await run('ipam check', world)).toMatchObject({ stdout: expect.stringContaining('recordWithoutPod') });
+  });
+
   it.each<[string, (world: ReturnType<typeof sound>) => void, string]>([
     [
       'a pod that uses another’s address',
