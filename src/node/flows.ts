@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel's conntrack remembers of a pod's address. Old flows would steer the address's next pod.
-import { countFlows, deleteFlows, type FlowSide, RouteSocket } from 'ebpf-native';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { countFlows, deleteFlows, RouteSocket } from 'ebpf-native';
 import type { Log } from '../kube/log.ts';
 import type { Host } from './host.ts';
-
-/** The reply's source finds the flows that came by a Service. */
-const sides: readonly FlowSide[] = ['original', 'reply'];
 
 /**
  * Has conntrack be there: where it is a module, the kernel loads it for whoever asks it something. Programs that are loaded
@@ -27,8 +25,10 @@ export function wakeConntrack(host: Host, log: Log): void {
 export class Flows {
   readonly #host: Host;
   #socket: RouteSocket | undefined;
-  /** One dump at a time: each is a walk through the whole table, on a thread of its own. */
+  /** One search at a time: each walks through the whole table, on a thread of its own. */
   #last: Promise<unknown> = Promise.resolve();
+  /** The search that has not begun, and what it is for: many pods that go at once share it. */
+  #next: { readonly addresses: Set<string>; readonly done: Promise<void> } | undefined;
 
   constructor(host: Host) {
     this.#host = host;
@@ -36,11 +36,20 @@ export class Flows {
 
   /** Makes conntrack forget an address that was given back. @throws NetlinkError, where the kernel has no conntrack too */
   forget(address: string): Promise<void> {
-    const forgotten = this.#last.then(async () => {
+    this.#next ??= this.#search(new Set());
+    this.#next.addresses.add(address);
+    return this.#next.done;
+  }
+
+  #search(addresses: Set<string>): { addresses: Set<string>; done: Promise<void> } {
+    const done = this.#last.then(async () => {
+      // Whoever was told of the same deletion is here by then.
+      await nextTurn();
+      this.#next = undefined;
       this.#socket ??= RouteSocket.open(this.#host.netns, 'netfilter');
-      for (const side of sides) await deleteFlows(this.#socket, side, address);
+      await deleteFlows(this.#socket, [...addresses]);
     });
-    this.#last = forgotten.catch(() => undefined);
-    return forgotten;
+    this.#last = done.catch(() => undefined);
+    return { addresses, done };
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel makes wait, and whom: no ADD and no DEL before its answer, and those that go at once only once together.
-import { describe, expect, it } from 'vitest';
+import { RouteSocket } from 'ebpf-native';
+import { describe, expect, it, vi } from 'vitest';
 import { one } from './agent-node.ts';
 import { leaveNothing, node, useNode } from './bench.ts';
 import { eventually } from './eventually.ts';
@@ -130,6 +131,7 @@ describe('a DEL', () => {
     }
     const deleted: number[] = [];
     const stop = node.observe({ ended: (step) => step.startsWith('delete ') && deleted.push(performance.now()) });
+    const lists = vi.spyOn(RouteSocket.prototype, 'dumpAside');
     await Promise.all(pods.map((pod) => node.wiring.attachments.del(node.request('DEL', pod, pod))));
     await node.wiring.remover.settled();
     stop();
@@ -137,5 +139,10 @@ describe('a DEL', () => {
     // One after the other they are 20 moments, at least 8 ms apart.
     const moments = deleted.filter((ms, at) => at === 0 || ms - (deleted[at - 1] ?? 0) > 4);
     expect(moments.length).toBeLessThan(6);
+    // Each list of flows is a walk through the whole table, of which a pod of its own would need two.
+    const walks = lists.mock.calls.filter(([{ purpose }]) => purpose.startsWith('list flows'));
+    lists.mockRestore();
+    expect(walks.length).toBeGreaterThan(0);
+    expect(walks.length).toBeLessThan(6);
   });
 });

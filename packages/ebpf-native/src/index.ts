@@ -23,7 +23,6 @@ export type { Codec } from './bpf/typed-map.ts';
 export { addAddress, deleteAddress, listAddresses, replaceAddress } from './netlink/address.ts';
 export type { Address, AddressSpec } from './netlink/address.ts';
 export { countFlows, deleteFlows } from './netlink/conntrack.ts';
-export type { FlowSide } from './netlink/conntrack.ts';
 export { deleteFilter, ensureClsact, listFilters, replaceFilter } from './netlink/filter.ts';
 export type { Filter, FilterDirection, FilterSpec } from './netlink/filter.ts';
 export {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel's table of flows (ctnetlink, include/uapi/linux/netfilter/nfnetlink_conntrack.h): those of one address are
-// found by a filter that the kernel applies, and deleted one by one, as it has no deletion by filter.
+// The kernel's table of flows (ctnetlink, include/uapi/linux/netfilter/nfnetlink_conntrack.h): those of an address are
+// found by a filter that the kernel applies, or among all, and deleted one by one, as it has no deletion by filter.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { NetlinkError } from '../errors.ts';
 import { addressBytes, AF_INET, Attributes, headerSize, Message, messageFlags } from './message.ts';
@@ -24,30 +24,45 @@ const MATCH_SOURCE = 1;
 /** So many are deleted before whatever else waits has its turn: some 5 ms. */
 const flowsPerTurn = 256;
 
-/** Which of a flow's two tuples: how its first packet came, or how the answer to it does. */
-export type FlowSide = 'original' | 'reply';
+/**
+ * A filtered list is a walk through the whole table, every bucket locked in turn: 8 ms of a table of 262,144, whatever is
+ * in it. So many flows cost less than that to be handed out and looked at.
+ */
+const flowsPerWalk = 2000;
 
-const sides = {
-  original: { tuple: CTA.tupleOriginal, filterFlags: 1 },
-  reply: { tuple: CTA.tupleReply, filterFlags: 2 },
-} as const;
+/** A flow's two tuples: how its first packet came, and how the answer to it does. */
+const sides = [
+  { name: 'original', tuple: CTA.tupleOriginal, filterFlags: 1 },
+  { name: 'reply', tuple: CTA.tupleReply, filterFlags: 2 },
+] as const;
 
 function start(purpose: string, type: number, flags: number): Message {
   // The family, NFNETLINK_V0, and a resource id that ctnetlink does not use.
   return new Message(purpose, type, flags).u8(AF_INET, 0).u16(0);
 }
 
-function question(side: FlowSide, source: Buffer): Message {
-  const { tuple, filterFlags } = sides[side];
-  const message = start(`list flows with the ${side} source ${[...source].join('.')}`, GET, messageFlags.dump);
-  message.attribute(tuple | NESTED, () => {
-    message.attribute(TUPLE_IP | NESTED, () => message.attribute(IP_V4_SRC, source));
-  });
-  return message.attribute(CTA.filter | NESTED, () => message.attribute(filterFlags, MATCH_SOURCE));
+function everyFlow(): Message {
+  return start('list flows', GET, messageFlags.dump);
 }
 
-function sourceOf(flow: Attributes, side: FlowSide): Buffer | undefined {
-  return flow.nested(sides[side].tuple).nested(TUPLE_IP).bytes(IP_V4_SRC);
+function flowsFrom(side: (typeof sides)[number], source: Buffer): Message {
+  const message = start(`list flows with the ${side.name} source ${[...source].join('.')}`, GET, messageFlags.dump);
+  message.attribute(side.tuple | NESTED, () => {
+    message.attribute(TUPLE_IP | NESTED, () => message.attribute(IP_V4_SRC, source));
+  });
+  return message.attribute(CTA.filter | NESTED, () => message.attribute(side.filterFlags, MATCH_SOURCE));
+}
+
+/** Whatever is cheaper: one list of all flows, or one of each address and side by the kernel's filter. */
+function questions(socket: RouteSocket, wanted: readonly Buffer[]): Message[] {
+  const walks = wanted.length * sides.length;
+  if (countFlows(socket) <= (walks - 1) * flowsPerWalk) return [everyFlow()];
+  return wanted.flatMap((source) => sides.map((side) => flowsFrom(side, source)));
+}
+
+/** The sources of both tuples, as numbers: a list may be long. */
+function sourcesOf(flow: Attributes): number[] {
+  return sides.map(({ tuple }) => flow.nested(tuple).nested(TUPLE_IP).bytes(IP_V4_SRC)?.readUInt32BE(0) ?? 0);
 }
 
 /** Answers false for a flow that has ended by itself. */
@@ -75,19 +90,23 @@ export function countFlows(socket: RouteSocket): number {
 }
 
 /**
- * Deletes the flows with this source address; answers how many. `socket` is one of the family `netfilter` that nobody
- * else uses meanwhile. Kernels before 5.8 do not know the filter and give all flows, so it is applied here as well.
+ * Deletes the flows of which one of these addresses is a source: of the first packet, or of the answer, which finds those
+ * that were translated. Answers how many. `socket` is one of the family `netfilter` that nobody else uses meanwhile.
+ * Kernels before 5.8 do not know the filter and give all flows, so it is applied here as well.
  * @throws NetlinkError
  */
-export async function deleteFlows(socket: RouteSocket, side: FlowSide, source: string): Promise<number> {
-  const wanted = addressBytes(source);
-  const answers = await socket.dumpAside(question(side, wanted));
+export async function deleteFlows(socket: RouteSocket, addresses: readonly string[]): Promise<number> {
+  const bytes = addresses.map(addressBytes);
+  const wanted = new Set(bytes.map((each) => each.readUInt32BE(0)));
   let deleted = 0;
-  for (let from = 0; from < answers.length; from += flowsPerTurn) {
-    if (from > 0) await nextTurn();
-    for (const bytes of answers.slice(from, from + flowsPerTurn)) {
-      const flow = new Attributes(bytes, headerSize + fixedSize);
-      if (sourceOf(flow, side)?.equals(wanted) === true && deleteFlow(socket, flow)) deleted += 1;
+  for (const question of bytes.length === 0 ? [] : questions(socket, bytes)) {
+    const answers = await socket.dumpAside(question);
+    for (let from = 0; from < answers.length; from += flowsPerTurn) {
+      if (from > 0) await nextTurn();
+      for (const answer of answers.slice(from, from + flowsPerTurn)) {
+        const flow = new Attributes(answer, headerSize + fixedSize);
+        if (sourcesOf(flow).some((each) => wanted.has(each)) && deleteFlow(socket, flow)) deleted += 1;
+      }
     }
   }
   return deleted;
