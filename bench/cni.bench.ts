@@ -11,7 +11,7 @@ import { Child } from './hollow/child.ts';
 
 const podCount = 30;
 const steadyPairs = 300;
-const podStartRounds = 2;
+const podStartRounds = 5;
 const workerFile = new URL('cni/worker.ts', import.meta.url).pathname;
 
 interface Round {

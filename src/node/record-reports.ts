@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the status of this node's records true: which wire is attached, and that a released pod's wire is gone. It runs
 // behind the answers and by level: whatever was missed, the next look at a record makes up for it.
-import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import type { IpAllocation, IpAllocationStatus } from '../api/generated/ip-allocation.ts';
 import { ipAllocationResource } from '../api/generated/ip-allocation.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Clock, realClock } from '../kube/clock.ts';
@@ -26,10 +26,12 @@ export interface RecordReportsOptions {
 
 const conflictRetryMs = 250;
 /**
- * How long the word that a wire is there may wait: nobody does for it, and while a node is given many pods at once the API
- * server and this process have better things to do. That a wire is gone frees an address, and is said at once.
+ * The word that a wire is there waits until no other wire was made for so long, or at most so long in all: nobody waits for
+ * it, and while a node is given many pods at once the API server and both machines have better things to do. That a wire is
+ * gone frees an address, and is said at once.
  */
-const attachedDelayMs = 300;
+const calmMs = 1000;
+const mostDelayMs = 10_000;
 const maxBackoffMs = 30_000;
 /** Status writes at once; the API server serves some hundreds per second. */
 const workers = 4;
@@ -42,6 +44,10 @@ export class RecordReports {
   readonly #releasingSinceMs = new Map<string, number>();
   /** When it first saw the wire gone that a record tells of. */
   readonly #detachedSinceMs = new Map<string, number>();
+  /** When it first wanted to say that a wire is there. */
+  readonly #attachedSinceMs = new Map<string, number>();
+  /** When a wire was made last; monotonic milliseconds. */
+  #newestWireMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RecordReportsOptions) {
     this.#o = options;
@@ -59,9 +65,10 @@ export class RecordReports {
   start(): void {
     this.#o.records.source.on(({ type, object }) => {
       if (type === 'deleted') {
-        for (const since of [this.#releasingSinceMs, this.#detachedSinceMs]) since.delete(object.metadata.uid ?? '');
+        const uid = object.metadata.uid ?? '';
+        for (const since of [this.#releasingSinceMs, this.#detachedSinceMs, this.#attachedSinceMs]) since.delete(uid);
       }
-      this.look(object.metadata.name);
+      this.#controller.enqueue(object.metadata.name);
     });
     this.#controller.start();
   }
@@ -73,8 +80,17 @@ export class RecordReports {
   /** The wires of this address changed. */
   look(address: string): void {
     const isWired = this.#o.book.list().some((wire) => wire.address === address);
-    if (isWired) this.#controller.enqueueAfter(address, attachedDelayMs);
-    else this.#controller.enqueue(address);
+    if (isWired) this.#newestWireMs = this.#clock.monotonicMs();
+    this.#controller.enqueue(address);
+  }
+
+  /** How long the word that a wire is there has to wait still; 0 for any other word. */
+  #attachedWaitMs(record: IpAllocation, status: IpAllocationStatus): number {
+    const uid = record.spec.owner.uid;
+    const isAttached = status.attached?.owner.uid === uid && status.released?.owner.uid !== uid;
+    const leftMs = mostDelayMs - this.#age(this.#attachedSinceMs, record, isAttached);
+    const untilCalmMs = this.#newestWireMs + calmMs - this.#clock.monotonicMs();
+    return isAttached ? Math.max(0, Math.min(leftMs, untilCalmMs)) : 0;
   }
 
   /** How long the record has been so, as this agent has seen it. */
@@ -116,6 +132,9 @@ export class RecordReports {
       case 'write':
         break;
     }
+    const waitMs = this.#attachedWaitMs(record, decision.status);
+    if (waitMs > 0) return retryAfter(waitMs, 'more wires are being made');
+    this.#attachedSinceMs.delete(record.metadata.uid ?? '');
     return await this.#write({ ...record, status: decision.status });
   }
 

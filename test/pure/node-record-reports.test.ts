@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// When the agent says what: the word that frees an address at once, the word that a wire is there in calm moments.
+import { expect, it } from 'vitest';
+import { FakeClock } from '../../src/kube/clock.ts';
+import { silentLog } from '../../src/kube/log.ts';
+import { RecordReports } from '../../src/node/record-reports.ts';
+import { Records } from '../../src/node/records.ts';
+import { WireBook } from '../../src/node/wire-book.ts';
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { MemoryRecords, record } from '../kernel/memory-records.ts';
+
+interface Said {
+  atMs: number;
+  address: string;
+  word: 'attached' | 'released';
+}
+
+class Agent {
+  readonly clock = new FakeClock();
+  readonly said: Said[] = [];
+  readonly #memory = new MemoryRecords();
+  readonly #book = new WireBook();
+  readonly #reports: RecordReports;
+
+  constructor() {
+    this.#reports = new RecordReports({
+      client: { replaceStatus: (_, object) => Promise.resolve(this.#take(object as unknown as IpAllocation) as never) },
+      records: new Records(this.#memory, this.clock),
+      book: this.#book,
+      attachments: { cut: () => undefined },
+      hasOverlayAddress: () => false,
+      log: silentLog,
+      clock: this.clock,
+    });
+    this.#reports.start();
+  }
+
+  #take(object: IpAllocation): IpAllocation {
+    const word = object.status?.released === undefined ? 'attached' : 'released';
+    this.said.push({ atMs: this.clock.monotonicMs(), address: object.metadata.name, word });
+    return this.#memory.put(object);
+  }
+
+  /** A pod with its record, and a wire of it. */
+  add(at: number): void {
+    const [address, identity] = [`10.244.0.${at}`, `pod-${at}`];
+    this.#memory.put(record(address, identity));
+    const containerId = `container-${at}`;
+    this.#book.put({ identity, containerId, podInterface: 'eth0', address, interface: `fast${at}`, ifindex: at });
+    this.#reports.look(address);
+  }
+
+  /** Its pod is gone, and so is its wire. */
+  release(at: number): void {
+    const [address, identity] = [`10.244.0.${at}`, `pod-${at}`];
+    this.#book.forget(at);
+    this.#memory.put(record(address, identity, { state: 'Releasing' }));
+    this.#reports.look(address);
+  }
+}
+
+it('a wire is told of a second after the newest', async () => {
+  const agent = new Agent();
+  agent.add(11);
+  await agent.clock.advance(600);
+  agent.add(12);
+  await agent.clock.advance(999);
+  expect(agent.said).toEqual([]);
+  await agent.clock.advance(1);
+  expect(agent.said.map(({ address, word }) => [address, word]).sort()).toEqual([
+    ['10.244.0.11', 'attached'],
+    ['10.244.0.12', 'attached'],
+  ]);
+});
+
+it('a wire is told of after ten seconds though more wires are made all the time', async () => {
+  const agent = new Agent();
+  for (let at = 10; at < 60; at += 1) {
+    agent.add(at);
+    await agent.clock.advance(400);
+  }
+  const latest = Math.max(...agent.said.map(({ atMs, address }) => atMs - 400 * (Number(address.split('.')[3]) - 10)));
+  expect(agent.said.length).toBeGreaterThan(20);
+  expect(latest).toBeLessThanOrEqual(10_000);
+});
+
+it('a freed address is told of at once though wires are being made', async () => {
+  const agent = new Agent();
+  agent.add(11);
+  await agent.clock.advance(2000);
+  agent.add(12);
+  agent.release(11);
+  await agent.clock.advance(0);
+  expect(agent.said.at(-1)).toEqual({ atMs: 2000, address: '10.244.0.11', word: 'released' });
+});
+
+it('each wire is told of once', async () => {
+  const agent = new Agent();
+  agent.add(11);
+  await agent.clock.advance(60_000);
+  expect(agent.said).toHaveLength(1);
+});
