@@ -38,7 +38,7 @@ export class NodeReconciler {
     const node = this.#world.views.nodes.get(name);
     if (node === undefined) {
       this.#world.waiting.leave('Node', name);
-      this.#unclear.giveBack(name);
+      await this.#unclear.giveBack(name);
     }
     const overlay = node === undefined ? done : await this.#overlay(name, node);
     const endpoint = await this.#endpoint(name, node);
@@ -51,10 +51,10 @@ export class NodeReconciler {
     const uid = node.metadata.uid ?? '';
     if (book.changesHandsFor(uid) || book.byOwner(uid).some(({ spec }) => spec.state === 'Bound')) {
       waiting.leave('Node', name);
-      this.#unclear.giveBack(name);
+      await this.#unclear.giveBack(name);
       return done;
     }
-    this.#unclear.giveBack(name, uid);
+    await this.#unclear.giveBack(name, uid);
     const wish = { owner: { kind: 'Node' as const, name, uid } };
     const asker = { usage: 'Node' as const, wish, nodeLabels: node.metadata.labels };
     const choice = choosePool([nodePool], asker, this.#world);

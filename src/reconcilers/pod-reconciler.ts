@@ -48,10 +48,10 @@ export class PodReconciler {
     const [namespace = '', name = ''] = key.split('/');
     const pod = this.#world.views.pods.get(name, namespace);
     if (pod !== undefined && needOf(pod) === 'gated') return await this.#lookAtGate(key, pod);
-    if (pod === undefined || needOf(pod) !== 'address') return this.#settled(key);
-    if (this.#world.book.isServed(identityOf(pod))) return this.#settled(key);
+    if (pod === undefined || needOf(pod) !== 'address') return await this.#settled(key);
+    if (this.#world.book.isServed(identityOf(pod))) return await this.#settled(key);
     // Another pod of this name may have gone between its create and the answer.
-    this.#unclear.giveBack(key, identityOf(pod));
+    await this.#unclear.giveBack(key, identityOf(pod));
     return await this.#serve(key, pod);
   }
 
@@ -76,7 +76,7 @@ export class PodReconciler {
     const promised = book.promised.of(asker.wish.owner.uid);
     if (promised !== undefined && !book.isUsable(promised.pool, promised.address)) {
       await this.#unclear.findOut(asker.wish.owner.uid);
-      if (book.isServed(asker.wish.owner.uid)) return this.#settled(key);
+      if (book.isServed(asker.wish.owner.uid)) return await this.#settled(key);
     }
     const choice = choosePool(candidates, asker, this.#world);
     if ('refusal' in choice) {
@@ -99,7 +99,7 @@ export class PodReconciler {
     const isCutShort = before?.spec.state === 'Cooling' && !isSameOrdinal(before.spec.reservedFor, claim.reservedFor);
     if (isCutShort) this.#tellCutShort(pod, choice.pool, before);
     this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
-    return this.#settled(key);
+    return await this.#settled(key);
   }
 
   async #lookAtGate(key: string, pod: Pod): Promise<Outcome> {
@@ -113,9 +113,11 @@ export class PodReconciler {
     // Noted before the write: others are looked at meanwhile. After one without an answer it stands until the next look.
     if (action.pool !== '') book.expected.expect(pod, action.pool);
     const written = await podWrites.patch(pod, liftedPatch(pod, action.pool));
-    if (written === 'written') return this.#settled(key);
+    if (written === 'written') return await this.#settled(key);
     this.#expectNoMore(key);
-    return written === 'gone' ? this.#settled(key) : retryAfter(STALE_RETRY_MS, 'the pod changed under the decision');
+    return written === 'gone'
+      ? await this.#settled(key)
+      : retryAfter(STALE_RETRY_MS, 'the pod changed under the decision');
   }
 
   /** What its pool has is for others. */
@@ -134,8 +136,8 @@ export class PodReconciler {
   }
 
   /** The pod has what it needs, or needs nothing any more. */
-  #settled(key: string): Outcome {
-    this.#unclear.giveBack(key);
+  async #settled(key: string): Promise<Outcome> {
+    await this.#unclear.giveBack(key);
     const waiter = this.#world.waiting.leave('Pod', key);
     if (waiter !== undefined && waiter.nodeName !== '') this.#world.queues.node(waiter.nodeName, ENDPOINT_COALESCE_MS);
     return done;

@@ -2,6 +2,7 @@
 // Creates that ended without a clear answer. The book keeps the address promised to their owner until a next try finds
 // out; here stands which owner that is, so that a promise never outlives the object that it was made to.
 import { formatAddress } from '../ip/address.ts';
+import { isStaticIdentity } from './pod.ts';
 import type { Clock, RecordPort } from './ports.ts';
 import { wakePools, type Waking } from './waiting-room.ts';
 
@@ -28,12 +29,17 @@ export class Unclear {
     this.#owners.delete(key);
   }
 
-  /** Gives back what is promised to a former owner of the key; to any, where nobody is named. */
-  giveBack(key: string, present = ''): void {
+  /**
+   * Gives back what is promised to a former owner of the key; to any, where nobody is named. A static pod's identity comes
+   * back with its mirror, perhaps before the watch shows what was made for it.
+   */
+  async giveBack(key: string, present = ''): Promise<void> {
     const { book, waiting, queues } = this.#world;
     const uid = this.#owners.get(key);
     if (uid === undefined || uid === present) return;
+    if (isStaticIdentity(uid)) await this.findOut(uid);
     this.#owners.delete(key);
+    if (book.changesHandsFor(uid)) return;
     wakePools(book.withdraw(uid), { waiting, queues });
   }
 
@@ -46,7 +52,9 @@ export class Unclear {
     const promised = book.promised.of(ownerUid);
     if (promised === undefined || book.changesHandsFor(ownerUid)) return;
     const live = await records.read(formatAddress(promised.address));
-    if (live?.spec.owner.uid === ownerUid) book.observeAhead(live, clock.monotonicMs());
+    const isOwners = live?.spec.owner.uid === ownerUid && live.spec.state === 'Bound';
+    if (isOwners && promised.base !== undefined) return book.changedHands(ownerUid);
+    if (live !== undefined && isOwners) book.observeAhead(live, clock.monotonicMs());
     wakePools(book.withdraw(ownerUid), { waiting, queues });
     queues.pool(promised.pool);
   }
