@@ -11,7 +11,7 @@ import { isSameOrdinal } from '../../src/reconcilers/stateful-set.ts';
 /** Times in a record are whole seconds. */
 const grainMs = 1_000;
 
-/** As long as a try may be put off by those before it. */
+/** As long as a try may be put off by those before it, or a watch lag. */
 const memoryMs = 60_000;
 
 interface Version {
@@ -81,9 +81,9 @@ export class Rests {
   /** The shortest rest that the pool has asked for since then. */
   #leastRest(pool: string, sinceMs: number): number {
     const versions = this.#versions.get(pool) ?? [];
-    const first = versions.findLastIndex(({ fromMs }) => fromMs <= sinceMs);
-    // A controller may see a pool as it was some time ago.
-    return Math.min(...versions.slice(Math.max(first - 1, 0)).map(({ coolDownMs }) => coolDownMs));
+    // A controller whose watch lags sees a pool as it was some time ago, several edits back.
+    const first = versions.findLastIndex(({ fromMs }) => fromMs <= sinceMs - memoryMs);
+    return Math.min(...versions.slice(Math.max(first, 0)).map(({ coolDownMs }) => coolDownMs));
   }
 
   /** An address of the pool that has been nobody's for long. */
