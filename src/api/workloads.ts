@@ -11,7 +11,7 @@ export interface Node extends KubeObject {
   spec?: { taints?: Array<{ key: string; value?: string; effect: string }> };
   status?: {
     addresses?: Array<{ type: string; address: string }>;
-    conditions?: Array<{ type: string; status: string }>;
+    conditions?: Array<{ type: string; status: string; lastTransitionTime?: string }>;
   };
 }
 

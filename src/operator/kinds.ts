@@ -38,10 +38,19 @@ export function stripPod({ metadata, spec, status }: Pod): Pod {
 }
 
 export function stripNode({ metadata, spec, status }: Node): Node {
+  // Whether the control plane has lost the node. When it last heard of it changes too often to be kept.
+  const conditions = status?.conditions
+    ?.filter(({ type }) => type === 'Ready')
+    .map(({ type, status: is, lastTransitionTime: since }) => {
+      return { type, status: is, ...(since === undefined ? {} : { lastTransitionTime: since }) };
+    });
   return {
     metadata: stripMeta(metadata),
     spec: spec?.taints === undefined ? {} : { taints: spec.taints },
-    status: status?.addresses === undefined ? {} : { addresses: status.addresses },
+    status: {
+      ...(status?.addresses === undefined ? {} : { addresses: status.addresses }),
+      ...(conditions?.length ? { conditions } : {}),
+    },
   };
 }
 

@@ -58,6 +58,7 @@ export function writesOn(client: WriteVerbs, signal: AbortSignal): Writes {
     endpoints: {
       create: create(endpointKind, isRefusal),
       replace: (endpoint) => replacedEndpoint(client, endpoint, call),
+      replaceStatus: replaceStatus(endpointKind),
       delete: remove(endpointKind),
     },
     liveOwners: {

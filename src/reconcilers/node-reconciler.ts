@@ -10,6 +10,7 @@ import { choosePool, type Refusal } from './pool-choice.ts';
 import type { EndpointPort, Outcome } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
 import { Since } from './since.ts';
+import { silenceOf } from './silent-node.ts';
 import { Unclear } from './unclear.ts';
 import { wakeUnlisted } from './waiting-room.ts';
 
@@ -26,6 +27,8 @@ const POOL_ON_ITS_WAY_MS = 10_000;
 export class NodeReconciler {
   readonly #world: NodeWorld;
   readonly #unclear: Unclear;
+  /** Node → since when it is silent, as its endpoint was told: once, since an agent may answer that it is not. */
+  readonly #silences = new Map<string, string>();
   /** Whether the nodes' pool is missing. */
   readonly #poolless = new Since(1);
 
@@ -39,6 +42,7 @@ export class NodeReconciler {
     if (node === undefined) {
       this.#world.waiting.leave('Node', name);
       await this.#unclear.giveBack(name);
+      this.#silences.delete(name);
     }
     const overlay = node === undefined ? done : await this.#overlay(name, node);
     const endpoint = await this.#endpoint(name, node);
@@ -110,8 +114,10 @@ export class NodeReconciler {
     const facts = { name, node, existing, records: book.byNode(name), waiting: waiting.onNode(name) };
     const action = decideEndpoint(facts);
     switch (action.action) {
-      case 'none':
-        return await this.#askAgain(name);
+      case 'none': {
+        const asked = await this.#askAgain(name);
+        return asked.outcome === 'done' ? await this.#saySilence(name, node, existing) : asked;
+      }
       case 'blocked':
         if (node !== undefined) {
           const reason = 'NoTunnelAddress';
@@ -127,6 +133,16 @@ export class NodeReconciler {
         return written === 'stale' ? retryAfter(STALE_RETRY_MS, 'it changed under the decision') : done;
       }
     }
+  }
+
+  async #saySilence(name: string, node: Node | undefined, existing: NodeEndpoint | undefined): Promise<Outcome> {
+    const { clock, endpoints } = this.#world;
+    const silence = silenceOf(existing, node, clock.now());
+    if (silence === undefined || this.#silences.get(name) === silence.since) return done;
+    const written = await endpoints.replaceStatus(silence.endpoint);
+    if (written === 'stale') return retryAfter(STALE_RETRY_MS, 'it changed under the decision');
+    this.#silences.set(name, silence.since);
+    return done;
   }
 
   /** A write that got no answer may still take effect: it is sent once more, or what it lists would never be free. */

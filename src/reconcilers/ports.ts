@@ -67,6 +67,7 @@ export interface PoolPort {
 export interface EndpointPort {
   create(endpoint: NodeEndpoint): Promise<Created<NodeEndpoint>>;
   replace(endpoint: NodeEndpoint): Promise<{ outcome: Written } | Refused>;
+  replaceStatus(endpoint: NodeEndpoint): Promise<Written>;
   delete(endpoint: NodeEndpoint): Promise<Written>;
 }
 

@@ -310,6 +310,8 @@ const forLater = [
   'patch events.events.k8s.io',
   // release.ts: the word of a node that is gone, after 60 s of fence.
   'update ipallocations.sample.fast.io/status',
+  // silent-node.ts: when the control plane has lost a node.
+  'update nodeendpoints.sample.fast.io/status',
   // node-reconciler.ts: when the last record of a node that is gone has gone.
   'delete nodeendpoints.sample.fast.io',
 ];

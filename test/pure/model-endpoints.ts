@@ -58,6 +58,10 @@ export class ModelEndpoints implements EndpointPort {
     return this.#write(() => this.#refusal(endpoint) ?? { outcome: replace() });
   }
 
+  async replaceStatus({ status = {}, ...endpoint }: NodeEndpoint): Promise<Written> {
+    return this.#write(() => this.#writes.replace(endpoint, (live) => ({ ...live, status })));
+  }
+
   async delete(endpoint: NodeEndpoint): Promise<Written> {
     return this.#write(() => this.#writes.delete(endpoint));
   }

@@ -139,6 +139,7 @@ class Stage {
           this.#showEndpoint(endpoint);
           return { outcome: 'written' };
         },
+        replaceStatus: unasked,
         delete: unasked,
       },
       liveOwners: { pod: unasked, node: unasked, statefulSet: unasked },

@@ -56,6 +56,7 @@ export class Acts {
       [1, () => this.#harmNode()],
       [this.#harmed().length > 0 ? 5 : 0, () => this.#healNode()],
       [2, () => this.collectPods()],
+      [1.5, () => this.#cluster.nodeLifecycle.act()],
     ])?.();
   }
 
@@ -103,6 +104,7 @@ export class Acts {
       if (node === undefined) this.#cluster.register(machine);
       else if (node.spec?.taints !== undefined) this.#taint(node, false);
     }
+    this.#cluster.nodeLifecycle.mend();
   }
 
   /** What only a person mends: pods that run with an address that is another's. */

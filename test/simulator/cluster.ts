@@ -6,6 +6,7 @@ import type { Ips } from '../../src/api/generated/ips.ts';
 import type { Node } from '../../src/api/workloads.ts';
 import { type Log, silentLog } from '../../src/kube/log.ts';
 import { namespaceKind, nodeKind, poolKind } from '../../src/operator/kinds.ts';
+import { timestamp } from '../../src/reconcilers/allocation.ts';
 import { SimulatedAgent } from './agent.ts';
 import { ApiServer } from './api-server.ts';
 import { SimulatedController } from './controller.ts';
@@ -15,6 +16,7 @@ import { Kubelet } from './kubelet.ts';
 import { Machine } from './machine.ts';
 import { MemoryClient, type Network } from './memory-client.ts';
 import { SimulatedNetwork } from './network.ts';
+import { NodeLifecycle } from './node-lifecycle.ts';
 import type { Random } from './random.ts';
 import { Process, ProcessClock, VirtualTime } from './time.ts';
 import { Trace } from './trace.ts';
@@ -51,6 +53,7 @@ export class Cluster {
   readonly seats: Seat[] = [];
   readonly judge = new Judge(this.machines, () => this.time.nowMs);
   readonly server: ApiServer;
+  readonly nodeLifecycle: NodeLifecycle;
   /** What never dies: the rest of the world. */
   readonly world = new Process('world', 'world');
   isForced: boolean;
@@ -73,6 +76,13 @@ export class Cluster {
     );
     this.judge.watch(this.server);
     this.judge.oneLeads = !isForced;
+    this.nodeLifecycle = new NodeLifecycle({
+      server: this.server,
+      machines: this.machines,
+      cut: this.network.cut,
+      random,
+      now: () => timestamp(clock.now()),
+    });
     this.#furnish();
     for (let index = 0; index < nodes; index += 1) this.#addMachine(index);
     for (const name of ['c1', 'c2']) this.#addSeat(name);

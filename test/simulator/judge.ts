@@ -15,6 +15,7 @@ import { isSameOrdinal } from './ordinals.ts';
 import type { Caller } from './rights.ts';
 import { Rests } from './rests.ts';
 import { Sent } from './sent.ts';
+import { Silences } from './silences.ts';
 
 export interface Broken {
   /** The invariant's number in the design. */
@@ -35,6 +36,7 @@ export class Judge {
   readonly #mirrors: Mirrors;
   readonly #machines: readonly Machine[];
   readonly #rests: Rests;
+  readonly #silences = new Silences();
   readonly #now: () => number;
   /** When each address came into the hands that it is in. */
   readonly #givenMs = new Map<string, number>();
@@ -68,6 +70,8 @@ export class Judge {
   readonly onWrite: WriteObserver = (kind, caller, old, now) => {
     if (kind.plural === 'ipallocations') this.#onRecord(caller, old as IpAllocation, now as IpAllocation);
     if (kind.plural === 'pods') this.#mirrors.onPod(old as Pod | undefined, now as Pod | undefined);
+    const spokenFor = this.#restores > 0 ? undefined : this.#silences.onWrite(kind, caller, old, now);
+    if (spokenFor !== undefined) this.break(4, spokenFor, [now?.metadata.name ?? '']);
     if (kind.plural === 'ipses') this.#rests.onPool(now as Ips | undefined, (now ?? old)?.metadata.name ?? '');
   };
 

@@ -308,4 +308,21 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'silence before word',
+    what: 'of a node that the control plane has lost it is said again and again that it is silent, whatever its agent says',
+    from: 11,
+    edits: [
+      {
+        file: 'src/reconcilers/silent-node.ts',
+        find: '  if (Date.parse(said.lastTransitionTime) > Date.parse(since)) return undefined;\n',
+        put: '',
+      },
+      {
+        file: 'src/reconcilers/node-reconciler.ts',
+        find: '    this.#silences.set(name, silence.since);\n',
+        put: '',
+      },
+    ],
+  },
 ];

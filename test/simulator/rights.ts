@@ -16,6 +16,7 @@ const controllerVerbs: Readonly<Record<string, readonly string[]>> = {
   ipses: ['create', 'update'],
   'ipses/status': ['update'],
   nodeendpoints: ['create', 'update', 'delete'],
+  'nodeendpoints/status': ['update'],
   leases: ['create', 'update'],
 };
 const agentVerbs: Readonly<Record<string, readonly string[]>> = {

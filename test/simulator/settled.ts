@@ -15,6 +15,7 @@ import { ordinalKey, type ReservedFor, reservedForOf } from '../../src/reconcile
 import type { Cluster } from './cluster.ts';
 import type { Broken } from './judge.ts';
 import type { Machine } from './machine.ts';
+import { datapathOf } from './silences.ts';
 import { startMs } from './time.ts';
 
 /** What is due is done soon. */
@@ -109,7 +110,7 @@ class Look {
     return startMs + time.nowMs > Date.parse(stateSince) + keptMs + graceMs ? 'its time is over' : undefined;
   }
 
-  /** Each node has its address, and its endpoint lists what it holds. */
+  /** Each node has its address, and its endpoint lists what it holds and what its agent says. */
   nodes(): Broken[] {
     const { server } = this.#cluster;
     const endpoints = server.objects(endpointKind);
@@ -118,13 +119,17 @@ class Look {
       .filter(({ metadata }) => !nodes.some((node) => node.metadata.name === metadata.name))
       .map(({ metadata }) => broken(9, `the endpoint of ${metadata.name} outlives its node`, metadata.name));
     const present = nodes.flatMap(({ metadata: { name, uid = '' } }) => {
-      const spec = endpoints.find(({ metadata }) => metadata.name === name)?.spec;
+      const endpoint = endpoints.find(({ metadata }) => metadata.name === name);
+      const spec = endpoint?.spec;
       const own = this.#records
         .filter(({ spec }) => spec.owner.uid === uid && isInHands(spec.state))
         .map(({ metadata }) => metadata.name);
       if (own.length !== 1) return [broken(2, `node ${name} has the addresses [${own}]`, name, ...own)];
       if (spec?.overlayAddress !== own[0])
         return [broken(9, `the endpoint of ${name} lacks its overlay address`, name)];
+      const datapath = datapathOf(endpoint);
+      if (datapath?.status !== 'True')
+        return [broken(9, `the endpoint of ${name} says of its datapath: ${datapath?.message}`, name)];
       const held = this.#records
         .filter((record) => record.spec.nodeName === name && record.spec.state === 'Bound')
         .filter((record) => record.spec.owner.kind === 'Pod')

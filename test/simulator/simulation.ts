@@ -169,6 +169,7 @@ export class Simulation {
   async #pass(ms: number): Promise<void> {
     this.#acts.controlSets();
     this.#acts.mendRobbed();
+    this.#cluster.nodeLifecycle.look();
     for (const kubelet of this.#cluster.kubelets.values()) kubelet.tidy();
     await turn();
     await this.#flowFor(ms);

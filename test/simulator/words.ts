@@ -37,8 +37,10 @@ function detailsOf(plural: string, object: Written): string {
       podAddresses?: string[];
       overlayAddress?: string;
     };
-    return `: overlay ${overlayAddress}, pods ${podAddresses.join(' ')}`;
+    const datapath = conditionOf(object, 'DatapathReady');
+    return `: overlay ${overlayAddress}, pods ${podAddresses.join(' ')}, datapath ${datapath}`;
   }
+  if (plural === 'nodes') return `: Ready ${conditionOf(object, 'Ready')}`;
   if (plural === 'pods') {
     const { nodeName } = object.spec as { nodeName?: string };
     const { phase, podIP } = (object.status ?? {}) as { phase?: string; podIP?: string };
@@ -46,6 +48,11 @@ function detailsOf(plural: string, object: Written): string {
     return ` (${uid}) on ${nodeName}: ${phase ?? 'new'} ${podIP ?? ''}${deletionTimestamp === undefined ? '' : ' terminating'}`;
   }
   return '';
+}
+
+function conditionOf({ status }: Written, type: string): string {
+  const { conditions = [] } = (status ?? {}) as { conditions?: ReadonlyArray<{ type: string; status: string }> };
+  return conditions.find((each) => each.type === type)?.status ?? 'unsaid';
 }
 
 /** What the language throws of itself: the code is at fault, or a model lacks what the code calls. */

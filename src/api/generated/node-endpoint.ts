@@ -36,7 +36,7 @@ export interface NodeEndpointSpec {
   }>;
 }
 
-/** How the node's datapath is. Written by the node's agent. */
+/** How the node's datapath is. Written by the node's agent; for a node that is silent fast-controller-manager says that DatapathReady is Unknown. */
 export interface NodeEndpointStatus {
   /** The pods' MTU in bytes; the uplink's less the tunnel's 50. */
   mtu?: number;
