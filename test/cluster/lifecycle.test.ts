@@ -36,10 +36,13 @@ async function tracesOn(node: string): Promise<string> {
   return [...new Set(stdout.split('\n').filter((line) => line !== ''))].toSorted().join('\n');
 }
 
+/** What else the page types is for the eye. */
+const isWait = (line: string): boolean => line.startsWith('kubectl wait ');
+
 async function quickStart(): Promise<RunningPod[]> {
   for (const block of quickStartBlocks()) {
     if (block.kind === 'manifest') await kube(['create', '-f', '-'], block.yaml);
-    else if (block.lines[0] !== undefined) await kube(block.lines[0].split(' ').slice(1));
+    else for (const line of block.lines.filter(isWait)) await kube(line.split(' ').slice(1));
   }
   return promises.checkAddresses();
 }
