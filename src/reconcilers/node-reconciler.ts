@@ -53,6 +53,7 @@ export class NodeReconciler {
   async #overlay(name: string, node: Node): Promise<Outcome> {
     const { book, waiting, queues } = this.#world;
     const uid = node.metadata.uid ?? '';
+    await this.#unclear.dropLost(uid);
     if (book.changesHandsFor(uid) || book.byOwner(uid).some(({ spec }) => spec.state === 'Bound')) {
       waiting.leave('Node', name);
       await this.#unclear.giveBack(name);

@@ -49,6 +49,7 @@ export class PodReconciler {
     const pod = this.#world.views.pods.get(name, namespace);
     if (pod !== undefined && needOf(pod) === 'gated') return await this.#lookAtGate(key, pod);
     if (pod === undefined || needOf(pod) !== 'address') return await this.#settled(key);
+    await this.#unclear.dropLost(identityOf(pod));
     if (this.#world.book.isServed(identityOf(pod))) return await this.#settled(key);
     // Another pod of this name may have gone between its create and the answer.
     await this.#unclear.giveBack(key, identityOf(pod));
@@ -72,12 +73,6 @@ export class PodReconciler {
     if (asked.fixed === 'problem') return this.#wait(key, pod, [], asked.refusal);
     const candidates = candidatePools(pod, namespace, node, this.#world);
     const asker = askerOf(pod, namespace, node);
-    // What an edit has taken from the pool since it was promised goes to nobody any more.
-    const promised = book.promised.of(asker.wish.owner.uid);
-    if (promised !== undefined && !book.isUsable(promised.pool, promised.address)) {
-      await this.#unclear.findOut(asker.wish.owner.uid);
-      if (book.isServed(asker.wish.owner.uid)) return await this.#settled(key);
-    }
     const choice = choosePool(candidates, asker, this.#world);
     if ('refusal' in choice) {
       await this.#unclear.findOut(asker.wish.owner.uid);

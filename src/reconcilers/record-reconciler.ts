@@ -10,7 +10,6 @@ import { isAttached } from './collector-suspects.ts';
 import { identityOf, isFinished, isOutOfService, isStaticIdentity } from './pod.ts';
 import type { Clock, Outcome, OwnerReader, RecordPort, Views, Written } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
-import { isInHands } from './record-index.ts';
 import {
   decideRelease,
   isReleased,
@@ -35,7 +34,7 @@ export interface RecordWorld {
 const STALE_RETRY_MS = 250;
 /** Nodes and mirrors remembered as gone; beyond it the wait of the oldest is counted anew. */
 const MAX_REMEMBERED = 10_000;
-/** Addresses at rest, of the biggest clusters. */
+/** Addresses on their way out and at rest, of the biggest clusters. */
 const MAX_RESTING = 200_000;
 
 /** What live reads have told, where the views do not say it. */
@@ -52,8 +51,8 @@ export class RecordReconciler {
   readonly #agentless = new Since(MAX_REMEMBERED);
   /** Identities of static pods without a mirror. */
   readonly #mirrorless = new Since(MAX_REMEMBERED);
-  /** By state and address. */
-  readonly #resting = new Since(MAX_RESTING);
+  /** Records in no use any more, by state and address. */
+  readonly #inState = new Since(MAX_RESTING);
 
   constructor(world: RecordWorld) {
     this.#world = world;
@@ -61,8 +60,8 @@ export class RecordReconciler {
 
   async reconcile(address: string): Promise<Outcome> {
     const record = this.#world.book.record(address);
-    for (const state of ['Cooling', 'Reserved']) {
-      if (record?.spec.state !== state) this.#resting.forget(`${state} ${address}`);
+    for (const state of ['Releasing', 'Cooling', 'Reserved']) {
+      if (record?.spec.state !== state) this.#inState.forget(`${state} ${address}`);
     }
     if (record === undefined || !this.#isAgentless(record)) this.#agentless.forget(address);
     if (record === undefined) return done;
@@ -96,7 +95,8 @@ export class RecordReconciler {
       ...this.#policyOf(record),
       set,
       isSuperseded: this.#isSuperseded(record),
-      restingMs: isInHands(record) ? 0 : this.#resting.age(`${record.spec.state} ${record.metadata.name}`, nowMs),
+      inStateMs:
+        record.spec.state === 'Bound' ? 0 : this.#inState.age(`${record.spec.state} ${record.metadata.name}`, nowMs),
       nowMs: clock.now(),
     });
   }

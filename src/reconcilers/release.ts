@@ -40,8 +40,8 @@ export interface ReleaseFacts {
   readonly set: SetState;
   /** Whether the ordinal that it would be kept for has another address by now. */
   readonly isSuperseded: boolean;
-  /** How long this process has seen the record at rest, in milliseconds. */
-  readonly restingMs: number;
+  /** How long this process has seen the record in its state, in milliseconds; 0 for Bound. */
+  readonly inStateMs: number;
   /** The wall clock. */
   readonly nowMs: number;
 }
@@ -117,9 +117,9 @@ function decideReleasing(record: IpAllocation, facts: ReleaseFacts): ReleaseActi
   // The endpoint follows the record, and its change wakes this decision: nobody gets the address before.
   if (isReleased(record)) return facts.isListed ? { action: 'keep' } : afterRelease(record, facts);
   if (facts.node === 'present') return { action: 'keep' };
-  // The record of a static pod with a wire is Releasing no sooner than that, and its agent has as long to cut the wire.
-  const isLate = facts.node === 'gone' && facts.isAttached && isStaticIdentity(record.spec.owner.uid);
-  const leftMs = (isLate ? 2 * FENCE_MS : FENCE_MS) - facts.nodeStateMs;
+  // Nothing ends a static pod but its agent, which has the fence time to cut the wire, however long its node has been gone.
+  const isWired = facts.node === 'gone' && facts.isAttached && isStaticIdentity(record.spec.owner.uid);
+  const leftMs = FENCE_MS - (isWired ? Math.min(facts.nodeStateMs, facts.inStateMs) : facts.nodeStateMs);
   if (leftMs > 0) {
     const because = `node ${record.spec.nodeName} ${silence[facts.node]}; its addresses are freed after the fence`;
     return { action: 'lookAgain', afterMs: leftMs, because };

@@ -17,8 +17,8 @@ export function restOrDelete(record: IpAllocation, { coolDownMs, nowMs }: Releas
  * time may have had another clock. A pool that has nothing else left does not wait for it.
  */
 export function decideCooling(record: IpAllocation, facts: ReleaseFacts): ReleaseAction {
-  const { coolDownMs, restingMs } = facts;
-  const leftMs = coolDownMs - Math.min(sinceMs(record, facts), restingMs);
+  const { coolDownMs, inStateMs } = facts;
+  const leftMs = coolDownMs - Math.min(sinceMs(record, facts), inStateMs);
   if (leftMs <= 0) return { action: 'delete' };
   return { action: 'lookAgain', afterMs: leftMs, because: 'the address rests' };
 }
@@ -36,7 +36,7 @@ function afterReservation(record: IpAllocation, facts: ReleaseFacts): ReleaseAct
 }
 
 /** By the wall clock. A time that lies ahead was written by a clock that goes wrong, and is no time at all. */
-function sinceMs({ spec: { stateSince } }: IpAllocation, { nowMs, restingMs }: ReleaseFacts): number {
+function sinceMs({ spec: { stateSince } }: IpAllocation, { nowMs, inStateMs }: ReleaseFacts): number {
   const elapsedMs = nowMs - Date.parse(stateSince);
-  return elapsedMs >= 0 ? elapsedMs : restingMs;
+  return elapsedMs >= 0 ? elapsedMs : inStateMs;
 }

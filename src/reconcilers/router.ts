@@ -12,7 +12,7 @@ import { parseAddress } from '../ip/address.ts';
 import type { AddressBook } from './address-book.ts';
 import { hasGate } from './candidates.ts';
 import { orphansOf } from './orphan.ts';
-import { identityOf, isFinished, nodeAddressesOf, podKey, runningAddressOf } from './pod.ts';
+import { identityOf, isFinished, isOutOfService, nodeAddressesOf, podKey, runningAddressOf } from './pod.ts';
 import { ENDPOINT_COALESCE_MS } from './pod-reconciler.ts';
 import { parsePool } from './pool.ts';
 import type { Queues, Views } from './ports.ts';
@@ -97,16 +97,19 @@ export class Router {
     for (const other of book.pools()) queues.pool(other.name, POOL_COALESCE_MS);
   }
 
-  onNode({ type, object }: Change<Node>): void {
+  onNode(change: Change<Node>): void {
     const { queues, book, waiting } = this.#world;
+    const { type, object } = change;
     const { name } = object.metadata;
     this.#followNodeAddresses(name, type === 'deleted' ? [] : nodeAddressesOf(object));
     queues.node(name);
     wake(waiting.onNode(name), queues);
-    // A kubelet reports every few seconds; only records on their way out depend on the node.
+    // A kubelet reports every few seconds, which concerns only records on their way out. A node that comes or goes concerns
+    // all: how long it has been away is counted with them.
+    const isTurn = change.type !== 'updated' || isOutOfService(object) !== isOutOfService(change.old ?? object);
     for (const record of book.byNode(name)) {
-      const concerned = type === 'deleted' || record.spec.state === 'Releasing' || record.spec.owner.kind === 'Node';
-      if (concerned) queues.record(record.metadata.name);
+      const isConcerned = isTurn || record.spec.state === 'Releasing' || record.spec.owner.kind === 'Node';
+      if (isConcerned) queues.record(record.metadata.name);
     }
   }
 

@@ -43,6 +43,13 @@ export class Unclear {
     wakePools(book.withdraw(uid), { waiting, queues });
   }
 
+  /** What its pool has lost since it was promised, by an edit or to a node or the Services, goes to nobody any more. */
+  async dropLost(ownerUid: string): Promise<void> {
+    const { book } = this.#world;
+    const promised = book.promised.of(ownerUid);
+    if (promised !== undefined && !book.isUsable(promised.pool, promised.address)) await this.findOut(ownerUid);
+  }
+
   /**
    * Ends what is promised to an owner that is refused now: a pool that is to go would wait for it, and the owner for a pool
    * that comes no more. Should the create come to pass all the same, the watch shows it.

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes and the mirrors of static pods that go away and come back, and how long their addresses wait for them.
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { poolAnnotation, staticPodAnnotation } from '../../src/api/names.ts';
+import { ModelCluster } from './model-cluster.ts';
+
+let cluster: ModelCluster;
+
+beforeEach(async () => {
+  cluster = new ModelCluster();
+  cluster.addNode('node-a');
+  cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
+  cluster.addPool('small', ['10.0.0.0/31']);
+  await cluster.settle();
+});
+
+const podRecords = (): string[] => cluster.held().filter((line) => !line.startsWith('10.9.'));
+const live = (address: string): IpAllocation => {
+  const record = cluster.records.live.get(address);
+  if (record === undefined) throw new Error(`no record ${address}`);
+  return record;
+};
+
+describe('a node that registered anew on the same machine', () => {
+  it('keeps the address of a deleted pod until its agent has let go of it, as any node does', async () => {
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.nodes.remove('node-a');
+    cluster.addNode('node-a');
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    expect(podRecords()).toEqual([]);
+  });
+});
+
+describe('a node that is gone while its pods are still in the API', () => {
+  it('keeps its endpoint for them, without an overlay address that another node may get', async () => {
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    await cluster.pass(120_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound a']);
+    const spec = cluster.endpoints.live.get('node-a')?.spec;
+    expect(spec?.podAddresses).toEqual(['10.0.0.0']);
+    expect(spec?.overlayAddress).toBeUndefined();
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.pass(60_000);
+    expect(cluster.endpoints.live.has('node-a')).toBe(false);
+  });
+});
+
+describe('a node that goes a second time', () => {
+  it('has the fence before it anew, whatever was counted the first time', async () => {
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    // Its overlay address is freed by then; what is left of it is a pod that nobody has deleted.
+    await cluster.pass(70_000);
+    cluster.addNode('node-a');
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    cluster.nodes.remove('node-a');
+    cluster.removePod('a');
+    await cluster.settle();
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    await cluster.pass(55_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    await cluster.pass(10_000);
+    expect(podRecords()).toEqual([]);
+  });
+
+  it('so has one that was out of service', async () => {
+    const outOfService = { taints: [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' }] };
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.nodes.remove('node-a');
+    const anew = cluster.addNode('node-a');
+    await cluster.settle();
+    cluster.sayReleased('10.9.0.0');
+    await cluster.settle();
+    cluster.nodes.put({ ...anew, spec: outOfService });
+    cluster.records.put(live('10.0.0.0'));
+    await cluster.settle();
+    cluster.nodes.put({ ...anew, spec: {} });
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    cluster.nodes.put({ ...anew, spec: outOfService });
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.pass(55_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    await cluster.pass(10_000);
+    expect(podRecords()).toEqual([]);
+  });
+});
+
+describe("a static pod's mirror", () => {
+  const mirror = (): void => {
+    const annotations = { [staticPodAnnotation]: '3b5d5c3712955042212316173ccf37be', [poolAnnotation]: 'small' };
+    cluster.addPod('web-node-a', 'node-a', undefined, {
+      metadata: { name: 'web-node-a', namespace: 'default', annotations },
+    });
+  };
+
+  it('that somebody deleted costs the running pod nothing, since the kubelet makes it again', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(5_000);
+    mirror();
+    await cluster.settle();
+    await cluster.pass(600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+  });
+
+  it('that stays away frees the address of a pod that has no wire', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(60_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+  });
+
+  it('that stays away for long takes no wire from the pod, which runs by its file', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(3_600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+  });
+
+  it('and its file removed: the address is on its way back soon after its node has said that the wire is gone', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(600_000);
+    cluster.records.put({ ...live('10.0.0.0'), status: {} });
+    await cluster.settle();
+    await cluster.pass(29_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+    await cluster.pass(2_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+  });
+
+  it('that goes with its Node takes no wire from the pod while the machine registers anew', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    for (const round of [1, 2]) {
+      cluster.nodes.remove('node-a');
+      await cluster.settle();
+      await cluster.pass(50_000);
+      expect(podRecords(), `round ${round}`).toEqual(['10.0.0.0 Bound web-node-a']);
+      cluster.addNode('node-a');
+      await cluster.settle();
+    }
+    mirror();
+    await cluster.settle();
+    await cluster.pass(600_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+  });
+
+  it('that goes with its Node for good frees the address, and the agent has the time of a fence to cut the wire', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.removePod('web-node-a');
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    await cluster.pass(61_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+    await cluster.pass(55_000);
+    expect(live('10.0.0.0').status?.released).toBeUndefined();
+    await cluster.pass(10_000);
+    expect(podRecords()).not.toContain('10.0.0.0 Releasing web-node-a');
+  });
+
+  it('that goes long after its Node leaves the agent as much time to cut the wire', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    await cluster.pass(300_000);
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    await cluster.pass(31_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+    await cluster.pass(55_000);
+    expect(live('10.0.0.0').status?.released).toBeUndefined();
+    await cluster.pass(10_000);
+    expect(podRecords()).not.toContain('10.0.0.0 Releasing web-node-a');
+  });
+});
