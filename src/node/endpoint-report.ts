@@ -7,9 +7,11 @@ import { type Clock, realClock } from '../kube/clock.ts';
 import { Controller, done, type Outcome, retryAfter } from '../kube/controller.ts';
 import { isReason } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
-import { endpointStatus, type NodeReport } from '../wiring/endpoint-status.ts';
+import { endpointStatus, isFillAlone, type NodeReport } from '../wiring/endpoint-status.ts';
 
 const retryMs = 500;
+/** Every agent hears of every status, and while pods come a map's fill doubles again and again. */
+const fillEveryMs = 30_000;
 const maxBackoffMs = 60_000;
 
 export class EndpointReport {
@@ -18,6 +20,8 @@ export class EndpointReport {
   readonly #clock: Clock;
   readonly #controller: Controller<'own'>;
   #report: NodeReport | undefined;
+  /** When a status was written last; monotonic milliseconds. */
+  #writtenMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     client: Pick<KubeClient, 'replaceStatus'>;
@@ -56,8 +60,11 @@ export class EndpointReport {
     if (own === undefined || this.#report === undefined) return done;
     const status = endpointStatus(own.status ?? {}, this.#report, new Date(this.#clock.now()).toISOString());
     if (status === undefined) return done;
+    const waitMs = this.#writtenMs + fillEveryMs - this.#clock.monotonicMs();
+    if (waitMs > 0 && isFillAlone(own.status ?? {}, status)) return retryAfter(waitMs, 'only a fill has moved');
     try {
       await this.#client.replaceStatus(nodeEndpointResource, { ...own, status });
+      this.#writtenMs = this.#clock.monotonicMs();
       return done;
     } catch (error) {
       if (isReason(error, 'conflict')) return retryAfter(retryMs, 'the NodeEndpoint changed meanwhile');

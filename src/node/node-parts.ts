@@ -61,6 +61,11 @@ export class NodeParts {
   readonly #masquerade: Masquerade;
   readonly #bornMs: number;
   #facts: NodeFacts | undefined;
+  /** The addresses that the device was made for by the last run; undefined where that failed. */
+  #deviceOf: string | undefined;
+  /** What routes and programs were made for by the last runs of theirs. */
+  #routesOf: { readonly facts: NodeFacts; readonly overlay: Overlay } | undefined;
+  #programsOf: NodeFacts | undefined;
   readonly #clusterChanges: ClusterChanges;
   /** Other nodes' addresses in the map, as of the last run. */
   clusterEntries = 0;
@@ -89,7 +94,7 @@ export class NodeParts {
   /** What the programs stand upon; to be made before them, or packets would meet programs with empty maps. */
   foundation(): Part[] {
     return [
-      { name: 'device', run: () => this.#device() },
+      { name: 'device', run: (full) => this.#device(full) },
       { name: 'cluster-pods', run: (full) => this.#clusterPods(full) },
       { name: 'routes', run: (full) => this.#routes(full) },
       { name: 'masquerade', run: (full) => this.#rules(full) },
@@ -122,9 +127,19 @@ export class NodeParts {
     return { [directCondition]: fact };
   }
 
-  #device(): number {
-    const { host, datapath, own, uplink: uplinkName } = this.#o;
-    const { tunnelAddress, overlayAddress } = own()?.spec ?? {};
+  /** An event of the API server tells of the device's addresses alone; what others did to it a full run finds. */
+  #device(full: boolean): number {
+    const { tunnelAddress, overlayAddress } = this.#o.own()?.spec ?? {};
+    const addresses = `${tunnelAddress} ${overlayAddress}`;
+    if (!full && this.#deviceOf === addresses) return 0;
+    this.#deviceOf = undefined;
+    const changes = this.#ensureDevice(tunnelAddress, overlayAddress);
+    this.#deviceOf = addresses;
+    return changes;
+  }
+
+  #ensureDevice(tunnelAddress: string | undefined, overlayAddress: string | undefined): number {
+    const { host, datapath, uplink: uplinkName } = this.#o;
     if (tunnelAddress === undefined || overlayAddress === undefined) {
       // The former one may be another node's soon. A list without the own NodeEndpoint does not say so.
       if (tunnelAddress !== undefined) dropOverlayAddresses(host);
@@ -192,14 +207,20 @@ export class NodeParts {
 
   #programs(full: boolean): number {
     const { datapath, programs, mode } = this.#o;
-    const { deviceIndex, uplinkIndex } = this.facts();
+    const facts = this.facts();
+    if (!full && this.#programsOf === facts) return 0;
+    this.#programsOf = undefined;
+    const { deviceIndex, uplinkIndex } = facts;
     let changes = programs.ensure({ ifindex: deviceIndex, direction: 'ingress', program: datapath.fromOverlay }, full);
     changes += programs.ensure({ ifindex: deviceIndex, direction: 'egress', program: datapath.toOverlay }, full);
     if (mode === 'direct' || this.#lingers()) {
       const place = { ifindex: uplinkIndex, direction: 'ingress', program: datapath.fromUplink } as const;
-      return changes + programs.ensure(place, full);
+      changes += programs.ensure(place, full);
+    } else if (full) {
+      changes += programs.remove('from_uplink', uplinkIndex, 'ingress');
     }
-    return changes + (full ? programs.remove('from_uplink', uplinkIndex, 'ingress') : 0);
+    this.#programsOf = facts;
+    return changes;
   }
 
   /** In mode tunnel: whether the former agent was in mode direct, and neighbours may not know yet that this one is not. */
@@ -237,8 +258,13 @@ export class NodeParts {
   }
 
   #routes(full: boolean): number {
-    const { deviceIndex, overlayAddress } = this.facts();
-    return syncOverlayRoutes(this.#o.host, deviceIndex, this.#overlay(full).routes, overlayAddress);
+    const [facts, overlay] = [this.facts(), this.#overlay(full)];
+    if (!full && this.#routesOf?.facts === facts && this.#routesOf.overlay === overlay) return 0;
+    this.#routesOf = undefined;
+    const { deviceIndex, overlayAddress } = facts;
+    const changes = syncOverlayRoutes(this.#o.host, deviceIndex, overlay.routes, overlayAddress);
+    this.#routesOf = { facts, overlay };
+    return changes;
   }
 
   /** Behind the routes, which have looked at the pools in this run. */

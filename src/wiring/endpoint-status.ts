@@ -38,8 +38,8 @@ const fillSteps = 20;
  * A map's fill is told anew when it doubled, halved, or moved by a twentieth of the map's room. Closer steps would make
  * each third pod of a small node an event for every agent of the cluster.
  */
-function fillMoved(previous: NodeEndpointStatus, report: NodeReport): boolean {
-  return report.maps.some(({ name, entries, maxEntries }) => {
+function fillMoved(previous: NodeEndpointStatus, fills: NodeReport['maps']): boolean {
+  return fills.some(({ name, entries, maxEntries }) => {
     const before = previous.maps?.find((one) => one.name === name);
     if (before === undefined || before.maxEntries !== maxEntries) return true;
     if (before.entries === entries) return false;
@@ -58,13 +58,22 @@ export function endpointStatus(
     .map((wire) => ({ address: wire.address, ownerUID: wire.identity, interface: wire.interface }))
     .sort((a, b) => a.interface.localeCompare(b.interface));
   const conditions = conditionsOf(previous, report, now);
-  const isSame =
-    previous.mtu === report.mtu &&
-    !fillMoved(previous, report) &&
-    sameOrphans(previous.orphans ?? [], orphans) &&
-    sameConditions(previous.conditions ?? [], conditions);
-  if (isSame) return undefined;
+  if (!fillMoved(previous, report.maps) && isSameBesides(previous, { mtu: report.mtu, orphans, conditions }))
+    return undefined;
   return { mtu: report.mtu, maps: report.maps.map((map) => ({ ...map })), orphans, conditions };
+}
+
+/** Whether a status to be written tells of nothing new but how full the maps are. */
+export function isFillAlone(previous: NodeEndpointStatus, status: NodeEndpointStatus): boolean {
+  return fillMoved(previous, status.maps ?? []) && isSameBesides(previous, status);
+}
+
+function isSameBesides(previous: NodeEndpointStatus, { mtu, orphans, conditions }: NodeEndpointStatus): boolean {
+  return (
+    previous.mtu === mtu &&
+    sameOrphans(previous.orphans ?? [], orphans ?? []) &&
+    sameConditions(previous.conditions ?? [], conditions ?? [])
+  );
 }
 
 type StatusOrphan = NonNullable<NodeEndpointStatus['orphans']>[number];

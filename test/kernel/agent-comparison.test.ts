@@ -3,8 +3,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { BpfMap } from 'ebpf-native';
-import { describe, expect, it } from 'vitest';
+import { BpfMap, RouteSocket } from 'ebpf-native';
+import { describe, expect, it, vi } from 'vitest';
 import { decodeLocalDev, encodeLocalDev } from '../../src/datapath/codecs.ts';
 import type { LocalDev } from '../../src/datapath/entries.ts';
 import { layoutVersion, maps } from '../../src/datapath/generated/layout.ts';
@@ -48,6 +48,22 @@ describe('a restart', () => {
 });
 
 describe('the comparison', () => {
+  it('for an event of another node asks no device, route or rule, as there may be an event each moment', async () => {
+    await node.compare();
+    const entries = (): number => node.wiring.report({ isTrue: true, reason: 'x', message: 'x' }).maps[1]?.entries ?? 0;
+    const before = entries();
+    const asked = ['change', 'get', 'dump'] as const;
+    const spies = asked.map((method) => vi.spyOn(RouteSocket.prototype, method));
+    node.endpoints.push(endpointOf(two, ['10.244.10.9']));
+    await node.wiring.comparison.runNow(false);
+    const calls = spies.flatMap((spy) => spy.mock.calls);
+    for (const spy of spies) spy.mockRestore();
+    node.endpoints.pop();
+    expect(calls).toEqual([]);
+    expect(entries()).toBeGreaterThan(before);
+    await node.compare();
+  });
+
   it('mends what others took away or changed', async () => {
     const { hostInterface } = await node.addPod('p1', '10.244.10.0');
     const before = [inside('one', 'ip', 'route'), inside('one', 'nft', '-s', 'list', 'table', 'ip', 'fast')];
