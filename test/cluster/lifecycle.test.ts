@@ -15,7 +15,6 @@ import { buildNextAgent, nextArchive, nextImage, nextLayoutVersion } from './nex
 import { type Pinging, pinging } from './pinging.ts';
 import * as promises from './quick-start.ts';
 import type { RunningPod } from './quick-start.ts';
-import { quickStartBlocks } from './readme.ts';
 import { run } from './run.ts';
 
 const say = (line: string): void => console.error(line);
@@ -34,17 +33,6 @@ async function tracesOn(node: string): Promise<string> {
   ];
   const { stdout } = await execOnNode(node, ['sh', '-c', looks.join('; ')]);
   return [...new Set(stdout.split('\n').filter((line) => line !== ''))].toSorted().join('\n');
-}
-
-/** What else the page types is for the eye. */
-const isWait = (line: string): boolean => line.startsWith('kubectl wait ');
-
-async function quickStart(): Promise<RunningPod[]> {
-  for (const block of quickStartBlocks()) {
-    if (block.kind === 'manifest') await kube(['create', '-f', '-'], block.yaml);
-    else for (const line of block.lines.filter(isWait)) await kube(line.split(' ').slice(1));
-  }
-  return promises.checkAddresses();
 }
 
 /** Who has which address, by the records. */
@@ -113,7 +101,7 @@ beforeAll(async () => {
   await down(say);
   await up({ say });
   await installFast(say);
-  pods = await quickStart();
+  pods = await promises.makeQuickStart();
 }, 6 * minuteMs);
 
 afterAll(() => down(say), minuteMs);
@@ -269,7 +257,7 @@ describe('installed again', () => {
         const all = await kube(['get', 'pods', '-o', 'name']);
         return all === '' ? true : `there are ${all}`;
       });
-      await promises.checkPings(await quickStart());
+      await promises.checkPings(await promises.makeQuickStart());
     },
     5 * minuteMs,
   );

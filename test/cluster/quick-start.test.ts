@@ -9,19 +9,10 @@ import { eventually, installFast, kube, nodesReady, objects } from './fast.ts';
 import { programPath } from './paths.ts';
 import * as promises from './quick-start.ts';
 import type { RunningPod } from './quick-start.ts';
-import { quickStartBlocks } from './readme.ts';
 import { run } from './run.ts';
 
 const say = (line: string): void => console.error(line);
 const minuteMs = 60_000;
-
-async function quickStart(): Promise<RunningPod[]> {
-  for (const block of quickStartBlocks()) {
-    if (block.kind === 'manifest') await kube(['create', '-f', '-'], block.yaml);
-    else if (block.lines[0] !== undefined) await kube(block.lines[0].split(' ').slice(1));
-  }
-  return promises.checkAddresses();
-}
 
 /** The nodes' agents or the controllers, by the label that their pods carry. */
 async function podsNamed(name: string): Promise<RunningPod[]> {
@@ -90,7 +81,7 @@ afterAll(() => down(say), minuteMs);
 
 describe('the quick start', () => {
   it('gives the four pods the lowest addresses of their pools, spread over both workers', async () => {
-    const pods = await quickStart();
+    const pods = await promises.makeQuickStart();
     await promises.checkRecords(pods);
     await promises.checkMaps(pods);
   });

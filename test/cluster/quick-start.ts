@@ -3,6 +3,7 @@
 import type { IpAllocation, NodeEndpoint } from '../../src/api/generated/index.ts';
 import { execOnNode, kubectl, nodeNames } from './cluster.ts';
 import { eventually, kube, objects } from './fast.ts';
+import { quickStartBlocks } from './readme.ts';
 
 export const promisedAddresses = {
   busybox: ['10.244.10.0', '10.244.10.1'],
@@ -27,6 +28,19 @@ function expectEqual(what: string, found: unknown, wanted: unknown): void {
 export async function podsOf(app: string): Promise<RunningPod[]> {
   const pods = await objects<RunningPod>('pods', '-n', 'default', '-l', `app=${app}`);
   return pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
+}
+
+/** Makes what the page makes, and waits as it does. What else it types is for the eye. */
+export async function makeQuickStart(): Promise<RunningPod[]> {
+  for (const block of quickStartBlocks()) {
+    if (block.kind === 'manifest') {
+      await kube(['create', '-f', '-'], block.yaml);
+    } else {
+      const waits = block.lines.filter((line) => line.startsWith('kubectl wait '));
+      for (const line of waits) await kube(line.split(' ').slice(1));
+    }
+  }
+  return checkAddresses();
 }
 
 /** The two pods of each Deployment hold the two lowest addresses of their pool, one on each worker. */
