@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the pools have something to give: each that is in trouble by its name.
+// Whether the pools have something to give: each that is in trouble by its name, and the nodes' own where it is missing.
 import type { Ips } from '../api/generated/ips.ts';
+import { nodePoolSpecOf } from '../api/knobs.ts';
+import { configMapName, installNamespace, nodePool } from '../api/names.ts';
 import { servicesCondition } from '../reconcilers/pool-status.ts';
-import { type Check, type ClusterView, conditionOf, describe, type State } from './health-check.ts';
+import { type Check, type ClusterView, conditionOf, describe, type Finding, type State } from './health-check.ts';
+import { controllerLogs } from './kubectl-lines.ts';
 
 /** Fuller than this is worth a look. */
 const nearlyFull = 0.9;
 
-type Trouble = 'not ready' | 'exhausted' | 'nearly full' | 'overlapping';
+type Trouble = 'missing' | 'not ready' | 'exhausted' | 'nearly full' | 'overlapping';
 
 /** The gravest first. */
 const gravity: Readonly<Record<Trouble, State>> = {
+  missing: 'bad',
   'not ready': 'bad',
   exhausted: 'bad',
   'nearly full': 'doubtful',
@@ -37,6 +41,7 @@ function isExhausted({ status }: Ips): boolean {
 interface PoolInTrouble {
   readonly name: string;
   readonly says: ReadonlyMap<Trouble, string>;
+  readonly cure: string;
 }
 
 function troubleOf(pool: Ips): PoolInTrouble {
@@ -48,7 +53,23 @@ function troubleOf(pool: Ips): PoolInTrouble {
   else if (fillOf(pool) > nearlyFull) says.set('nearly full', countsOf(pool));
   const shared = overlaps.map(({ message = 'shares addresses with another pool' }) => message);
   if (shared.length > 0) says.set('overlapping', shared.join('; '));
-  return { name: pool.metadata.name, says };
+  const { name } = pool.metadata;
+  return { name, says, cure: says.has('not ready') ? describe('ips', name) : `kubectl edit ips ${name}` };
+}
+
+/** The controller makes it by the ConfigMap of knobs wherever it is not there. */
+function missingOf({ pools, knobs }: ClusterView): PoolInTrouble[] {
+  if (pools.some(({ metadata }) => metadata.name === nodePool)) return [];
+  const says = 'missing: new nodes get no address of their own, and take no pods';
+  return [{ name: nodePool, says: new Map([['missing', says]]), cure: cureOfMissing(knobs) }];
+}
+
+function cureOfMissing(knobs: ClusterView['knobs']): string {
+  if (knobs === 'hidden') return controllerLogs;
+  const text = knobs?.data?.[nodePool];
+  if (text === undefined) return 'kubectl apply -k config/default';
+  const isRefused = 'says' in nodePoolSpecOf(text);
+  return isRefused ? `kubectl edit configmap -n ${installNamespace} ${configMapName}` : controllerLogs;
 }
 
 const rankOf = ({ says }: PoolInTrouble): number => troubles.findIndex((trouble) => says.has(trouble));
@@ -67,18 +88,16 @@ function fullestOf(forPods: readonly Ips[], all: readonly Ips[]): string {
   return `fullest ${fullest.metadata.name}: ${countsOf(fullest)}${more}`;
 }
 
-export function pools({ pools: all }: ClusterView): Check {
+export function pools(view: ClusterView): Check {
   const what = 'pools';
+  const { pools: all } = view;
   const forPods = all.filter(({ spec }) => spec.usage !== 'Node');
-  const inTrouble = all
-    .map(troubleOf)
+  const inTrouble = [...missingOf(view), ...all.map(troubleOf)]
     .filter(({ says }) => says.size > 0)
     .toSorted((a, b) => rankOf(a) - rankOf(b));
-  const findings = inTrouble.map(({ name, says }) => ({
-    name,
-    says: [...says.values()].join('; '),
-    cure: says.has('not ready') ? describe('ips', name) : `kubectl edit ips ${name}`,
-  }));
+  const findings = inTrouble.map(({ name, says, cure }): Finding => {
+    return { name, says: [...says.values()].join('; '), cure };
+  });
   const counted = troubles.flatMap((trouble) => {
     const count = inTrouble.filter(({ says }) => says.has(trouble)).length;
     return count === 0 ? [] : [{ trouble, count }];

@@ -3,7 +3,19 @@
 import { describe, expect, it } from 'vitest';
 import { assess } from '../../src/cli/health-checks.ts';
 import { fastCtl } from './cli-shell.ts';
-import { agentPod, amiss, clusterOf, condition, endpoint, lineOf, machine, nowMs, pool, well } from './cluster-view.ts';
+import {
+  agentPod,
+  amiss,
+  clusterOf,
+  condition,
+  endpoint,
+  lineOf,
+  machine,
+  nowMs,
+  ofNodes,
+  pool,
+  well,
+} from './cluster-view.ts';
 
 const shown = async (change: object, line = 'status'): Promise<string> =>
   (await fastCtl(line, { cluster: () => Promise.resolve(clusterOf(change)) })).stdout;
@@ -18,10 +30,9 @@ describe('pools in trouble', () => {
     const shares = `shares 10.244.10.0 with pool ${other}`;
     return pool(name, 6, { status: { total: 10, free: 6, conditions: [condition('Overlapping', 'True', shares)] } });
   };
-  const ofNodes = (free: number) => pool('fast-nodes', free, { spec: { ...pool('', 0).spec, usage: 'Node' } });
 
   it('are each named with what is amiss, the gravest first, and each has its command', async () => {
-    const pools = [overlapping('c', 'd'), pool('b', 0), pool('a', 0)];
+    const pools = [ofNodes(10), overlapping('c', 'd'), pool('b', 0), pool('a', 0)];
     expect(await shown({ pools })).toContain(
       [
         '!!  pools       3 for pods; 2 exhausted, 1 overlapping',
@@ -202,8 +213,10 @@ describe('a knob', () => {
 
   it('of the pool of the nodes is amiss only while there is no such pool', () => {
     const wrong = knobs({ 'fast-nodes': '- a' });
-    expect(amiss(wrong).join()).toContain('fast-nodes: "- a" is no spec of an Ips; write subnet, ips and usage: Node');
-    expect(amiss({ ...wrong, pools: [...well.pools, pool('fast-nodes', 5)] })).toEqual([]);
+    const [pools, knob] = amiss({ ...wrong, pools: [pool('p', 5)] });
+    expect(pools).toMatch(/fast-nodes: missing: .* -> kubectl edit configmap -n fast-system fast-config$/);
+    expect(knob).toContain('fast-nodes: "- a" is no spec of an Ips; write subnet, ips and usage: Node');
+    expect(amiss(wrong)).toEqual([]);
   });
 
   it('is as by default where there is no ConfigMap, and unseen where an account may not look', () => {

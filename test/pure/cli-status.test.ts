@@ -4,7 +4,18 @@ import { describe, expect, it } from 'vitest';
 import { assess } from '../../src/cli/health-checks.ts';
 import type { DaemonSet } from '../../src/kube/resources.ts';
 import { fastCtl } from './cli-shell.ts';
-import { amiss, clusterOf as cluster, condition, endpoint, lineOf, nowMs, pool, record, well } from './cluster-view.ts';
+import {
+  amiss,
+  clusterOf as cluster,
+  condition,
+  endpoint,
+  lineOf,
+  nowMs,
+  ofNodes,
+  pool,
+  record,
+  well,
+} from './cluster-view.ts';
 
 describe('a node without an agent', () => {
   const selector = { template: { spec: { nodeSelector: { 'kubernetes.io/arch': 'amd64' } } } };
@@ -77,11 +88,12 @@ describe('what is amiss', () => {
       { endpoints: [endpoint('one')] },
       /^doubtful nodes: .*1 without a NodeEndpoint \| two: .* -> kubectl describe node two$/,
     ],
-    ['no pool', { pools: [] }, 'doubtful pools: none for pods -> kubectl apply -f config/samples/ips.yaml'],
+    ['no pool', { pools: [ofNodes(10)] }, 'doubtful pools: none for pods -> kubectl apply -f config/samples/ips.yaml'],
     [
       'a pool with addresses of Services',
       {
         pools: [
+          ofNodes(10),
           pool('p', 5, {
             status: { total: 10, free: 5, conditions: [condition('OverlappingServices', 'True', 'holds 10.96.0.0')] },
           }),
@@ -90,24 +102,35 @@ describe('what is amiss', () => {
       'doubtful pools: 1 for pods; 1 overlapping | p: holds 10.96.0.0 -> kubectl edit ips p',
     ],
     [
+      "no pool for the nodes' own addresses, of which the ConfigMap says nothing",
+      { pools: [pool('p', 5)] },
+      'bad pools: 1 for pods; 1 missing | fast-nodes: missing: new nodes get no address of their own, and take no pods -> kubectl apply -k config/default',
+    ],
+    [
+      "no pool for the nodes' own addresses, which the controller should have made",
+      { pools: [pool('p', 5)], knobs: { data: { 'fast-nodes': '{subnet: 10.244.0.1/32, ips: [10.9.0.0]}' } } },
+      /^bad pools: 1 for pods; 1 missing \| fast-nodes: missing: .* -> kubectl logs -n fast-system -l /,
+    ],
+    [
       'an empty pool',
-      { pools: [pool('p', 0)] },
+      { pools: [ofNodes(10), pool('p', 0)] },
       'bad pools: 1 for pods; 1 exhausted | p: exhausted: 0 of 10 free -> kubectl edit ips p',
     ],
     [
       'a pool that has nothing but what cools down, which is given out in need',
-      { pools: [pool('p', 0, { status: { total: 10, free: 0, cooling: 2 } })] },
+      { pools: [ofNodes(10), pool('p', 0, { status: { total: 10, free: 0, cooling: 2 } })] },
       'doubtful pools: 1 for pods; 1 nearly full | p: 0 of 10 free, 2 cooling -> kubectl edit ips p',
     ],
     [
       'an empty pool beside one that has something left',
-      { pools: [pool('q', 0, { status: { total: 10, free: 0, cooling: 2 } }), pool('p', 0)] },
+      { pools: [ofNodes(10), pool('q', 0, { status: { total: 10, free: 0, cooling: 2 } }), pool('p', 0)] },
       /^bad pools: 2 for pods; 1 exhausted, 1 nearly full \| p: exhausted: 0 of 10 free -> .* \| q: 0 of 10 free, 2 cooling/,
     ],
     [
       'a pool that is not ready',
       {
         pools: [
+          ofNodes(10),
           pool('p', 5, { status: { total: 10, free: 5, conditions: [condition('Ready', 'False', 'no range')] } }),
         ],
       },
@@ -173,7 +196,7 @@ describe('fast-ctl status', () => {
   });
 
   it('ends with 1 and says what to do when something is wrong', async () => {
-    const pools = [pool('p', 0)];
+    const pools = [ofNodes(10), pool('p', 0)];
     const shown = await fastCtl('status', { cluster: () => Promise.resolve(cluster({ pools })) });
     expect(shown.code).toBe(1);
     expect(shown.stdout).toContain('Fast needs a look: 1 wrong, 0 doubtful.\n');

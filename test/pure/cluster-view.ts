@@ -26,6 +26,9 @@ export const pool = (name: string, free: number, more: object = {}) => ({
   status: { total: 10, free },
   ...more,
 });
+/** The pool of the nodes' own addresses. */
+export const ofNodes = (free: number) =>
+  pool('fast-nodes', free, { spec: { subnet: '10.244.0.1/32', ips: ['10.9.0.0'], usage: 'Node' } });
 export const record = (state: 'Bound' | 'Releasing', stateSince = now) => ({
   metadata: { name: '10.244.10.0' },
   spec: { state, stateSince, nodeName: 'one', owner: { kind: 'Pod' } },
@@ -53,7 +56,7 @@ export const well = {
   unscheduled: [],
   namespaces: [{ metadata: { name: 'default' } }],
   endpoints: [endpoint('one'), endpoint('two')],
-  pools: [pool('sample-ips', 6)],
+  pools: [ofNodes(10), pool('sample-ips', 6)],
   records: [record('Bound')],
   nowMs,
 } as unknown as ClusterView;
