@@ -8,6 +8,7 @@ import { addressAnnotation, expectsAnnotation, poolAnnotation, staticPodAnnotati
 import type { KubeObject, ObjectMeta } from '../api/object.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import { type Resource, resource } from '../kube/object.ts';
+import { isStrange } from '../reconcilers/strange-annotations.ts';
 
 export const podKind = resource<Pod>('', 'v1', 'pods', 'Pod', 'namespaced');
 export const nodeKind = resource<Node>('', 'v1', 'nodes', 'Node', 'cluster');
@@ -65,9 +66,10 @@ export function stripOwn<T extends { metadata: ObjectMeta }>(object: T): T {
 }
 
 function stripMeta(metadata: ObjectMeta): ObjectMeta {
-  const annotations = keptAnnotations.flatMap((key) => {
-    const value = metadata.annotations?.[key];
-    return value === undefined ? [] : [[key, value] as const];
+  // Of one that nobody reads only the name is told.
+  const annotations = Object.entries(metadata.annotations ?? {}).flatMap(([key, value]) => {
+    if (keptAnnotations.includes(key)) return [[key, value] as const];
+    return isStrange(key) ? [[key, ''] as const] : [];
   });
   const kept: ObjectMeta = { name: metadata.name };
   if (metadata.namespace !== undefined) kept.namespace = metadata.namespace;

@@ -12,6 +12,7 @@ import type { Clock, Views } from './ports.ts';
 import type { Wish } from './promises.ts';
 import { matchesLabels } from './selector.ts';
 import { reservedForOf } from './stateful-set.ts';
+import { strangeOf } from './strange-annotations.ts';
 
 /** Who asks for an address, with what the gates look at. */
 export interface Asker {
@@ -22,6 +23,8 @@ export interface Asker {
   readonly nodeLabels?: Record<string, string> | undefined;
   /** No node is chosen yet: no gate on nodes is shut, and those that were let through before come first. */
   readonly isUnscheduled?: boolean | undefined;
+  /** What it may have meant to ask for, in words. */
+  readonly strange?: string | undefined;
 }
 
 export interface PoolWorld {
@@ -67,6 +70,7 @@ export function askerOf(pod: Pod, namespace: Namespace, node: Node | undefined):
     namespaceLabels: namespace.metadata.labels,
     nodeLabels: node?.metadata.labels,
     isUnscheduled: node === undefined,
+    strange: strangeOf(pod),
   };
 }
 

@@ -61,7 +61,7 @@ export function choosePool(
       second ??= verdict.pool;
     }
   }
-  return second === undefined ? { refusal: joined(refusals) } : { pool: second };
+  return second === undefined ? { refusal: joined(refusals, asker) } : { pool: second };
 }
 
 /**
@@ -76,10 +76,13 @@ function claimedFirst(names: readonly string[], { wish }: Asker, { book, clock }
 }
 
 /** Of a fixed address the pools that do not hold it say nothing, where one does. */
-function joined(refusals: readonly Refusal[]): Refusal {
+function joined(refusals: readonly Refusal[], { strange }: Asker): Refusal {
   const telling = refusals.filter(({ reason }) => reason !== 'AddressOutOfPool');
   const said = telling.length > 0 ? telling : refusals;
-  return { reason: said[0]?.reason ?? 'PoolNotFound', message: said.map((each) => each.message).join('; ') };
+  const reason = said[0]?.reason ?? 'PoolNotFound';
+  const messages = said.map((each) => each.message);
+  if (reason === 'PoolNotFound' && strange !== undefined) messages.push(strange);
+  return { reason, message: messages.join('; ') };
 }
 
 function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
