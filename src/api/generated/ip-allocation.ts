@@ -51,7 +51,7 @@ export interface IpAllocationSpec {
 
 /** What the node's agent has done. Written by the agent of spec.nodeName; only for a node that is fenced, or has never had an agent, the controller writes released. */
 export interface IpAllocationStatus {
-  /** The wire of the owner's current sandbox. */
+  /** The wire of the owner's current sandbox. Told within ten seconds after it is there. */
   attached?: {
     /** The owner that this is said of. */
     owner: {
