@@ -24,14 +24,17 @@ export function wakeConntrack(host: Host, log: Log): void {
 
 export class Flows {
   readonly #host: Host;
+  readonly #isIdle: (address: string) => boolean;
   #socket: RouteSocket | undefined;
   /** One search at a time: each walks through the whole table, on a thread of its own. */
   #last: Promise<unknown> = Promise.resolve();
   /** The search that has not begun, and what it is for: many pods that go at once share it. */
   #next: { readonly addresses: Set<string>; readonly done: Promise<void> } | undefined;
 
-  constructor(host: Host) {
+  /** An address that is in use again when its flows are found keeps them: they may be those of its pod's next sandbox. */
+  constructor(host: Host, isIdle: (address: string) => boolean) {
     this.#host = host;
+    this.#isIdle = isIdle;
   }
 
   /** Makes conntrack forget an address that was given back. @throws NetlinkError, where the kernel has no conntrack too */
@@ -47,7 +50,7 @@ export class Flows {
       await nextTurn();
       this.#next = undefined;
       this.#socket ??= RouteSocket.open(this.#host.netns, 'netfilter');
-      await deleteFlows(this.#socket, [...addresses]);
+      await deleteFlows(this.#socket, [...addresses], this.#isIdle);
     });
     this.#last = done.catch(() => undefined);
     return { addresses, done };

@@ -41,7 +41,7 @@ export class WireRemover {
 
   constructor(options: WireRemoverOptions) {
     this.#o = options;
-    this.#flows = new Flows(options.host);
+    this.#flows = new Flows(options.host, (address) => !this.#isInUse(address));
   }
 
   /**
@@ -109,12 +109,15 @@ export class WireRemover {
       }
     }
     forgetLimited(datapath, wire.interface, book.list());
-    const isTakenOver = book.list().some((other) => other.address === wire.address);
-    if (!isTakenOver) {
+    if (!this.#isInUse(wire.address)) {
       await observed(observer, `flush conntrack of ${wire.address}`, () => this.#flushConntrack(wire.address));
     }
     book.forget(wire.ifindex);
     onGone(wire);
+  }
+
+  #isInUse(address: string): boolean {
+    return this.#o.book.list().some((wire) => wire.address === address);
   }
 
   async #delete(wire: Wire): Promise<void> {

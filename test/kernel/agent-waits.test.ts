@@ -2,7 +2,7 @@
 // What the kernel makes wait, and whom: no ADD and no DEL before its answer, and those that go at once only once together.
 import { RouteSocket } from 'ebpf-native';
 import { describe, expect, it, vi } from 'vitest';
-import { one } from './agent-node.ts';
+import { inside, one } from './agent-node.ts';
 import { leaveNothing, node, useNode } from './bench.ts';
 import { eventually } from './eventually.ts';
 import { record } from './memory-records.ts';
@@ -120,6 +120,28 @@ describe('a DEL', () => {
     expect(performance.now() - startMs).toBeLessThan(2000);
     node.wiring.remover.retry();
     await node.wiring.remover.settled();
+  });
+
+  it("takes no flow from the pod's next sandbox, which is there before the search for the former's has ended", async () => {
+    await node.addPod('p1', '10.244.10.0');
+    const tuples = ['-s', '10.244.10.0', '-d', '10.9.9.9', '-r', '10.9.9.9', '-q', '10.244.10.0'];
+    const ports = ['--sport', '4000', '--dport', '53', '--reply-port-src', '53', '--reply-port-dst', '4000'];
+    inside('one', 'conntrack', '-I', '-p', 'udp', ...tuples, ...ports, '-t', '60');
+    const { dumpAside } = Object.getOwnPropertyDescriptors(RouteSocket.prototype);
+    const late = vi.spyOn(RouteSocket.prototype, 'dumpAside').mockImplementation(async function (
+      this: RouteSocket,
+      ...o
+    ) {
+      const found = (await dumpAside.value?.apply(this, o)) ?? [];
+      if (node.wiring.book.list().length === 0) await node.add('p1', 'p1');
+      return found;
+    });
+    await node.wiring.attachments.del(node.request('DEL', 'p1', 'p1'));
+    await node.wiring.remover.settled();
+    late.mockRestore();
+    expect(node.wiring.book.list()).toMatchObject([{ address: '10.244.10.0' }]);
+    expect(inside('one', 'conntrack', '-L', '-s', '10.244.10.0')).toContain('dst=10.9.9.9');
+    inside('one', 'conntrack', '-D', '-s', '10.244.10.0');
   });
 
   it('of many pods at once shares what the kernel waits for', async () => {

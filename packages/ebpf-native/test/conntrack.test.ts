@@ -2,7 +2,7 @@
 // Flows of one address go, those of others stay, whatever side of the flow the address stands on.
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { countFlows, deleteFlows, Netns, RouteSocket, startThreadPool } from '../src/index.ts';
+import { countFlows, deleteFlows, NetlinkError, Netns, RouteSocket, startThreadPool } from '../src/index.ts';
 
 const name = `febpf-flows-${process.pid}`;
 let socket: RouteSocket;
@@ -68,6 +68,33 @@ it('walks through the table once for many addresses, unless the table holds many
   expect(asked).toHaveBeenCalledTimes(5);
   vi.restoreAllMocks();
   expect(flows()).toEqual(['10.0.0.2 10.0.0.9']);
+});
+
+it('keeps of a list of all flows those alone that it deletes: a table may hold millions', async () => {
+  const asked = vi.spyOn(socket, 'dumpAside');
+  for (const source of ['10.0.0.3', '10.0.0.4']) flow(source, '10.0.0.9');
+  expect(await deleteFlows(socket, ['10.0.0.3', '10.0.0.4'])).toBe(2);
+  expect(await asked.mock.results[0]?.value).toHaveLength(2);
+  vi.restoreAllMocks();
+  expect(flows()).toEqual(['10.0.0.2 10.0.0.9']);
+});
+
+it('deletes all others where the kernel gives one flow not up, and tells of that one', async () => {
+  for (const source of ['10.0.0.3', '10.0.0.4', '10.0.0.5']) flow(source, '10.0.0.9');
+  vi.spyOn(socket, 'change').mockImplementationOnce(() => {
+    throw new NetlinkError('delete a flow', 16, 'it is offloaded');
+  });
+  await expect(deleteFlows(socket, ['10.0.0.3', '10.0.0.4', '10.0.0.5'])).rejects.toThrow('EBUSY');
+  vi.restoreAllMocks();
+  expect(flows()).toHaveLength(2);
+  expect(await deleteFlows(socket, ['10.0.0.3', '10.0.0.4', '10.0.0.5'])).toBe(1);
+});
+
+it('leaves an address alone that is in use again when its flows are found', async () => {
+  for (const source of ['10.0.0.3', '10.0.0.4']) flow(source, '10.0.0.9');
+  expect(await deleteFlows(socket, ['10.0.0.3', '10.0.0.4'], (address) => address !== '10.0.0.3')).toBe(1);
+  expect(flows()).toEqual(['10.0.0.2 10.0.0.9', '10.0.0.3 10.0.0.9']);
+  expect(await deleteFlows(socket, ['10.0.0.3'])).toBe(1);
 });
 
 it('counts flows, and finds none where nothing was ever tracked', () => {

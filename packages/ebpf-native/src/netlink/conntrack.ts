@@ -60,6 +60,10 @@ function questions(socket: RouteSocket, wanted: readonly Buffer[]): Message[] {
   return wanted.flatMap((source) => sides.map((side) => flowsFrom(side, source)));
 }
 
+function flowOf(answer: Buffer): Attributes {
+  return new Attributes(answer, headerSize + fixedSize);
+}
+
 /** The sources of both tuples, as numbers: a list may be long. */
 function sourcesOf(flow: Attributes): number[] {
   return sides.map(({ tuple }) => flow.nested(tuple).nested(TUPLE_IP).bytes(IP_V4_SRC)?.readUInt32BE(0) ?? 0);
@@ -92,22 +96,33 @@ export function countFlows(socket: RouteSocket): number {
 /**
  * Deletes the flows of which one of these addresses is a source: of the first packet, or of the answer, which finds those
  * that were translated. Answers how many. `socket` is one of the family `netfilter` that nobody else uses meanwhile.
- * Kernels before 5.8 do not know the filter and give all flows, so it is applied here as well.
- * @throws NetlinkError
+ * Kernels before 5.8 do not know the filter and give all flows, so it is applied here as well. The search takes its time:
+ * `isIdle` is asked right before each deletion, and an address that it denies keeps its flows.
+ * @throws NetlinkError for the first flow that the kernel does not give up, when all others are deleted
  */
-export async function deleteFlows(socket: RouteSocket, addresses: readonly string[]): Promise<number> {
+export async function deleteFlows(
+  socket: RouteSocket,
+  addresses: readonly string[],
+  isIdle: (address: string) => boolean = () => true,
+): Promise<number> {
   const bytes = addresses.map(addressBytes);
-  const wanted = new Set(bytes.map((each) => each.readUInt32BE(0)));
+  const wanted = new Map(bytes.map((each, at) => [each.readUInt32BE(0), addresses[at] ?? '']));
+  const sourcesIn = (answer: Buffer): string[] => sourcesOf(flowOf(answer)).flatMap((each) => wanted.get(each) ?? []);
   let deleted = 0;
+  const failures: unknown[] = [];
   for (const question of bytes.length === 0 ? [] : questions(socket, bytes)) {
-    const answers = await socket.dumpAside(question);
+    const answers = await socket.dumpAside(question, (answer) => sourcesIn(answer).length > 0);
     for (let from = 0; from < answers.length; from += flowsPerTurn) {
       if (from > 0) await nextTurn();
       for (const answer of answers.slice(from, from + flowsPerTurn)) {
-        const flow = new Attributes(answer, headerSize + fixedSize);
-        if (sourcesOf(flow).some((each) => wanted.has(each)) && deleteFlow(socket, flow)) deleted += 1;
+        try {
+          if (sourcesIn(answer).every(isIdle) && deleteFlow(socket, flowOf(answer))) deleted += 1;
+        } catch (error) {
+          failures.push(error);
+        }
       }
     }
   }
+  if (failures.length > 0) throw failures[0];
   return deleted;
 }
