@@ -52,7 +52,7 @@ const agentCure = (node: string): string =>
 export function findBreaches(objects: IpamObjects, maps: ReadonlyMap<string, NodeMaps>, nowMs: number): Breach[] {
   const book = bookOf(objects);
   return [
-    ...ofPods(objects, book),
+    ...ofPods(objects, book, maps),
     ...ofRecords(objects, book, nowMs),
     ...ofPools(objects, book),
     ...ofEndpoints(objects),
@@ -66,7 +66,8 @@ export function inBoth(first: readonly Breach[], second: readonly Breach[]): Bre
   return second.filter((breach) => seen.has(breach.what));
 }
 
-function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
+function ofPods({ pods }: IpamObjects, book: AddressBook, maps: ReadonlyMap<string, NodeMaps>): Breach[] {
+  const mapped = new Map([...maps].map(([node, { local }]) => [node, new Set(local.map((each) => each.address))]));
   const breaches: Breach[] = [];
   const wearers = new Map<string, string>();
   for (const pod of pods) {
@@ -95,7 +96,13 @@ function ofPods({ pods }: IpamObjects, book: AddressBook): Breach[] {
         what: `pod ${key} uses ${address} without a record`,
         cure: collector,
       });
-    } else if (needOf(pod) === 'address' && pod.status?.phase === 'Running' && !isWired(record)) {
+    } else if (
+      needOf(pod) === 'address' &&
+      pod.status?.phase === 'Running' &&
+      !isWired(record) &&
+      // Its agent says in a calm moment that a wire is there; the map has it at once.
+      mapped.get(pod.spec.nodeName ?? '')?.has(address) !== true
+    ) {
       // As after an uninstall and a new install, or of a static pod whose Node was away for long: its sandbox outlived its wire,
       // and only another sandbox gets one.
       breaches.push({

@@ -15,7 +15,8 @@ const services = resource<Service>('', 'v1', 'services', 'Service', 'namespaced'
 /** Unknown where this account may not see them. */
 export async function servicesIn(cluster: Pick<Cluster, 'list' | 'find'>): Promise<ServiceRange> {
   const listed = await orUnknown(cluster.list(serviceCidrs));
-  if (listed !== undefined) return serviceRangeOf(listed.items.flatMap(({ spec }) => spec?.cidrs ?? []));
+  if (listed !== undefined && listed.items.length > 0)
+    return serviceRangeOf(listed.items.flatMap(({ spec }) => spec?.cidrs ?? []));
   // What the kubelet tells the controller in its environment.
   const kubernetes = await orUnknown(cluster.find(services, 'kubernetes', 'default'));
   return kubernetes === undefined ? unknownServices : serviceRangeOf(undefined, kubernetes.spec?.clusterIP);

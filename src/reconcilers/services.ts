@@ -14,11 +14,12 @@ export interface ServiceRange {
 export const unknownServices: ServiceRange = { addresses: RangeSet.empty, isWhole: false };
 
 /**
- * `cidrs` are those of all ServiceCIDR objects, undefined where there are none to read. Then the address of the Service
- * `kubernetes` is all that is known of the range.
+ * `cidrs` are those of all ServiceCIDR objects, undefined where there are none to read. Then, and while the API server has
+ * made none yet, the address of the Service `kubernetes` is all that is known of the range.
  */
 export function serviceRangeOf(cidrs: readonly string[] | undefined, kubernetes = ''): ServiceRange {
-  if (cidrs !== undefined) return { addresses: RangeSet.of(cidrs.flatMap(ipv4RangeOf)), isWhole: true };
+  if (cidrs !== undefined && cidrs.length > 0)
+    return { addresses: RangeSet.of(cidrs.flatMap(ipv4RangeOf)), isWhole: true };
   return isAddress(kubernetes) ? { addresses: RangeSet.of([parseRange(kubernetes)]), isWhole: false } : unknownServices;
 }
 

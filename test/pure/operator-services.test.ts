@@ -36,6 +36,10 @@ describe('the range of Services', () => {
     async (answer) => expect(await look(answer)).toEqual(['10.96.0.1 hint', 'retryAfter']),
   );
 
+  it('is not known yet where the API server has made no ServiceCIDR so far', async () => {
+    expect(await look([])).toEqual(['10.96.0.1 hint', 'retryAfter']);
+  });
+
   it('stays what it was while the API server gives no answer', async () => {
     await expect(look('timeout')).rejects.toThrow('cannot list servicecidrs');
   });
