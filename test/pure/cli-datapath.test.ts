@@ -277,6 +277,15 @@ describe('fast-ctl maps diff', () => {
     expect(shown).toMatchObject({ code: 0, stdout: 'no difference\n' });
   });
 
+  it('is content with a wire of which its agent has not told yet', async () => {
+    const { status: _untold, ...untold } = recordOf('10.244.10.9', 'fastbbbbbbbbbb');
+    records.push(untold as never);
+    const { stdout } = await fastCtl('maps diff -o json', { ...node(kernel), cluster });
+    records.pop();
+    expect(stdout).toContain('10.244.10.1');
+    expect(stdout).not.toContain('10.244.10.9');
+  });
+
   it("is refused for another cluster's machine", async () => {
     const foreign = { local_dev: [encodeLocalDev({ ...dev, overlayAddress: '10.1.1.1' })] };
     const shown = await fastCtl('maps diff', { ...node(foreign), cluster });
