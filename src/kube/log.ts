@@ -4,14 +4,17 @@
 
 import { pino } from 'pino';
 
+/** Without the keys that every line has of its own: pino would write them twice into one JSON object. */
+type Fields = Readonly<Record<string, unknown>> & { readonly [key in 'level' | 'time' | 'logger' | 'msg']?: never };
+
 /** Fields first, then one sentence. */
 export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+  debug(fields: Fields, message: string): void;
+  info(fields: Fields, message: string): void;
+  warn(fields: Fields, message: string): void;
+  error(fields: Fields, message: string): void;
   /** A log whose every line carries `fields`. */
-  child(fields: object): Log;
+  child(fields: Fields): Log;
 }
 
 /**

@@ -200,7 +200,7 @@ export class NodeParts {
       await slices.through(this.#clusterChanges.remembering(endpoints, way));
     }
     if (changes > 0) {
-      for (const one of refused) log.warn(one, 'an address of another node gets no entry');
+      for (const one of refused) log.warn({ ...one }, 'an address of another node gets no entry');
     }
     return changes;
   }

@@ -111,7 +111,7 @@ export class SocketServer {
   async #answer(socket: Socket, text: string, gone: AbortSignal): Promise<void> {
     const parsed = parseRequest(text);
     if ('error' in parsed) {
-      this.#log.warn({ code: parsed.error.code, msg: parsed.error.msg }, 'refused a request');
+      this.#log.warn({ code: parsed.error.code, answer: parsed.error.msg }, 'refused a request');
       socket.end(formatResponse(parsed.error));
       return;
     }
@@ -129,7 +129,7 @@ export class SocketServer {
     const response = await this.#try(request, gone);
     const fields = { command, containerId, pod, ms: Math.round((performance.now() - startMs) * 10) / 10 };
     if (response.ok) this.#log.debug(fields, 'answered');
-    else this.#log.warn({ ...fields, code: response.code, msg: response.msg }, 'answered with an error');
+    else this.#log.warn({ ...fields, code: response.code, answer: response.msg }, 'answered with an error');
     return response;
   }
 
