@@ -28,15 +28,16 @@ const columns: readonly Column[] = [
   count('COOLING', 'cooling'),
   count('RESERVED', 'reserved'),
   count('FREE', 'free'),
-  count('OUT-OF-RANGE', 'outOfRange', true),
   { title: 'FILL', field: 'fill' },
 ];
+const strayColumn = count('OUT-OF-RANGE', 'outOfRange');
 const overlapColumn: Column = { title: 'OVERLAPS', field: 'overlapping' };
 
-/** Pools that overlap are rare, and most tables have no column for it. */
+/** Pools that were shrunk below what is held, or that overlap, are rare, and most tables have no column for it. */
 export function showColumns(rows: readonly Row[]): Column[] {
-  const isAny = rows.some(({ overlapping }) => overlapping !== undefined);
-  return isAny ? [...columns, overlapColumn] : [...columns];
+  const isAnyStray = rows.some(({ outOfRange }) => outOfRange !== 0);
+  const isAnyOverlapping = rows.some(({ overlapping }) => overlapping !== undefined);
+  return [...columns, ...(isAnyStray ? [strayColumn] : []), ...(isAnyOverlapping ? [overlapColumn] : [])];
 }
 
 export interface PoolRow extends Row {

@@ -67,6 +67,15 @@ describe('fast-ctl ipam show', () => {
     });
   });
 
+  it('counts what is held outside a pool that was shrunk, where some pool has such', async () => {
+    const world = sound();
+    world.objects['ipses'] = [pool('small', ['10.0.0.9'])];
+    const [head = '', small = ''] = (await run('ipam show', world)).stdout.split('\n');
+    expect(head).toMatch(/FILL +OUT-OF-RANGE$/);
+    expect(small).toMatch(/^small +1 +2 +0 +0 +1 .* 2$/);
+    expect((await run('ipam show -o wide', sound())).stdout).not.toContain('OUT-OF-RANGE');
+  });
+
   it('draws as nobody’s to give what a gateway has', async () => {
     const world = sound();
     const spec = { subnet: '10.0.0.3/32', ips: ['10.0.0.0/30'] };
