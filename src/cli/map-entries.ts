@@ -93,9 +93,10 @@ export function parseFields(map: Editable, words: readonly string[]): Fields {
   const entries = words.map((word): [string, string | number | boolean] => {
     const at = word.indexOf('=');
     const [field, text] = [word.slice(0, at), word.slice(at + 1)];
-    const kind = at < 0 ? undefined : map.fields[field];
-    const known = Object.keys(map.fields).join(', ');
-    if (kind === undefined) throw new Error(`"${word}" is not FIELD=VALUE; the fields of ${map.name} are ${known}`);
+    const kind = Object.hasOwn(map.fields, field) ? map.fields[field] : undefined;
+    const known = `the fields of ${map.name} are ${Object.keys(map.fields).join(', ')}`;
+    if (at < 0) throw new Error(`"${word}" is not FIELD=VALUE; ${known}`);
+    if (kind === undefined) throw new Error(`${map.name} has no field "${field}"; ${known}`);
     return [field, parsers[kind](field, text)];
   });
   return Object.fromEntries(entries);

@@ -260,7 +260,7 @@ describe('fast-ctl maps', () => {
   it.each([
     [['set', 'cluster_pod_ips', '10.244.10.61', 'direct=true'], 'a new entry of cluster_pod_ips needs nodeAddress too'],
     [['set', 'cluster_pod_ips', '10.244.10', 'direct=true'], 'the key is "10.244.10"; write an IPv4 address'],
-    [['set', 'local_dev', 'mtu=1400'], '"mtu=1400" is not FIELD=VALUE; the fields of local_dev are vxlanIfindex'],
+    [['set', 'local_dev', 'mtu=1400'], 'local_dev has no field "mtu"; the fields of local_dev are vxlanIfindex'],
     [['set', 'local_dev', 'fastPath=yes'], 'fastPath is "yes"; write true or false'],
     [['set', 'local_pod_ips', pods.a, 'podMac=1:2'], 'podMac is "1:2"; it must read like 02:fa:57:00:00:01'],
     [['delete', 'local_dev', '0'], "'local_dev' is invalid for argument 'name'"],

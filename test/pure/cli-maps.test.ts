@@ -147,6 +147,20 @@ describe('a wrong command line', () => {
   });
 });
 
+describe('fast-ctl maps set', () => {
+  const known =
+    'the fields of local_dev are vxlanIfindex, uplinkIfindex, overlayAddress, overlayMtu, uplinkMtu, fastPath';
+
+  it.each([
+    ['nosuch=1', 'local_dev has no field "nosuch"'],
+    ['toString=1', 'local_dev has no field "toString"'],
+    ['fastPath', '"fastPath" is not FIELD=VALUE'],
+  ])('says what is wrong with %s, and the fields', async (word, sentence) => {
+    const { code, stderr } = await shell(`maps set local_dev ${word}`);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: `fast-ctl: ${sentence}; ${known}\n` });
+  });
+});
+
 describe('fast-ctl maps get', () => {
   const openKernel = () =>
     Promise.resolve({
