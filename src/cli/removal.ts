@@ -164,13 +164,32 @@ export class Removal {
     }
   }
 
+  /**
+   * A kubelet that is off never says that a pod has ended: it would stay Terminating, and its namespace with it. Only what is
+   * being deleted already is let go, or its owner would make it anew.
+   */
+  async #letPodsGo(): Promise<void> {
+    if (this.#o.without.length === 0) return;
+    const { items } = await this.#cluster.list(pods, { namespace: installNamespace });
+    for (const { metadata, spec } of items) {
+      const { name = '', uid, deletionTimestamp } = metadata;
+      const node = spec?.nodeName ?? '';
+      if (deletionTimestamp === undefined || !this.#o.without.includes(node)) continue;
+      const options = { namespace: installNamespace, gracePeriodSeconds: 0, ...(uid === undefined ? {} : { uid }) };
+      const isDone = await this.#gone(() => this.#cluster.delete(pods, name, options));
+      if (isDone) this.#say(`pod ${name} on ${node}: deleted with gracePeriodSeconds 0, not waiting for its node`);
+    }
+  }
+
   async #podsLeft(name: string): Promise<string[]> {
+    await this.#letPodsGo();
     const labelSelector = `app.kubernetes.io/name=${name}`;
     const { items } = await this.#cluster.list(pods, { namespace: installNamespace, labelSelector });
     return items.map(({ metadata }) => metadata.name ?? '');
   }
 
   async #objectsLeft(objects: readonly Installed[]): Promise<string[]> {
+    await this.#letPodsGo();
     const left: string[] = [];
     for (const { resource: of, name, namespace } of objects) {
       const found = await this.#cluster.find(of, name, namespace);

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { installed } from '../../src/cli/installed.ts';
 import type { Cluster } from '../../src/cli/surroundings.ts';
+import type { DeleteOptions } from '../../src/kube/client.ts';
 import { KubeError } from '../../src/kube/errors.ts';
 import type { KubeObject, Resource } from '../../src/kube/object.ts';
 import { manifestsOf } from '../../scripts/manifests.ts';
@@ -11,11 +12,21 @@ import { fastCtl } from './cli-shell.ts';
 const missing = (plural: string): KubeError =>
   new KubeError('notFound', { verb: 'get', target: plural }, 'it is not there', { status: 404 });
 
-/** An install on two nodes, as objects by kind. Agents answer at once, but those of `deaf` nodes. */
+const agentOn = (name: string): KubeObject =>
+  ({
+    metadata: { name: `fast-agent-${name}`, uid: name, labels: { 'app.kubernetes.io/name': 'fast-agent' } },
+    spec: { nodeName: name },
+  }) as KubeObject;
+
+/**
+ * An install on two nodes, as objects by kind. Agents answer at once, but those of `deaf` nodes: these are off, and their pods
+ * stay Terminating until they are deleted without grace.
+ */
 function cluster(deaf: readonly string[] = []) {
   const done: string[] = [];
   const objects = new Map<string, KubeObject[]>([
     ['nodeendpoints', ['one', 'two'].map((name) => ({ metadata: { name } }))],
+    ['pods', ['one', 'two'].map(agentOn)],
     ['ipses', [{ metadata: { name: 'sample-ips', finalizers: ['sample.fast.io/in-use'] } }]],
     [
       'ipallocations',
@@ -25,9 +36,9 @@ function cluster(deaf: readonly string[] = []) {
   for (const { resource, name } of installed) {
     objects.set(resource.plural, [...(objects.get(resource.plural) ?? []), { metadata: { name } }]);
   }
-  const list = (of: Resource<KubeObject>) => {
-    const items = objects.get(of.plural);
-    if (of.plural === 'pods') return Promise.resolve({ items: [], resourceVersion: '1' });
+  const list = (of: Resource<KubeObject>, { labelSelector = '' }: { labelSelector?: string } = {}) => {
+    const [label = '', value] = labelSelector.split('=');
+    const items = objects.get(of.plural)?.filter(({ metadata }) => metadata.labels?.[label] === value);
     return items === undefined ? Promise.reject(missing(of.plural)) : Promise.resolve({ items, resourceVersion: '1' });
   };
   const patch = (of: Resource<KubeObject>, name: string) => {
@@ -39,11 +50,23 @@ function cluster(deaf: readonly string[] = []) {
     }
     return Promise.resolve({ metadata: { name } });
   };
-  const remove = (of: Resource<KubeObject>, name: string) => {
+  /** What the garbage collector and the kubelets do once the agents' owner is gone. */
+  const endPods = (): void => {
+    const off = (objects.get('pods') ?? []).filter((pod) => deaf.some((node) => pod.metadata.name?.endsWith(node)));
+    const deletionTimestamp = '2026-11-25T12:00:00Z';
+    objects.set(
+      'pods',
+      off.map((pod) => ({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } })),
+    );
+  };
+  const remove = (of: Resource<KubeObject>, name: string, { gracePeriodSeconds }: DeleteOptions = {}) => {
+    if (of.plural === 'pods' && gracePeriodSeconds !== 0) return Promise.resolve();
     const before = objects.get(of.plural) ?? [];
     const after = before.filter((one) => one.metadata.name !== name);
     if (after.length === before.length) return Promise.reject(missing(of.plural));
+    if (of.plural === 'namespaces' && (objects.get('pods') ?? []).length > 0) return Promise.resolve();
     objects.set(of.plural, after);
+    if (of.plural === 'daemonsets') endPods();
     // The API server takes a kind's objects with it.
     if (of.plural === 'customresourcedefinitions') objects.delete(name.split('.')[0] ?? '');
     done.push(`delete ${of.plural} ${name}`);
@@ -111,9 +134,19 @@ describe('fast-ctl uninstall', () => {
     expect(await fastCtl('uninstall --yes --without two', around())).toMatchObject({ code: 0 });
   });
 
+  it('waits for no pod on a node that is off and left out, and says that it deleted it without grace', async () => {
+    const { fake, done } = cluster(['two']);
+    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    const shown = await fastCtl('uninstall --yes --without two', around);
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(done.filter((one) => one.startsWith('delete pods'))).toEqual(['delete pods fast-agent-two']);
+    expect(done.indexOf('delete pods fast-agent-two')).toBeGreaterThan(done.indexOf('delete daemonsets fast-agent'));
+    expect(shown.stdout).toContain('pod fast-agent-two on two: deleted with gracePeriodSeconds 0');
+  });
+
   it('says at once that no agent is left to clean the nodes, as after a bare kubectl delete, and asks nobody', async () => {
     const { fake, done, lose } = cluster(['one', 'two']);
-    for (const kind of ['daemonsets', 'deployments']) lose(kind);
+    for (const kind of ['daemonsets', 'deployments', 'pods']) lose(kind);
     const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
     const shown = await fastCtl('uninstall --yes', around());
     expect(shown.code).toBe(1);
