@@ -18,7 +18,9 @@ export interface ClusterView {
   readonly nodes: readonly Node[] | 'hidden';
   /** Pods that no node has yet. */
   readonly unscheduled: readonly Pod[] | 'hidden';
-  /** Read only where one of those is held by our gate. */
+  /** Pods that run; read only where a record has no wire. */
+  readonly running: readonly Pod[] | 'hidden';
+  /** Read only where one of those without a node is held by our gate. */
   readonly namespaces: readonly Namespace[] | 'hidden';
   readonly services?: ServiceRange;
   readonly endpoints: readonly NodeEndpoint[];

@@ -3,11 +3,12 @@
 // its cure. Pure.
 import { installNamespace } from '../api/names.ts';
 import type { Lease } from '../kube/resources.ts';
-import { askAnother, type Check, type ClusterView, describe, hidden } from './health-check.ts';
+import { askAnother, type Check, type ClusterView, hidden } from './health-check.ts';
 import { knobs } from './health-knobs.ts';
 import { agents, nodes } from './health-nodes.ts';
 import { waiting } from './health-pods.ts';
 import { pools } from './health-pools.ts';
+import { wires } from './health-wires.ts';
 import { controllerLogs } from './kubectl-lines.ts';
 
 export function assess(view: ClusterView): Check[] {
@@ -22,7 +23,7 @@ export function assess(view: ClusterView): Check[] {
     pools(view),
     addresses(view),
     waiting(view),
-    orphans(view),
+    wires(view),
     policies(view),
     knobs(view),
   ];
@@ -74,17 +75,6 @@ function addresses({ records, nowMs }: ClusterView): Check {
     return { name, says: `node ${nodeName} has not let go of it`, cure: `kubectl get node ${nodeName}` };
   });
   return { what, state: 'doubtful', text: `${text}; ${stuck.length} of them overdue`, findings };
-}
-
-function orphans({ endpoints }: ClusterView): Check {
-  const what = 'wires';
-  const findings = endpoints.flatMap(({ metadata: { name: node }, status }) =>
-    (status?.orphans ?? []).map(({ address }) => {
-      return { name: address, says: `a wire on ${node} without a record`, cure: describe('nodeendpoint', node) };
-    }),
-  );
-  if (findings.length === 0) return { what, state: 'good', text: 'each has its record' };
-  return { what, state: 'doubtful', text: `${findings.length} without a record`, findings };
 }
 
 function policies({ missingPolicies }: ClusterView): Check {

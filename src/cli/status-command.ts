@@ -8,6 +8,7 @@ import { unknownServices } from '../reconcilers/services.ts';
 import type { ClusterView } from './health-check.ts';
 import { assess } from './health-checks.ts';
 import { areGated } from './health-pods.ts';
+import { untold } from './health-wires.ts';
 import { guards } from './installed.ts';
 import { namespaceKind, podKind } from './ipam-world.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
@@ -38,6 +39,7 @@ async function missingPolicies(cluster: Cluster): Promise<string[]> {
 /** The agents' own pods, and all that no node has: two lists that the API server selects. */
 const agentsOwn = { namespace: installNamespace, labelSelector: `app.kubernetes.io/name=${agentName}` };
 const withoutNode = { fieldSelector: 'spec.nodeName=' };
+const thatRun = { fieldSelector: 'status.phase=Running' };
 
 async function together<T extends object>(looks: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
   const found = Object.entries<Promise<unknown>>(looks).map(async ([key, look]) => [key, await look]);
@@ -46,7 +48,7 @@ async function together<T extends object>(looks: { [K in keyof T]: Promise<T[K]>
 
 async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   const at = installNamespace;
-  const seen = await together<Omit<ClusterView, 'namespaces' | 'services' | 'nowMs'>>({
+  const seen = await together<Omit<ClusterView, 'namespaces' | 'services' | 'running' | 'nowMs'>>({
     deployment: orHidden(cluster.find(deployments, controllerName, at)),
     agents: orHidden(cluster.find(daemonSets, agentName, at)),
     agentPods: orHidden(cluster.list(pods, agentsOwn).then(({ items }) => items)),
@@ -61,7 +63,9 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   });
   const namespaces = areGated(seen.unscheduled) ? await orHidden(allOf(cluster, namespaceKind)) : [];
   const services = areGated(seen.unscheduled) ? await servicesIn(cluster) : unknownServices;
-  return { ...seen, namespaces, services, nowMs };
+  const isUntold = untold(seen.records, nowMs).length > 0;
+  const running = isUntold ? await orHidden(cluster.list(podKind, thatRun).then(({ items }) => items)) : [];
+  return { ...seen, namespaces, services, running, nowMs };
 }
 
 export function statusCommand(s: Surroundings): Command {

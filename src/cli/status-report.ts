@@ -14,24 +14,32 @@ const all = 'fast-ctl status -o wide';
 
 interface Group {
   readonly says: string;
-  readonly cure?: string | undefined;
-  readonly names: string[];
+  readonly findings: Finding[];
 }
 
 /** Those of whom the same is to be said share a row. */
 function groupsOf(findings: readonly Finding[]): Group[] {
   const groups = new Map<string, Group>();
-  for (const { name, says, cure } of findings) {
+  for (const finding of findings) {
+    const { says } = finding;
     const group = groups.get(says);
-    if (group === undefined) groups.set(says, { says, cure, names: [name] });
-    else group.names.push(name);
+    if (group === undefined) groups.set(says, { says, findings: [finding] });
+    else group.findings.push(finding);
   }
   return [...groups.values()];
 }
 
-/** kubectl takes several names at once, where the command ends with one. */
-function cureOf({ cure, names }: Group, limit: number): string | undefined {
-  return cure?.endsWith(` ${names[0]}`) === true ? [cure, ...names.slice(1, limit)].join(' ') : cure;
+/** kubectl takes several names of one namespace at once, where the command ends with one. */
+function curesOf({ findings }: Group, limit: number): string[] {
+  const commands = new Map<string, string>();
+  for (const { name, cure = '' } of findings.slice(0, limit)) {
+    const own = ` ${name.split('/').at(-1)}`;
+    const head = cure.endsWith(own) ? cure.slice(0, -own.length) : '';
+    const before = commands.get(head);
+    if (before === undefined) commands.set(head, cure);
+    else if (head !== '') commands.set(head, `${before}${own}`);
+  }
+  return [...commands.values()].filter((command) => command !== '');
 }
 
 interface Shown {
@@ -42,16 +50,19 @@ interface Shown {
 function shownOf({ findings = [], cure }: Check, isWide: boolean): Shown {
   const limit = isWide ? Infinity : shownAtMost;
   const groups = groupsOf(findings).slice(0, limit);
-  const rows = groups.map(({ names, says }) => {
-    const named = names.slice(0, limit).join(', ');
-    const more = names.length > limit ? ` and ${names.length - limit} more` : '';
+  const rows = groups.map(({ findings: own, says }) => {
+    const named = own
+      .slice(0, limit)
+      .map(({ name }) => name)
+      .join(', ');
+    const more = own.length > limit ? ` and ${own.length - limit} more` : '';
     return `${named}${more}: ${isWide || says.length <= messageAtMost ? says : `${says.slice(0, messageAtMost)}…`}`;
   });
-  const told = groups.reduce((count, { names }) => count + names.length, 0);
-  const named = groups.reduce((count, { names }) => count + Math.min(names.length, limit), 0);
+  const told = groups.reduce((count, group) => count + group.findings.length, 0);
+  const named = groups.reduce((count, group) => count + Math.min(group.findings.length, limit), 0);
   if (told < findings.length) rows.push(`and ${findings.length - told} more: ${all}`);
   else if (named < told) rows.push(`each by name: ${all}`);
-  const cures = [cure, ...groups.map((group) => cureOf(group, limit))].filter((one) => one !== undefined);
+  const cures = [cure ?? [], ...groups.map((group) => curesOf(group, limit))].flat();
   return { rows, cures: [...new Set(cures)] };
 }
 

@@ -54,6 +54,7 @@ export const well = {
   missingPolicies: [],
   nodes: [machine('one'), machine('two')],
   unscheduled: [],
+  running: [],
   namespaces: [{ metadata: { name: 'default' } }],
   endpoints: [endpoint('one'), endpoint('two')],
   pools: [ofNodes(10), pool('sample-ips', 6)],
@@ -91,7 +92,8 @@ export function clusterOf(change: object = {}): Cluster {
     leases: view['lease'],
     configmaps: view['knobs'],
   };
-  const podsOf = (field: string | undefined): unknown => view[field === 'spec.nodeName=' ? 'unscheduled' : 'agentPods'];
+  const podsBy: Record<string, string> = { 'spec.nodeName=': 'unscheduled', 'status.phase=Running': 'running' };
+  const podsOf = (field: string | undefined): unknown => view[podsBy[field ?? ''] ?? 'agentPods'];
   const refused = new KubeError('forbidden', { verb: 'get', target: 'x' }, 'no');
   return {
     list: (of: { plural: string }, { fieldSelector }: { fieldSelector?: string } = {}) => {

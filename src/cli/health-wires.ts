@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether each wire has its record, and each pod that runs its wire.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
+import type { Pod } from '../api/workloads.ts';
+import { identityOf, podKey, staticRestartOf } from '../reconcilers/pod.ts';
+import { askAnother, type Check, type ClusterView, describe, type Finding } from './health-check.ts';
+
+/** An agent tells of a new wire in a calm moment, within ten seconds. */
+const tellPatienceMs = 60_000;
+
+/** A pod with the time since when its runtime has a sandbox for it (Kubernetes 1.29 on). */
+interface RunningPod extends Pod {
+  readonly status?: Pod['status'] & { readonly conditions?: ReadonlyArray<SandboxCondition> };
+}
+
+interface SandboxCondition {
+  readonly type?: string;
+  readonly lastTransitionTime?: string;
+}
+
+/** Records of pods of whose wire no agent has told in a minute. Most of such pods wait to start, such as for a volume. */
+export function untold(records: readonly IpAllocation[], nowMs: number): IpAllocation[] {
+  return records.filter(({ spec: { state, stateSince, owner }, status }) => {
+    const isOld = nowMs - Date.parse(stateSince) > tellPatienceMs;
+    return state === 'Bound' && owner.kind === 'Pod' && isOld && status?.attached?.owner.uid !== owner.uid;
+  });
+}
+
+function isLongRunning({ metadata, status }: RunningPod, nowMs: number): boolean {
+  if (status?.phase !== 'Running' || metadata.deletionTimestamp !== undefined) return false;
+  const since = status.conditions?.find(({ type }) => type === 'PodReadyToStartContainers')?.lastTransitionTime;
+  return since === undefined || nowMs - Date.parse(since) > tellPatienceMs;
+}
+
+/** As after an uninstall and a new install: the sandbox outlived its wire, and only another sandbox gets one. */
+function wireless(records: readonly IpAllocation[], running: readonly Pod[], nowMs: number): Finding[] {
+  const long = new Set(running.filter((pod) => isLongRunning(pod, nowMs)).map(identityOf));
+  return records.flatMap(({ spec: { owner, nodeName } }): Finding[] => {
+    if (!long.has(owner.uid)) return [];
+    const name = podKey(owner);
+    const onItsNode = staticRestartOf(owner, nodeName);
+    if (onItsNode !== undefined) return [{ name, says: 'a static pod that runs without a network', cure: onItsNode }];
+    const cure = `kubectl delete pod -n ${owner.namespace ?? ''} ${owner.name}`;
+    return [{ name, says: 'runs without a network, until it is deleted and starts anew', cure }];
+  });
+}
+
+function orphans({ endpoints }: ClusterView): Finding[] {
+  return endpoints.flatMap(({ metadata: { name: node }, status }) =>
+    (status?.orphans ?? []).map(({ address }) => {
+      return { name: address, says: `a wire on ${node} without a record`, cure: describe('nodeendpoint', node) };
+    }),
+  );
+}
+
+export function wires(view: ClusterView): Check {
+  const what = 'wires';
+  const { records, running, nowMs } = view;
+  const candidates = untold(records, nowMs);
+  const cut = running === 'hidden' ? [] : wireless(candidates, running, nowMs);
+  const stray = orphans(view);
+  const isUnseen = running === 'hidden' && candidates.length > 0;
+  const text = [
+    cut.length === 0 ? '' : `${cut.length} ${cut.length === 1 ? 'pod runs' : 'pods run'} without a network`,
+    stray.length === 0 ? '' : `${stray.length} without a record`,
+    isUnseen ? `this account may not see whether ${candidates.length} pods without a wire run` : '',
+  ].filter((part) => part !== '');
+  if (text.length === 0) return { what, state: 'good', text: 'each has its record' };
+  const state = cut.length > 0 ? 'bad' : 'doubtful';
+  return {
+    what,
+    state,
+    text: text.join(', '),
+    findings: [...cut, ...stray],
+    ...(isUnseen ? { cure: askAnother } : {}),
+  };
+}

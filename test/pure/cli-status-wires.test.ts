@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fast-ctl status` where pods outlived their wires, as an uninstall and a new install under them leave it.
+import { describe, expect, it } from 'vitest';
+import { fastCtl } from './cli-shell.ts';
+import { amiss, clusterOf, endpoint, now } from './cluster-view.ts';
+
+const before = '2026-11-25T11:58:00Z';
+const justNow = '2026-11-25T11:59:50Z';
+
+const bound = (name: string, more: object = {}, status: object = {}) => ({
+  metadata: { name: '10.244.10.0' },
+  spec: {
+    state: 'Bound',
+    stateSince: before,
+    nodeName: 'one',
+    owner: { kind: 'Pod', namespace: 'default', name, uid: name },
+    ...more,
+  },
+  status,
+});
+const runs = (name: string, status: object = {}, metadata: object = {}) => ({
+  metadata: { name, namespace: 'default', uid: name, ...metadata },
+  spec: { nodeName: 'one' },
+  status: { phase: 'Running', ...status },
+});
+
+describe('pods that run without a wire', () => {
+  it('are wrong, named up to three, with the command that starts them anew', async () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const cluster = clusterOf({ records: names.map((name) => bound(name)), running: names.map((name) => runs(name)) });
+    const { code, stdout } = await fastCtl('status', { cluster: () => Promise.resolve(cluster) });
+    expect(stdout).toContain(
+      [
+        '!!  wires       4 pods run without a network',
+        '                default/a, default/b, default/c and 1 more: runs without a network, until it is deleted and starts anew',
+        '                each by name: fast-ctl status -o wide',
+      ].join('\n'),
+    );
+    expect(stdout).toContain('To do:\n    wires: kubectl delete pod -n default a b c\n');
+    expect(code).toBe(1);
+  });
+
+  it('are told beside wires without a record', () => {
+    const orphan = endpoint('one', { status: { ...endpoint('one').status, orphans: [{ address: '10.244.10.9' }] } });
+    const endpoints = [orphan, endpoint('two')];
+    expect(amiss({ endpoints, records: [bound('a')], running: [runs('a')] })).toEqual([
+      expect.stringMatching(
+        /^bad wires: 1 pod runs without a network, 1 without a record \| default\/a: .* \| 10\.244/,
+      ),
+    ]);
+  });
+
+  it('are restarted on their node where they are static: deleting a mirror restarts nothing', () => {
+    const uid = '3b5d5c3712955042212316173ccf37be';
+    const owner = { kind: 'Pod', namespace: 'default', name: 'a', uid };
+    const mirror = runs('a', {}, { annotations: { 'kubernetes.io/config.mirror': uid } });
+    expect(amiss({ records: [bound('a', { owner })], running: [mirror] }).join()).toMatch(
+      /default\/a: a static pod that runs without a network -> on node one, .*: crictl stopp /,
+    );
+  });
+
+  const sandboxSince = (lastTransitionTime: string) => ({
+    conditions: [{ type: 'PodReadyToStartContainers', status: 'True', lastTransitionTime }],
+  });
+
+  it('are wrong when their sandbox is as old', () => {
+    expect(amiss({ records: [bound('a')], running: [runs('a', sandboxSince(before))] })).toHaveLength(1);
+  });
+
+  it.each<[string, object, object[]]>([
+    ['that waits to start, such as for a volume', bound('a'), [runs('a', { phase: 'Pending' })]],
+    ['whose agent has told of the wire', bound('a', {}, { attached: { owner: { uid: 'a' } } }), [runs('a')]],
+    ['whose address is new', bound('a', { stateSince: justNow }), [runs('a')]],
+    ['that waited long and runs for a moment', bound('a'), [runs('a', sandboxSince(justNow))]],
+    ['that is on its way out', bound('a'), [runs('a', {}, { deletionTimestamp: now })]],
+    ['of the same name that the record is not of', bound('a'), [runs('a', {}, { uid: 'other' })]],
+    ['that gives its address back', bound('a', { state: 'Releasing' }), [runs('a')]],
+  ])('are not a pod %s', (_, record, running) => {
+    expect(amiss({ records: [record], running })).toEqual([]);
+  });
+
+  it('are said to be unseen where an account may not look', () => {
+    expect(amiss({ records: [bound('a')], running: 'hidden' }).join()).toMatch(
+      /^doubtful wires: this account may not see whether 1 pods without a wire run -> run it by/,
+    );
+  });
+});
