@@ -35,7 +35,7 @@ export const definitions = resource(
 const named = (of: Resource<KubeObject>, ...names: string[]): Installed[] =>
   names.map((name) => ({ resource: of, name }));
 
-/** They guard what is to be removed, so they go first. */
+/** They guard what is to be removed, so they go first of it; but after the controller, which would say that they are missing. */
 export const guards: readonly Installed[] = [
   ...named(policyBindings, 'fast-records', 'fast-agents', 'fast-removal'),
   ...named(policies, 'fast-records', 'fast-agents', 'fast-removal'),
@@ -61,4 +61,4 @@ export const rest: readonly Installed[] = [
   ...named(namespaces, installNamespace),
 ];
 
-export const installed: readonly Installed[] = [...guards, controller, agents, ...kinds, ...rest];
+export const installed: readonly Installed[] = [controller, ...guards, agents, ...kinds, ...rest];

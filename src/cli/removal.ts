@@ -80,10 +80,10 @@ export class Removal {
   /** @throws Error that says what stands in the way and how to go on */
   async run(): Promise<void> {
     await this.#cleanNodes();
-    await this.#deleteAll('admission policies', guards);
     await this.#forgetOperator();
     await this.#deleteAll('controller', [controller]);
     await this.#until('the pods of the controller', () => this.#podsLeft(controllerName));
+    await this.#deleteAll('admission policies', guards);
     await this.#deleteAll('agents', [agents]);
     await this.#until('the pods of the agents', () => this.#podsLeft(agentName));
     await this.#releasePools();

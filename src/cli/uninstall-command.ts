@@ -17,7 +17,7 @@ interface UninstallOptions extends ClusterChoice {
 const order = `
 The order:
   1. each node's agent takes away wires, the device fast_vxlan, routes, rules, eBPF pins and CNI files, and says so
-  2. admission policies, the operator's Subscription and version (OLM), controller, agents
+  2. the operator's Subscription and version (OLM), controller, admission policies, agents
   3. the kinds Ips, IpAllocation and NodeEndpoint with all objects, rights, the namespace fast-system
 It can be stopped by Ctrl-C and run again at any point.
 

@@ -104,15 +104,17 @@ describe('fast-ctl uninstall', () => {
     expect(done).toEqual([]);
   });
 
-  it('asks the agents, then takes guards, programs, finalizers, kinds and the rest, in this order', async () => {
+  it('asks the agents, then takes controller, guards, agents, finalizers, kinds and the rest, in this order', async () => {
     const { fake, done } = cluster();
     const shown = await fastCtl('uninstall --yes', { cluster: () => Promise.resolve(fake), ...clock() });
     expect(shown).toMatchObject({ code: 0, stderr: '' });
     const at = (what: string): number => done.indexOf(what);
     const order = [
       'patch nodeendpoints two',
-      'delete validatingadmissionpolicies fast-records',
       'delete deployments fast-controller-manager',
+      'delete validatingadmissionpolicybindings fast-agents',
+      'delete validatingadmissionpolicies fast-records',
+      'delete daemonsets fast-agent',
       'patch ipses sample-ips',
       'delete customresourcedefinitions ipses.sample.fast.io',
       'delete namespaces fast-system',
