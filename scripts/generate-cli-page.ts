@@ -61,6 +61,7 @@ export function generateCliPage(): void {
     cluster: nothing,
     print: nothing,
     printError: nothing,
+    isInPod: false,
     isColourful: false,
     nowMs: () => 0,
     monotonicNs: () => 0n,

@@ -68,7 +68,7 @@ async function check(cluster: Cluster, s: Surroundings): Promise<Checked> {
   const look = async (): Promise<Checked> => {
     const asking = await readIpam(cluster);
     const nodes = new Set([...asking.endpoints, ...asking.nodes].map(({ metadata }) => metadata.name));
-    const asked = await askNodes(cluster, [...nodes].sort(), s.stopped);
+    const asked = await askNodes(cluster, [...nodes].sort(), s);
     const objects = await readIpam(cluster);
     return { breaches: findBreaches(objects, asked.maps, s.nowMs()), objects, asked };
   };

@@ -52,6 +52,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   openKernel: nodeKernel,
   deviceName,
   cluster,
+  isInPod: process.env['KUBERNETES_SERVICE_HOST'] !== undefined,
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
   isColourful: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',

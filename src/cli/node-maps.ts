@@ -4,7 +4,7 @@ import { installNamespace } from '../api/names.ts';
 import type { ClusterPodEntry, LocalPodEntry } from '../datapath/entries.ts';
 import { agentPodOf } from './agent-pod.ts';
 import { sayRefused } from './refusal.ts';
-import type { Cluster } from './surroundings.ts';
+import type { Cluster, Surroundings } from './surroundings.ts';
 
 export interface NodeMaps {
   readonly local: readonly LocalPodEntry[];
@@ -22,17 +22,21 @@ const answerMs = 20_000;
 /** Connections at once: each is one of the API server's to a kubelet. */
 const atOnce = 8;
 
-export async function askNodes(cluster: Cluster, nodes: readonly string[], stopped: AbortSignal): Promise<Asked> {
+export async function askNodes(
+  cluster: Cluster,
+  nodes: readonly string[],
+  s: Pick<Surroundings, 'isInPod' | 'stopped'>,
+): Promise<Asked> {
   const maps = new Map<string, NodeMaps>();
   const unasked = new Map<string, string>();
   const left = [...nodes];
   const work = async (): Promise<void> => {
     for (let node = left.shift(); node !== undefined; node = left.shift()) {
       try {
-        if (stopped.aborted) throw new Error('stopped before it was asked');
-        maps.set(node, await mapsOf(cluster, node, stopped));
+        if (s.stopped.aborted) throw new Error('stopped before it was asked');
+        maps.set(node, await mapsOf(cluster, node, s.stopped));
       } catch (error) {
-        unasked.set(node, sayRefused(error) ?? (error instanceof Error ? error.message : String(error)));
+        unasked.set(node, sayRefused(error, s.isInPod) ?? (error instanceof Error ? error.message : String(error)));
       }
     }
   };

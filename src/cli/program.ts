@@ -82,9 +82,9 @@ export function buildProgram(s: Surroundings): Command {
   return program;
 }
 
-function sentenceOf(error: unknown): string {
+function sentenceOf(error: unknown, isInPod: boolean): string {
   if (!(error instanceof Error)) return String(error);
-  const refused = sayRefused(error);
+  const refused = sayRefused(error, isInPod);
   if (refused !== undefined) return refused;
   const isAlone = 'code' in error && error.code === 'MODULE_NOT_FOUND' && error.message.includes("'koffi'");
   return isAlone
@@ -115,7 +115,7 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
   } catch (error) {
     if (error instanceof Ended || error instanceof CommanderError) return error.exitCode;
     // Messages of the kernel, of the API server and of the codecs carry their cure; a stack would only hide it.
-    s.printError(`fast-ctl: ${sentenceOf(error)}\n`);
+    s.printError(`fast-ctl: ${sentenceOf(error, s.isInPod)}\n`);
     return 1;
   }
 }

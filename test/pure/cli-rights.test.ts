@@ -16,10 +16,10 @@ function refused(user: string, verb: string, resource: string, namespace?: strin
   return errorOfAnswer({ verb, target: plural }, 403, { code: 403, reason: 'Forbidden', message });
 }
 
-async function said(line: string, error: Error): Promise<string> {
+async function said(line: string, error: Error, isInPod = false): Promise<string> {
   const refuse = (): Promise<never> => Promise.reject(error);
   const cluster = { list: refuse, find: refuse } as unknown as Cluster;
-  return (await fastCtl(line, { cluster: () => Promise.resolve(cluster) })).stderr;
+  return (await fastCtl(line, { cluster: () => Promise.resolve(cluster), isInPod })).stderr;
 }
 
 describe('an account that lacks a right', () => {
@@ -40,8 +40,16 @@ describe('an account that lacks a right', () => {
     expect(await said('ipam show', refused('jane', 'create', 'pods/exec', 'fast-system'))).toContain(
       'jane may not create pods/exec in fast-system: have it granted',
     );
-    const other = refused('system:serviceaccount:default:default', 'list', 'nodes');
-    expect(await said('ipam show', other)).toContain("that is a pod's account; run it where your own kubeconfig is");
+  });
+
+  it('and is a ServiceAccount, is sent elsewhere from a pod alone: a robot has one by its kubeconfig', async () => {
+    const robot = refused('system:serviceaccount:ci:robot', 'list', 'nodes');
+    expect(await said('ipam show', robot, true)).toContain(
+      "may not list nodes: that is a pod's account; run it where your own kubeconfig is",
+    );
+    expect(await said('ipam show', robot)).toBe(
+      'fast-ctl: system:serviceaccount:ci:robot may not list nodes: have it granted, or name another account by --context or --kubeconfig\n',
+    );
   });
 
   it('is told what an admission policy says in its own words', async () => {
