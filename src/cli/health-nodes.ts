@@ -39,6 +39,10 @@ function isReady(node: Node | undefined): boolean {
 }
 
 /** Unknown is what the control plane writes for a kubelet that is silent; False is the kubelet's own word. */
+function isCutOff(node: Node | undefined): boolean {
+  return readyOf(node)?.status === 'Unknown';
+}
+
 function sayUnready(node: Node, endpoint: NodeEndpoint | undefined, nowMs: number): Finding {
   const { name = '' } = node.metadata;
   const { status, message = '', lastTransitionTime } = readyOf(node) ?? {};
@@ -52,7 +56,8 @@ function sayUnready(node: Node, endpoint: NodeEndpoint | undefined, nowMs: numbe
   return { name, says: `NotReady${since}, off or cut off${kept}`, cure };
 }
 
-function whyUnready({ status }: Pod): string {
+function whyUnready({ metadata, status }: Pod): string {
+  if (metadata.deletionTimestamp !== undefined) return 'Terminating';
   const waiting = (status?.containerStatuses ?? []).map(
     ({ state }) => (state as WaitingState | undefined)?.waiting?.reason,
   );
@@ -66,15 +71,20 @@ interface WaitingState {
   readonly waiting?: { readonly reason?: string };
 }
 
-/** Agents that are missing or not ready on machines that run. */
-function silentAgents(view: ClusterView): Finding[] {
+/** Agents that are missing or not ready: of the nodes, or where one may not see those, by the agents' pods. */
+function silentAgents(view: ClusterView, isOneMissed: boolean): Finding[] {
   const { agentPods } = view;
   if (agentPods === 'hidden') return [];
-  return [...wantedNodes(view)].flatMap(([name, node]): Finding[] => {
-    if (!isReady(node)) return [];
+  const machines = wantedNodes(view);
+  const names = view.nodes === 'hidden' ? agentPods.map(({ spec }) => spec?.nodeName ?? '') : machines.keys();
+  return [...new Set(names)].flatMap((name): Finding[] => {
     const own = agentPods.filter(({ spec }) => spec?.nodeName === name);
-    if (own.some((pod) => conditionOf(pod, 'Ready', 'True') !== undefined)) return [];
-    const [pod] = own;
+    // One that ends says that it is ready until it has ended.
+    const staying = own.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    if (staying.some((pod) => conditionOf(pod, 'Ready', 'True') !== undefined)) return [];
+    // The line of the nodes has what to do about the machine.
+    if (isCutOff(machines.get(name))) return isOneMissed ? [{ name, says: 'its machine is off or cut off' }] : [];
+    const pod = staying[0] ?? own[0];
     const cure = `kubectl describe daemonset -n ${installNamespace} ${agentName}`;
     if (pod === undefined) return [{ name, says: `no agent; ${goesOn}`, cure }];
     const { name: podName = '' } = pod.metadata;
@@ -99,7 +109,7 @@ export function agents(view: ClusterView): Check {
   const { desiredNumberScheduled: wanted = 0, numberReady: ready = 0, updatedNumberScheduled } = daemonSet.status ?? {};
   const updated = updatedNumberScheduled ?? 0;
   const text = `${ready} of ${wanted} ready${updated < wanted ? `, ${updated} of the newest version` : ''}`;
-  const findings = silentAgents(view);
+  const findings = silentAgents(view, ready < wanted);
   if (findings.length > 0) return { what, state: 'bad', text, findings };
   if (ready < wanted) return { what, state: 'bad', text, cure: look };
   return updated < wanted

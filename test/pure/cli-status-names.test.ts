@@ -152,9 +152,14 @@ describe('a node that is off', () => {
     ]);
   });
 
-  it('is not said once more as an agent that is not ready', () => {
+  it('is named as the one whose agent is not ready, for which there is nothing else to do', () => {
     const view = { nodes: [machine('one'), off], agents, agentPods: [agentPod('one'), agentPod('two', {})] };
-    expect(amiss(view)[0]).toMatch(/^bad agents: 1 of 2 ready -> kubectl get pods /);
+    expect(amiss(view)[0]).toBe('bad agents: 1 of 2 ready | two: its machine is off or cut off');
+  });
+
+  it('is no agent that is not ready, as long as the DaemonSet counts it', () => {
+    const view = { nodes: [machine('one'), off], agentPods: [agentPod('one'), agentPod('two', {})] };
+    expect(amiss(view)).toEqual([expect.stringMatching(/^bad nodes: /)]);
   });
 
   it('is told from one whose kubelet says why it is not ready', () => {
@@ -185,6 +190,31 @@ describe('an agent that is not ready', () => {
       'bad agents: 1 of 2 ready | two: its agent is CrashLoopBackOff; pods that run go on, new ones wait' +
         ' -> kubectl logs -n fast-system fast-agent-two; kubectl describe pod fast-agent-two -n fast-system',
     ]);
+  });
+
+  it('is named where its node is NotReady for want of it', () => {
+    const unready = machine('two', { status: 'False', message: 'cni plugin not initialized' });
+    const pulls = agentPod('two', { phase: 'Pending' });
+    expect(amiss({ agents, nodes: [machine('one'), unready], agentPods: [agentPod('one'), pulls] })[0]).toMatch(
+      /^bad agents: 1 of 2 ready \| two: its agent is Pending; pods that run go on, new ones wait -> kubectl logs /,
+    );
+  });
+
+  it('is named while it ends, though it was ready', () => {
+    const ends = agentPod('two');
+    Object.assign(ends.metadata, { deletionTimestamp: '2026-11-25T11:59:59Z' });
+    expect(amiss({ agents, agentPods: [agentPod('one'), ends] })[0]).toMatch(
+      /^bad agents: 1 of 2 ready \| two: its agent is Terminating; /,
+    );
+    expect(amiss({ agents, agentPods: [agentPod('one'), ends, agentPod('two', {})] })[0]).toMatch(
+      /^bad agents: 1 of 2 ready \| two: its agent is not ready; /,
+    );
+  });
+
+  it('is named by its pod where an account may not see nodes', () => {
+    expect(amiss({ agents, nodes: 'hidden', agentPods: [agentPod('one'), agentPod('two', {})] })[0]).toMatch(
+      /^bad agents: 1 of 2 ready \| two: its agent is not ready; /,
+    );
   });
 
   it('is named where there is none at all', () => {
