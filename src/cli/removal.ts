@@ -2,12 +2,13 @@
 // The removal of Fast, step by step. The agents first, since nobody else can clean a node; then what would make anything
 // again; then the objects. Each step may be done already: the whole can be run again wherever it was stopped.
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
-import { agentName, controllerName, installNamespace, removalAnnotation, removedCondition } from '../api/names.ts';
+import { agentName, controllerName, installNamespace, removalAnnotation } from '../api/names.ts';
 import { isReason } from '../kube/errors.ts';
 import { type KubeObject, resource } from '../kube/object.ts';
 import { pods } from '../kube/resources.ts';
 import { agents, controller, type Installed, guards, kinds, rest } from './installed.ts';
 import { allOf, endpointKind, poolKind } from './kinds.ts';
+import { isRemoved, removedOf } from './node-standing.ts';
 import type { Cluster, Surroundings } from './surroundings.ts';
 
 const pollMs = 500;
@@ -50,10 +51,6 @@ export async function operatorObjects(cluster: Pick<Cluster, 'list'>): Promise<I
 }
 
 type Say = (line: string) => void;
-
-const removedOf = ({ status }: NodeEndpoint) => status?.conditions?.find((one) => one.type === removedCondition);
-
-const isRemoved = (endpoint: NodeEndpoint): boolean => removedOf(endpoint)?.status === 'True';
 
 function shortList(names: readonly string[]): string {
   return `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;

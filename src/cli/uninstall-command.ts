@@ -3,7 +3,8 @@
 import { Command, Option } from 'commander';
 import { durationOf } from './duration.ts';
 import { installed } from './installed.ts';
-import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
+import { allOf, poolKind, recordKind } from './kinds.ts';
+import { type Standing, sayAbsent, standingOf, uninstallLine } from './node-standing.ts';
 import { operatorObjects, Removal } from './removal.ts';
 import type { Cluster, ClusterChoice, Surroundings } from './surroundings.ts';
 
@@ -47,22 +48,23 @@ async function isAnythingThere(cluster: Cluster): Promise<boolean> {
   return (await operatorObjects(cluster)).length > 0;
 }
 
-/** What is there to lose. */
-async function plan(cluster: Cluster, without: readonly string[]): Promise<string> {
-  const all = await allOf(cluster, endpointKind);
-  const names = all.map(({ metadata }) => metadata.name);
-  const unknown = without.filter((name) => !names.includes(name));
-  if (unknown.length > 0 && names.length > 0) {
-    throw new Error(`--without ${unknown.join(' ')}: there is no such node; the nodes are ${names.join(', ')}`);
+/** What is there to lose, and what is gone already. */
+async function plan(cluster: Cluster, without: readonly string[], standing: Standing): Promise<string> {
+  const { known, clean, dirty } = standing;
+  const unknown = without.filter((name) => !known.includes(name));
+  if (unknown.length > 0 && clean.length + dirty.length > 0) {
+    throw new Error(`--without ${unknown.join(' ')}: there is no such node; the nodes are ${known.join(', ')}`);
   }
-  const nodes = names.filter((name) => !without.includes(name));
+  const nodes = dirty.filter((name) => !without.includes(name));
   const pools = await allOf(cluster, poolKind);
   const records = await allOf(cluster, recordKind);
   const ofPods = records.filter(({ spec }) => spec.owner.kind === 'Pod' && spec.state === 'Bound').length;
   const left =
     without.length === 0 ? '' : `, leaves ${without.join(', ')} as ${without.length === 1 ? 'it is' : 'they are'}`;
+  const done = clean.length === 0 ? '' : `Fast is off ${clean.length} nodes already: ${clean.join(', ')}\n`;
   const what = `This takes Fast off ${nodes.length} nodes${left} and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
-  return names.length === 0 && pools.length > 0 ? `${what}${forgotten}` : what;
+  const isForgotten = clean.length + dirty.length === 0 && pools.length > 0;
+  return `${done}${what}${isForgotten ? forgotten : ''}${sayAbsent(without, standing)}`;
 }
 
 export function uninstallCommand(s: Surroundings): Command {
@@ -88,9 +90,10 @@ export function uninstallCommand(s: Surroundings): Command {
         s.print(nothing);
         return;
       }
-      s.print(await plan(cluster, o.without));
+      const standing = await standingOf(cluster);
+      s.print(await plan(cluster, o.without, standing));
       if (o.yes !== true) {
-        s.print('Nothing was done. To do it: fast-ctl uninstall --yes\n');
+        s.print(`Nothing was done. To do it: ${uninstallLine(o.without, standing)}\n`);
         return;
       }
       const options = { timeoutMs: o.timeout, without: o.without };

@@ -76,9 +76,13 @@ function cluster(deaf: readonly string[] = []) {
     Promise.resolve(objects.get(of.plural)?.find((one) => one.metadata.name === name));
   const fake = { list, patch, delete: remove, find } as unknown as Cluster;
   const lose = (plural: string): void => void objects.set(plural, []);
-  const have = (plural: string, object: KubeObject): void => void objects.set(plural, [object]);
+  const have = (plural: string, ...some: KubeObject[]): void => void objects.set(plural, some);
   return { done, fake, lose, have };
 }
+
+/** The Nodes of that install, each with the status of its condition Ready. */
+const machine = (name: string, status: string): KubeObject =>
+  ({ metadata: { name }, status: { conditions: [{ type: 'Ready', status }] } }) as KubeObject;
 
 /** A clock that every wait moves. */
 function clock() {
@@ -134,6 +138,38 @@ describe('fast-ctl uninstall', () => {
     expect(shown.stderr).toContain('--without NODE');
     expect(done.filter((one) => one.startsWith('delete'))).toEqual([]);
     expect(await fastCtl('uninstall --yes --without two', around())).toMatchObject({ code: 0 });
+  });
+
+  it('names nodes that are off or without an agent before it starts, and the command that leaves them', async () => {
+    const { fake, have } = cluster(['two']);
+    const around = { cluster: () => Promise.resolve(fake) };
+    have('nodes', machine('one', 'True'), machine('two', 'Unknown'));
+    const shown = await fastCtl('uninstall', around);
+    expect(shown.stdout).toContain('Off, cut off or gone: two. Start them first, or --without two\n');
+    expect(shown.stdout).toContain('To do it: fast-ctl uninstall --yes --without two\n');
+    have('nodes', machine('one', 'True'), machine('two', 'True'));
+    have('pods', agentOn('one'));
+    const silent = await fastCtl('uninstall', around);
+    expect(silent.stdout).toContain('Without an agent that could clean them: two. See fast-ctl status, or --without');
+  });
+
+  it('repeats --without in the command that would do it, and does not name the node once more', async () => {
+    const { fake, have } = cluster(['two']);
+    have('nodes', machine('one', 'True'), machine('two', 'Unknown'));
+    const shown = await fastCtl('uninstall --without two', { cluster: () => Promise.resolve(fake) });
+    expect(shown.stdout).toContain('To do it: fast-ctl uninstall --yes --without two\n');
+    expect(shown.stdout).not.toContain('Off, cut off');
+  });
+
+  it('between two tries says which nodes are clean already, and takes none of them for off', async () => {
+    const { fake, have } = cluster(['two']);
+    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    await fastCtl('uninstall --yes --timeout 5s', around);
+    // A node without a network plugin is NotReady by its kubelet's own word.
+    have('nodes', machine('one', 'False'), machine('two', 'True'));
+    const shown = await fastCtl('uninstall', around);
+    expect(shown.stdout).toContain('Fast is off 1 nodes already: one\nThis takes Fast off 1 nodes and deletes');
+    expect(shown.stdout).toContain('To do it: fast-ctl uninstall --yes\n');
   });
 
   it('waits for no pod on a node that is off and left out, and says that it deleted it without grace', async () => {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the nodes stand before an uninstall and between two tries: which are clean already, and which nobody can clean now.
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { agentName, installNamespace, removedCondition } from '../api/names.ts';
+import { isReason } from '../kube/errors.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { type Node, nodes, type Pod, pods } from '../kube/resources.ts';
+import { allOf, endpointKind } from './kinds.ts';
+import type { Cluster } from './surroundings.ts';
+
+export const removedOf = ({ status }: NodeEndpoint) =>
+  status?.conditions?.find((condition) => condition.type === removedCondition);
+
+export const isRemoved = (endpoint: NodeEndpoint): boolean => removedOf(endpoint)?.status === 'True';
+
+export interface Standing {
+  /** Every name that --without takes. */
+  readonly known: readonly string[];
+  /** With a NodeEndpoint, and not clean yet. */
+  readonly dirty: readonly string[];
+  readonly clean: readonly string[];
+  /** Off, cut off or gone, while something of Fast waits for them. */
+  readonly off: readonly string[];
+  /** On and dirty, with no agent. */
+  readonly withoutAgent: readonly string[];
+}
+
+/** @returns undefined where the account may not see them */
+async function seen<T extends KubeObject>(list: Promise<{ items: T[] }>): Promise<T[] | undefined> {
+  try {
+    return (await list).items;
+  } catch (error) {
+    if (isReason(error, 'forbidden', 'notFound')) return undefined;
+    throw error;
+  }
+}
+
+/** False is no sign of it: a kubelet that runs says so of a node without a network plugin, as every clean one is. */
+const isSilent = ({ status }: Node): boolean =>
+  status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown';
+
+const isLiveAgent = ({ metadata: { labels, deletionTimestamp } }: Pod): boolean =>
+  labels?.['app.kubernetes.io/name'] === agentName && deletionTimestamp === undefined;
+
+export async function standingOf(cluster: Pick<Cluster, 'list'>): Promise<Standing> {
+  const endpoints = await allOf(cluster, endpointKind);
+  const machines = await seen(cluster.list(nodes));
+  const ours = await seen(cluster.list(pods, { namespace: installNamespace }));
+  const nameOf = (endpoint: NodeEndpoint): string => endpoint.metadata.name;
+  const clean = endpoints.filter(isRemoved).map(nameOf);
+  const dirty = endpoints.filter((endpoint) => !isRemoved(endpoint)).map(nameOf);
+  const nodesOfPods = (ours ?? []).flatMap(({ spec }) => spec?.nodeName ?? []);
+  const awaited = [...new Set([...dirty, ...nodesOfPods])];
+  const byName = new Map(machines?.map((node) => [node.metadata.name ?? '', node]));
+  const isOff = (name: string): boolean => {
+    const machine = byName.get(name);
+    return machines !== undefined && (machine === undefined || isSilent(machine));
+  };
+  const agents = new Set(ours?.filter(isLiveAgent).map(({ spec }) => spec?.nodeName));
+  return {
+    known: [...new Set([...endpoints.map(nameOf), ...byName.keys(), ...nodesOfPods])],
+    dirty,
+    clean,
+    off: awaited.filter(isOff),
+    withoutAgent: ours === undefined ? [] : dirty.filter((name) => !agents.has(name) && !isOff(name)),
+  };
+}
+
+/** The command that leaves as they are what it was told to leave and what nobody can clean now. */
+export function uninstallLine(without: readonly string[], { off, withoutAgent }: Standing): string {
+  const all = [...new Set([...without, ...off, ...withoutAgent])];
+  return ['fast-ctl uninstall --yes', ...(all.length === 0 ? [] : ['--without', ...all])].join(' ');
+}
+
+/** Lines on the nodes that nobody can clean now, but for those that are left anyway. */
+export function sayAbsent(without: readonly string[], { off, withoutAgent }: Standing): string {
+  const line = (names: readonly string[], what: string, cure: string): string => {
+    const some = names.filter((name) => !without.includes(name));
+    return some.length === 0 ? '' : `${what}: ${some.join(', ')}. ${cure}, or --without ${some.join(' ')}\n`;
+  };
+  return (
+    line(off, 'Off, cut off or gone', 'Start them first') +
+    line(withoutAgent, 'Without an agent that could clean them', 'See fast-ctl status')
+  );
+}
