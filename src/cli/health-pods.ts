@@ -63,6 +63,11 @@ export function areGated(unscheduled: readonly Pod[] | 'hidden'): boolean {
   return unscheduled !== 'hidden' && unscheduled.some(isGated);
 }
 
+function sayHeld(held: number, all: number): string {
+  if (held === 0) return '';
+  return held === all ? 'held by the scheduling gate' : `${held} of them held by the scheduling gate`;
+}
+
 export function waiting(view: ClusterView): Check {
   const what = 'pods';
   const { endpoints, unscheduled } = view;
@@ -77,8 +82,8 @@ export function waiting(view: ClusterView): Check {
   }
   const isCut = endpoints.some(({ spec }) => (spec.waiting ?? []).length >= listedAtMost);
   const parts = [
-    `${isCut ? 'at least ' : ''}${findings.length} wait for an address`,
-    atGate.length > 0 ? `${atGate.length} of them held by the scheduling gate` : '',
+    `${isCut ? 'at least ' : ''}${findings.length} ${findings.length === 1 ? 'waits' : 'wait'} for an address`,
+    sayHeld(atGate.length, findings.length),
     unseen,
   ];
   return { what, state: 'bad', text: parts.filter((part) => part !== '').join(', '), findings };

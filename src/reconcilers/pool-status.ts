@@ -86,7 +86,9 @@ function readiness({ ips, parsed, counts, holders }: PoolFacts): Said {
     const message = `${hollownessOf(ips.metadata.name)}; add ranges to spec.ips`;
     return { type: 'Ready', status: 'False', reason: 'NothingUsable', message };
   }
-  return { type: 'Ready', status: 'True', reason: 'Valid', message: `${counts.total} addresses can be given out` };
+  // Of the counts beside it alone: it changes with them, and costs no write of its own.
+  const message = `${counts.total} usable ${counts.total === 1 ? 'address' : 'addresses'}, ${counts.free} free`;
+  return { type: 'Ready', status: 'True', reason: 'Valid', message };
 }
 
 function deletionMessage(holders: readonly IpAllocation[]): string {

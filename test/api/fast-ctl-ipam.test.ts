@@ -80,7 +80,7 @@ describe('fast-ctl', () => {
   it('counts a pod that the scheduling gate holds among those that wait', async () => {
     await cluster.addPod('held', undefined, 'nowhere', { schedulingGates: [{ name: 'fast.io/address' }] });
     const { stdout, code } = await fastCtl('status');
-    expect(stdout).toContain('!!  pods        1 wait for an address, 1 of them held by the scheduling gate\n');
+    expect(stdout).toContain('!!  pods        1 waits for an address, held by the scheduling gate\n');
     expect(stdout).toContain('default/held: pool nowhere does not exist; ');
     expect(stdout).toContain('    pods: kubectl describe pod -n default held\n');
     expect(code).toBe(1);

@@ -105,9 +105,17 @@ describe('pods that the scheduling gate holds', () => {
     const view = { unscheduled: [gated('a'), gated('b')], pools: [...well.pools, small(0)] };
     expect(amiss(view)).toEqual([
       expect.stringMatching(
-        /^bad pods: 2 wait for an address, 2 of them held by the scheduling gate \| default\/a: pool small has no address to give: .* -> kubectl describe pod -n default a \| default\/b: /,
+        /^bad pods: 2 wait for an address, held by the scheduling gate \| default\/a: pool small has no address to give: .* -> kubectl describe pod -n default a \| default\/b: /,
       ),
     ]);
+  });
+
+  it('are told from those that wait on a node', () => {
+    const waiting = [{ namespace: 'a', name: 'b', message: 'no pool' }];
+    const endpoints = [endpoint('one', { spec: { waiting } }), endpoint('two')];
+    expect(amiss({ unscheduled: [gated('a')], pools: [...well.pools, small(0)], endpoints }).join()).toMatch(
+      /^bad pods: 2 wait for an address, 1 of them held by the scheduling gate \| /,
+    );
   });
 
   it('are judged after those that were let through before them', () => {

@@ -144,7 +144,7 @@ describe('what is amiss', () => {
           endpoint('two'),
         ],
       },
-      'bad pods: 1 wait for an address | a/b: no pool -> kubectl describe pod -n a b',
+      'bad pods: 1 waits for an address | a/b: no pool -> kubectl describe pod -n a b',
     ],
     [
       'an address that a node does not let go',

@@ -29,6 +29,7 @@ describe('an address whose pod is gone', () => {
     cluster.addPod('c', 'node-a', 'small');
     await cluster.settle();
     expect(condition('small', 'Exhausted')).toMatch('True NoFreeAddress: pool small is exhausted: 2 of 2 in use');
+    expect(condition('small', 'Ready')).toBe('True Valid: 2 usable addresses, 0 free');
     cluster.removePod('a');
     await cluster.settle();
     expect(podRecords()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound b']);
@@ -311,7 +312,7 @@ describe('a pool', () => {
     expect(cluster.pools.live.get('hollow')?.metadata.resourceVersion).toBe(version);
     cluster.nodes.remove('node-c');
     await cluster.settle();
-    expect(condition('hollow', 'Ready')).toBe('True Valid: 1 addresses can be given out');
+    expect(condition('hollow', 'Ready')).toBe('True Valid: 1 usable address, 1 free');
   });
 
   it('that is invalid says which field and value, and keeps what it gave out', async () => {
