@@ -16,16 +16,20 @@ export type FixedAddress =
   | { readonly fixed: 'address'; readonly address: Address }
   | { readonly fixed: 'problem'; readonly refusal: Refusal };
 
-/** Of what is no address so much is shown. */
+/** Of what is no address, or no name, so much is shown. */
 const MAX_SHOWN = 64;
+
+/** What a person wrote, as far as a person can read it. */
+export function shorten(text: string): string {
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN).toWellFormed()}…` : text;
+}
 
 /** What the pod's annotation says. */
 export function fixedAddressOf({ metadata }: Pod): FixedAddress {
   const text = metadata.annotations?.[addressAnnotation]?.trim() ?? '';
   if (text === '') return { fixed: 'none' };
   if (isAddress(text)) return { fixed: 'address', address: parseAddress(text) };
-  const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN).toWellFormed()}…` : text;
-  const message = `annotation ${addressAnnotation}: "${shown}" is no IPv4 address; write one, such as 10.244.10.7`;
+  const message = `annotation ${addressAnnotation}: "${shorten(text)}" is no IPv4 address; write one, such as 10.244.10.7`;
   return { fixed: 'problem', refusal: { reason: 'AddressInvalid', message } };
 }
 

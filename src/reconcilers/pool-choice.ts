@@ -3,7 +3,7 @@
 import { defaultPool, poolAnnotation } from '../api/names.ts';
 import type { AddressBook } from './address-book.ts';
 import { type Asker, type PoolWorld, shutReason } from './candidates.ts';
-import { refuseFixed } from './fixed-address.ts';
+import { refuseFixed, shorten } from './fixed-address.ts';
 import { awaited, keepingPools } from './former-address.ts';
 import type { Pool } from './pool.ts';
 import { parsePool } from './pool.ts';
@@ -125,11 +125,24 @@ export function hollownessOf(name: string): string {
   return `pool ${name} has no address to give: its gateway, excludeIPs, the nodes' addresses and the Services' leave none of spec.ips`;
 }
 
+const nameRule =
+  'a name is lower-case letters, digits, "-" and ".", begins and ends with a letter or digit, and has 253 characters at most (RFC 1123)';
+
+/** A subdomain by RFC 1123, as the API server takes it for a name. */
+function isObjectName(text: string): boolean {
+  const isPart = (part: string): boolean => /^[a-z0-9-]+$/.test(part) && !part.startsWith('-') && !part.endsWith('-');
+  return text.length <= 253 && text.split('.').every(isPart);
+}
+
 function absence(name: string, asker: Asker, world: PoolWorld): Refusal {
   const ips = world.views.pools.get(name);
   const parsed = ips === undefined ? undefined : parsePool(ips);
   if (parsed?.kind === 'problem') {
     return { reason: 'PoolInvalid', message: `pool ${name} is invalid: ${parsed.problem.message}` };
+  }
+  if (!isObjectName(name)) {
+    const message = `pool "${shorten(name)}" cannot exist: ${nameRule}; correct the annotation ${poolAnnotation}`;
+    return { reason: 'PoolNotFound', message };
   }
   const cure =
     name === defaultPool && asker.usage === 'Pod'

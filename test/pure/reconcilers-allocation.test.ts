@@ -124,6 +124,11 @@ describe('a pod that cannot be served', () => {
       'PoolNotFound',
       'pool no-such-pool does not exist; create the Ips no-such-pool, or correct the annotation fast.io/ips',
     ],
+    ...['Nosuch Pool', 'a..b', '-a', 'a-.b'].map((name): [string, string, string] => [
+      name,
+      'PoolNotFound',
+      `pool "${name}" cannot exist: a name is lower-case letters, digits, "-" and ".", begins and ends with a letter or digit, and has 253 characters at most (RFC 1123); correct the annotation fast.io/ips`,
+    ]),
     ['fast-nodes', 'PoolUsage', 'pool fast-nodes is for nodes, not for pods; name a pool whose usage is Pod'],
     ['gated', 'PoolGated', 'pool gated does not serve this pod: its podSelector does not match'],
     [

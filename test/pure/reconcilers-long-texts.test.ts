@@ -42,6 +42,8 @@ describe('a pod with a text that is too long', () => {
     expect(cluster.events.at(-1)?.note).toBe(
       `annotation fast.io/ip: "${'10.0.0.300'.repeat(7).slice(0, 64)}…" is no IPv4 address; write one, such as 10.244.10.7`,
     );
+    await addPod('long', { 'fast.io/ips': 'x'.repeat(254) });
+    expect(cluster.events.at(-1)?.note).toContain(`pool "${'x'.repeat(64)}…" cannot exist: a name is`);
   });
 });
 
