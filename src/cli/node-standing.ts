@@ -25,6 +25,8 @@ export interface Standing {
   readonly withoutAgent: readonly string[];
 }
 
+type Absent = Pick<Standing, 'off' | 'withoutAgent'>;
+
 /** @returns undefined where the account may not see them */
 async function seen<T extends KubeObject>(list: Promise<{ items: T[] }>): Promise<T[] | undefined> {
   try {
@@ -67,13 +69,13 @@ export async function standingOf(cluster: Pick<Cluster, 'list'>): Promise<Standi
 }
 
 /** The command that leaves as they are what it was told to leave and what nobody can clean now. */
-export function uninstallLine(without: readonly string[], { off, withoutAgent }: Standing): string {
+export function uninstallLine(without: readonly string[], { off, withoutAgent }: Absent): string {
   const all = [...new Set([...without, ...off, ...withoutAgent])];
   return ['fast-ctl uninstall --yes', ...(all.length === 0 ? [] : ['--without', ...all])].join(' ');
 }
 
 /** Lines on the nodes that nobody can clean now, but for those that are left anyway. */
-export function sayAbsent(without: readonly string[], { off, withoutAgent }: Standing): string {
+export function sayAbsent(without: readonly string[], { off, withoutAgent }: Absent): string {
   const line = (names: readonly string[], what: string, cure: string): string => {
     const some = names.filter((name) => !without.includes(name));
     return some.length === 0 ? '' : `${what}: ${some.join(', ')}. ${cure}, or --without ${some.join(' ')}\n`;

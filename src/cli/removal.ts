@@ -8,7 +8,7 @@ import { type KubeObject, resource } from '../kube/object.ts';
 import { pods } from '../kube/resources.ts';
 import { agents, controller, type Installed, guards, kinds, rest } from './installed.ts';
 import { allOf, endpointKind, poolKind } from './kinds.ts';
-import { isRemoved, removedOf } from './node-standing.ts';
+import { isRemoved, removedOf, sayAbsent, standingOf, uninstallLine } from './node-standing.ts';
 import type { Cluster, Surroundings } from './surroundings.ts';
 
 const pollMs = 500;
@@ -102,7 +102,7 @@ export class Removal {
       if ((await this.#cluster.find(of, name, namespace)) !== undefined) return;
     }
     throw new Error(
-      `there are no agents, and nobody else can clean a node: ${shortList(dirty)}. Bring them back by kubectl apply -k config/default and run it again, or leave a node as it is by --without NODE`,
+      `there are no agents, and nobody else can clean a node: ${shortList(dirty)}. Bring them back by kubectl apply -k config/default and run it again, or leave a node as it is by --without NODE, all of them by ${uninstallLine(this.#o.without, { off: dirty, withoutAgent: [] })}`,
     );
   }
 
@@ -182,7 +182,7 @@ export class Removal {
     await this.#letPodsGo();
     const labelSelector = `app.kubernetes.io/name=${name}`;
     const { items } = await this.#cluster.list(pods, { namespace: installNamespace, labelSelector });
-    return items.map(({ metadata }) => metadata.name ?? '');
+    return items.map(({ metadata: { name = '' }, spec }) => `${name} on ${spec?.nodeName ?? 'no node yet'}`);
   }
 
   async #objectsLeft(objects: readonly Installed[]): Promise<string[]> {
@@ -195,6 +195,15 @@ export class Removal {
     return left;
   }
 
+  /** The command that can come to its end as things are now. */
+  async #wayOn(): Promise<string> {
+    const { without } = this.#o;
+    const standing = await standingOf(this.#cluster);
+    const absent = sayAbsent(without, standing);
+    const hint = absent === '' ? '; a node that is gone or off is left out by --without NODE' : '';
+    return `${absent}To go on: ${uninstallLine(without, standing)}${hint}`;
+  }
+
   /** Asks until nothing is left of it. */
   async #until(what: string, leftOf: () => Promise<string[]>): Promise<void> {
     const endMs = this.#s.nowMs() + this.#o.timeoutMs;
@@ -202,11 +211,10 @@ export class Removal {
       const left = await leftOf();
       if (left.length === 0) return;
       const list = shortList(left);
-      if (this.#s.stopped.aborted) throw new Error(`stopped; ${what} still to do: ${list}. Run it again to go on`);
+      if (this.#s.stopped.aborted) throw new Error(`stopped; ${what} still to do: ${list}.\n${await this.#wayOn()}`);
       if (this.#s.nowMs() >= endMs) {
-        throw new Error(
-          `${what} are not done after ${this.#o.timeoutMs / 1000} s: ${list}. Run it again to go on; a node that is gone or off is left out by --without NODE`,
-        );
+        const late = `${what} are not done after ${this.#o.timeoutMs / 1000} s: ${list}.`;
+        throw new Error(`${late}\n${await this.#wayOn()}`);
       }
       await this.#s.sleep(pollMs);
     }

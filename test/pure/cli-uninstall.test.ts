@@ -172,6 +172,30 @@ describe('fast-ctl uninstall', () => {
     expect(shown.stdout).toContain('To do it: fast-ctl uninstall --yes\n');
   });
 
+  it('after Ctrl-C or its time gives the command that leaves the node that is off', async () => {
+    const { fake, have } = cluster(['two']);
+    have('nodes', machine('one', 'False'), machine('two', 'Unknown'));
+    const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
+    const late = await fastCtl('uninstall --yes --timeout 5s', around());
+    expect(late.stderr).toContain('not done after 5 s: two (its agent has not answered).\nOff, cut off or gone: two.');
+    expect(late.stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
+    const stopped = await fastCtl('uninstall --yes', { ...around(), stopped: AbortSignal.abort() });
+    expect(stopped.stderr).toContain('stopped; the nodes still to do: two');
+    expect(stopped.stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
+    expect(await fastCtl('uninstall --yes --without two', around())).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('names the node whose pod does not end, clean as it is, where it went off after it was cleaned', async () => {
+    const { fake, have } = cluster(['two']);
+    const clean = { conditions: [{ type: 'Removed', status: 'True', message: 'all is gone' }] };
+    have('nodeendpoints', ...['one', 'two'].map((name) => ({ metadata: { name }, status: clean }) as KubeObject));
+    have('nodes', machine('one', 'False'), machine('two', 'Unknown'));
+    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    const { stderr } = await fastCtl('uninstall --yes --timeout 5s', around);
+    expect(stderr).toContain('the pods of the agents are not done after 5 s: fast-agent-two on two.');
+    expect(stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
+  });
+
   it('waits for no pod on a node that is off and left out, and says that it deleted it without grace', async () => {
     const { fake, done } = cluster(['two']);
     const around = { cluster: () => Promise.resolve(fake), ...clock() };
@@ -190,6 +214,7 @@ describe('fast-ctl uninstall', () => {
     expect(shown.code).toBe(1);
     expect(shown.stderr).toContain('there are no agents, and nobody else can clean a node: one, two.');
     expect(shown.stderr).toContain('kubectl apply -k config/default');
+    expect(shown.stderr).toContain('all of them by fast-ctl uninstall --yes --without one two\n');
     expect(done).toEqual([]);
     expect(await fastCtl('uninstall --yes --without one two', around())).toMatchObject({ code: 0 });
   });
