@@ -9,12 +9,13 @@ import { agents, nodes } from './health-nodes.ts';
 import { waiting } from './health-pods.ts';
 import { pools } from './health-pools.ts';
 import { wires } from './health-wires.ts';
+import { installCure } from './kinds.ts';
 import { controllerLogs } from './kubectl-lines.ts';
 
 export function assess(view: ClusterView): Check[] {
   if (isNothingThere(view)) {
-    const cure = 'kubectl apply -k config/default; another cluster is named by --context or --kubeconfig';
-    return [{ what: 'install', state: 'bad', text: 'nothing of Fast was found in this cluster', cure }];
+    const text = 'nothing of Fast was found in this cluster';
+    return [{ what: 'install', state: 'bad', text, cure: installCure }];
   }
   return [
     controller(view),

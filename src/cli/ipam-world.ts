@@ -13,7 +13,7 @@ import { identityOf, nodeAddressesOf, runningAddressOf } from '../reconcilers/po
 import { parsePool } from '../reconcilers/pool.ts';
 import { addressesOf } from '../reconcilers/published.ts';
 import type { ServiceRange } from '../reconcilers/services.ts';
-import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
+import { allOf, allOfOurs, endpointKind, poolKind, recordKind } from './kinds.ts';
 import { servicesIn } from './services.ts';
 import type { Cluster } from './surroundings.ts';
 
@@ -31,11 +31,11 @@ export interface IpamObjects {
   readonly services?: ServiceRange;
 }
 
-/** Records come first: a pod that is made meanwhile has no record in the list, and is looked at a second time. */
+/** @throws NotInstalled. Records come first: a pod that is made meanwhile has no record in the list, and is looked at a second time. */
 export async function readIpam(cluster: Pick<Cluster, 'list' | 'find'>): Promise<IpamObjects> {
-  const records = await allOf(cluster, recordKind);
-  const endpoints = await allOf(cluster, endpointKind);
-  const pools = await allOf(cluster, poolKind);
+  const records = await allOfOurs(cluster, recordKind);
+  const endpoints = await allOfOurs(cluster, endpointKind);
+  const pools = await allOfOurs(cluster, poolKind);
   const nodes = await allOf(cluster, nodeKind);
   const namespaces = await allOf(cluster, namespaceKind);
   const services = await servicesIn(cluster);

@@ -11,12 +11,32 @@ export const poolKind: Resource<Ips> = ipsResource;
 export const recordKind: Resource<IpAllocation> = ipAllocationResource;
 export const endpointKind: Resource<NodeEndpoint> = nodeEndpointResource;
 
+/** Where nothing of Fast is found, or it is looked for in the wrong place. */
+export const installCure = 'kubectl apply -k config/default; another cluster is named by --context or --kubeconfig';
+
 /** All objects of a kind; none where the cluster does not know the kind. */
 export async function allOf<T extends KubeObject>(cluster: Pick<Cluster, 'list'>, kind: Resource<T>): Promise<T[]> {
   try {
     return (await cluster.list(kind)).items;
   } catch (error) {
     if (isReason(error, 'notFound')) return [];
+    throw error;
+  }
+}
+
+/** The cluster does not know a kind of ours. */
+export class NotInstalled extends Error {
+  constructor(kind: string, cause: unknown) {
+    super(`Fast is not installed in this cluster, which does not know the kind ${kind}; ${installCure}`, { cause });
+  }
+}
+
+/** All objects of a kind of ours. @throws NotInstalled, since no objects of no kind would be read as all of them gone */
+export async function allOfOurs<T extends KubeObject>(cluster: Pick<Cluster, 'list'>, kind: Resource<T>): Promise<T[]> {
+  try {
+    return (await cluster.list(kind)).items;
+  } catch (error) {
+    if (isReason(error, 'notFound')) throw new NotInstalled(kind.kind, error);
     throw error;
   }
 }

@@ -6,7 +6,7 @@ import { encodeAddressKey } from '../datapath/codecs.ts';
 import { maps } from '../datapath/generated/layout.ts';
 import { isAddress } from '../ip/address.ts';
 import { runOnNode } from './agent-pod.ts';
-import { recordKind } from './kinds.ts';
+import { allOfOurs, NotInstalled, recordKind } from './kinds.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 import type { Column } from './table.ts';
@@ -59,8 +59,7 @@ export async function placeOf(text: string, cluster: () => Promise<Pick<Cluster,
   if (name === undefined || looksLikeAddress.test(text)) {
     throw new Error(`"${text}" is neither an IPv4 address such as 10.244.10.0 nor a pod as NAMESPACE/NAME`);
   }
-  const { items } = await (await cluster()).list(recordKind);
-  const found = items.find(
+  const found = (await allOfOurs(await cluster(), recordKind)).find(
     ({ spec: { owner, state } }) =>
       owner.kind === 'Pod' && owner.namespace === namespace && owner.name === name && state === 'Bound',
   );
@@ -85,7 +84,7 @@ async function targetBy(text: string, wish: Wish, cluster: () => Promise<Reader>
     return { address, port: wish.port ?? defaultPort, said: [], isEnd: false };
   } catch (error) {
     const [, namespace = 'default', name] = podName.exec(text) ?? [];
-    if (name === undefined || looksLikeAddress.test(text)) throw error;
+    if (name === undefined || looksLikeAddress.test(text) || error instanceof NotInstalled) throw error;
     const reader = await cluster();
     const found = await serviceByName(reader, namespace, name);
     if (found === undefined) {
