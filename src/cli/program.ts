@@ -92,6 +92,11 @@ function sentenceOf(error: unknown, isInPod: boolean): string {
     : error.message;
 }
 
+/** commander's own `help maps set` stops at `maps`. */
+function helpAsFlag(args: string[]): string[] {
+  return args[0] === 'help' && args.length > 2 ? [...args.slice(1), '--help'] : args;
+}
+
 /** Runs one command line, without program and script names, and returns the exit code. */
 export async function runCommandLine(args: string[], s: Surroundings): Promise<number> {
   const program = buildProgram(s);
@@ -110,7 +115,7 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
     throw new Ended(await runOnNode(await s.cluster(choice), node, withoutFlags(args, whereFlags), s));
   });
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(helpAsFlag(args), { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof Ended || error instanceof CommanderError) return error.exitCode;

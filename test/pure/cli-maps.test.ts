@@ -147,6 +147,15 @@ describe('a wrong command line', () => {
   });
 });
 
+it.each(['maps set', 'maps diff', 'ipam show', 'status'])(
+  'fast-ctl help %s is the help of that command',
+  async (line) => {
+    const shown = await fastCtl(`help ${line}`);
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(shown.stdout).toMatch(new RegExp(`^Usage: fast-ctl ${line} `));
+  },
+);
+
 describe('fast-ctl maps set', () => {
   const known =
     'the fields of local_dev are vxlanIfindex, uplinkIfindex, overlayAddress, overlayMtu, uplinkMtu, fastPath';
