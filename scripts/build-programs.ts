@@ -14,15 +14,22 @@ const programs = {
 
 /** What undici, the HTTP client, asks for; before it says so by an error of its own. */
 const leastNode = '22.19';
-const nodeCheck = `const [fastMajor, fastMinor] = process.versions.node.split('.').map(Number);
-if (fastMajor * 1000 + fastMinor < ${leastNode.replace('.', ' * 1000 + ')}) {
-  console.error('this needs Node ${leastNode} or newer, and here is ' + process.version);
+const checkOf = (least: string): string => `const [fastMajor, fastMinor] = process.versions.node.split('.').map(Number);
+if (fastMajor * 1000 + fastMinor < ${least.replace('.', ' * 1000 + ')}) {
+  const ours = require('node:url').fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
+  const cure = require('node:fs').existsSync(ours) ? '; run it by ' + ours : '';
+  console.error('this needs Node ${least} or newer, and here is ' + process.version + cure);
   process.exit(1);
 }`;
 
 /** CommonJS parts of the bundle call `require`, which an ES module does not have. */
 const banner =
   "import { createRequire as fastRequire } from 'node:module'; const require = fastRequire(import.meta.url);";
+
+/** What every program begins with. In a clone, where the tools brought a Node of their own, an old one is shown the way to it. */
+export function beginningOf(least = leastNode): string {
+  return `${banner}\n${checkOf(least)}`;
+}
 
 /**
  * client-node does not say that its modules do nothing on import, so one that is imported for a function brings the
@@ -72,7 +79,7 @@ export async function bundleProgram(entry: string, outfile: string, plugins: Plu
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    banner: { js: `${banner}\n${nodeCheck}` },
+    banner: { js: beginningOf() },
     plugins: [...plugins, clientNodeOnDemand, koffiLate],
     // Names stay, so that a stack in a log can be read; the rest of client-node's generated models need not.
     minifyWhitespace: true,

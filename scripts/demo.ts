@@ -74,6 +74,7 @@ function tellHowToPlay(): void {
   export PATH=${dirname(programPath('kubectl'))}:$PATH
   kubectl get ipallocations --watch            # then, elsewhere: kubectl scale deploy/busybox --replicas=6
   kubectl describe ips sample-ips
+  node_modules/.bin/node build/fast-ctl.mjs status
   npm run cluster -- shell 10-29-15-49         # inside a node: ip route, nft list table ip fast
   npm run cluster -- power-cut 10-29-15-50     # and power-on
   npm run cluster -- down                      # ends it and leaves nothing`);
