@@ -69,7 +69,8 @@ export const description = (): string => read('scripts/bundle/description.md');
 
 export function clusterServiceVersion(): Manifest {
   const manifests = manifestsOf('config/default');
-  const examples = manifestsOf('config/samples').filter((one) => samples.includes(one.kind.toLowerCase()));
+  const shown = [...manifestsOf('config/samples'), ...manifestsOf('config/samples/written-by-fast')];
+  const examples = shown.filter((one) => samples.includes(one.kind.toLowerCase()));
   return {
     apiVersion: 'operators.coreos.com/v1alpha1',
     kind: 'ClusterServiceVersion',

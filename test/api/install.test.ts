@@ -65,8 +65,8 @@ describe('config/watching', () => {
 
 describe('the samples', () => {
   it('of what people apply is taken', async () => {
-    const sample = join(root, 'config/samples/ips.yaml');
-    expect(await server.kubectl(['apply', '-f', sample])).toMatchObject({ code: 0, stderr: '' });
+    const sample = join(root, 'config/samples');
+    expect(await server.kubectl(['apply', '-k', sample])).toMatchObject({ code: 0, stderr: '' });
   });
 
   it('of what the controller writes fit their kinds; only the policy refuses them', async () => {
@@ -74,14 +74,14 @@ describe('the samples', () => {
       'create',
       '--dry-run=server',
       '-f',
-      join(root, 'config/samples/nodeendpoint.yaml'),
+      join(root, 'config/samples/written-by-fast/nodeendpoint.yaml'),
     ]);
     expect(endpoint).toMatchObject({ code: 0, stderr: '' });
     const record = await server.kubectl([
       'create',
       '--dry-run=server',
       '-f',
-      join(root, 'config/samples/ipallocation.yaml'),
+      join(root, 'config/samples/written-by-fast/ipallocation.yaml'),
     ]);
     expect(record.stderr).toContain('is written by fast-controller-manager alone');
   });

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Manifest, manifestsOf, ofKind } from '../../scripts/manifests.ts';
+import { type Manifest, manifestsOf } from '../../scripts/manifests.ts';
 import { root } from '../../scripts/steps.ts';
 import { nodePool, removedCondition } from '../../src/api/names.ts';
 import { directCondition } from '../../src/datapath/way.ts';
@@ -108,8 +108,10 @@ describe('the pages', () => {
 
 describe('the examples', () => {
   it('of config/samples are of our kinds, and the one that people apply is a pool', () => {
-    const samples: Manifest[] = manifestsOf('config/samples');
-    expect(samples.map(({ apiVersion }) => apiVersion)).toEqual(Array(3).fill('sample.fast.io/v1alpha1'));
-    expect(ofKind(samples, 'Ips')).toHaveLength(1);
+    const applied: Manifest[] = manifestsOf('config/samples');
+    const shown = manifestsOf('config/samples/written-by-fast');
+    expect(applied.map(({ kind }) => kind)).toEqual(['Ips']);
+    expect(shown.map(({ kind }) => kind)).toEqual(['IpAllocation', 'NodeEndpoint']);
+    for (const { apiVersion } of [...applied, ...shown]) expect(apiVersion).toBe('sample.fast.io/v1alpha1');
   });
 });
