@@ -73,18 +73,31 @@ export async function checkPings(pods: RunningPod[]): Promise<{ onOneNode: numbe
   return { onOneNode, across: pairs.length - onOneNode };
 }
 
-/** `kubectl get ipallocations` has the columns that people read, and a line with each pod's truth. */
+/** The agents say that a wire is there in a calm moment, at most ten seconds after it was made. */
+const saidAttachedMs = 15_000;
+
+/** `kubectl get ipallocations` has the columns that people read, and soon a line with each pod's truth. */
 export async function checkRecords(pods: RunningPod[]): Promise<void> {
-  const [head = '', ...lines] = (await kube(['get', 'ipallocations'])).trimEnd().split('\n');
+  await eventually('the records', saidAttachedMs, async () => {
+    const table = await kube(['get', 'ipallocations']);
+    const silent = pods.find((pod) => cellsOf(table, pod)?.length !== 8);
+    return silent === undefined || `the record of ${silent.status.podIP} does not say that it is attached`;
+  });
+  const table = await kube(['get', 'ipallocations']);
+  const [head = ''] = table.split('\n');
   const columns = ['NAME', 'POOL', 'STATE', 'NAMESPACE', 'POD', 'NODE', 'ATTACHED', 'AGE'];
   expectEqual('columns of kubectl get ipallocations', head.trim().split(/\s+/), columns);
   for (const pod of pods) {
-    const cells = lines.map((line) => line.trim().split(/\s+/)).find((line) => line[0] === pod.status.podIP);
     const pool = pod.metadata.labels['app'] === 'busybox' ? 'sample-ips' : 'default-ips';
     const wanted = [pod.status.podIP, pool, 'Bound', 'default', pod.metadata.name, pod.spec.nodeName];
-    expectEqual(`the record of ${pod.status.podIP}`, cells?.slice(0, 6), wanted);
-    if (cells?.length !== 8) throw new Broken(`the record of ${pod.status.podIP} does not say that it is attached`);
+    expectEqual(`the record of ${pod.status.podIP}`, cellsOf(table, pod)?.slice(0, 6), wanted);
   }
+}
+
+/** The line of the pod's address, in cells; an empty column leaves no cell. */
+function cellsOf(table: string, pod: RunningPod): string[] | undefined {
+  const lines = table.split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.find((line) => line[0] === pod.status.podIP);
 }
 
 /** The entries of a node's map as fast-ctl shows them, by address. */
