@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// `--node`: the same command line run by the fast-ctl in the agent's pod of another machine, so that a laptop sees a
-// node's kernel without a shell on it.
+// `--node`: the same command line for the fast-ctl in the agent's pod of another machine, so that a laptop sees a node's
+// kernel without a shell on it.
 import { agentName, installNamespace } from '../api/names.ts';
 import { nodes, pods } from '../kube/resources.ts';
 import { agentSelector, describeAgent } from './kubectl-lines.ts';
-import type { Cluster, Surroundings } from './surroundings.ts';
+import type { Cluster } from './surroundings.ts';
 
 /** What is left of a command line for the node itself: everything but the flags that led there. */
 export function withoutFlags(args: readonly string[], flags: readonly string[]): string[] {
@@ -34,16 +34,4 @@ export async function agentPodOf(cluster: Pick<Cluster, 'list'>, node: string): 
       ? `no agent runs on ${node}; kubectl get pods ${agentSelector} -o wide`
       : `the agent on ${node} is ${state}; ${describeAgent(node)}`,
   );
-}
-
-/** Runs `args` on `node` and answers the exit code of the fast-ctl there. */
-export async function runOnNode(
-  cluster: Cluster,
-  node: string,
-  args: readonly string[],
-  { print, printError, stopped }: Surroundings,
-): Promise<number> {
-  const pod = await agentPodOf(cluster, node);
-  const target = { namespace: installNamespace, pod, container: 'agent' };
-  return cluster.exec(target, ['fast-ctl', ...args], { stdout: print, stderr: printError, signal: stopped });
 }

@@ -2,13 +2,14 @@
 // All commands of fast-ctl, how they are grouped for a person, and how their failures reach the shell.
 import { Command, CommanderError, Option } from 'commander';
 import { version } from '../api/names.ts';
-import { runOnNode, withoutFlags } from './agent-pod.ts';
+import { withoutFlags } from './agent-pod.ts';
 import { completeCommand, completionCommand, completions } from './completion.ts';
 import { dropsCommand } from './drops-command.ts';
 import { ipamCommand } from './ipam-command.ts';
 import { linksCommand } from './links-command.ts';
 import { mapsCommand } from './maps-command.ts';
 import { monitorCommand } from './monitor-command.ts';
+import { runOnNode } from './node-exec.ts';
 import { sayRefused } from './refusal.ts';
 import { statusCommand } from './status-command.ts';
 import { traceCommand } from './trace-command.ts';

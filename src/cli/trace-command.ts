@@ -5,7 +5,7 @@ import { bpfPinFolder } from '../api/names.ts';
 import { encodeAddressKey } from '../datapath/codecs.ts';
 import { maps } from '../datapath/generated/layout.ts';
 import { isAddress } from '../ip/address.ts';
-import { runOnNode } from './agent-pod.ts';
+import { runOnNode } from './node-exec.ts';
 import { allOfOurs, NotInstalled, recordKind } from './kinds.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';

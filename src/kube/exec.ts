@@ -45,10 +45,15 @@ export async function execInPod(
   const url = `${access.origin}${access.prefix}${pathOf(target, command)}`;
   const socket = new WebSocket(url.replace(/^http/, 'ws'), { protocols, headers: { ...access.headers }, dispatcher });
   socket.binaryType = 'arraybuffer';
+  let isGranted = false;
+  socket.addEventListener('open', () => (isGranted = true));
   try {
     return await exitCode(socket, streams);
   } catch (error) {
-    const refused = await refusal(attempt, url, access.headers, dispatcher).catch(() => undefined);
+    // What comes later has its own words; and to ask for more of a node that is off takes its time.
+    const refused = isGranted
+      ? undefined
+      : await refusal(attempt, url, access.headers, dispatcher).catch(() => undefined);
     const because = error instanceof Error ? error.message : String(error);
     throw refused ?? new KubeError('unknown', attempt, because, { cause: error });
   } finally {

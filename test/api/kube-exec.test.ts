@@ -17,12 +17,16 @@ const target = { namespace: 'fast-system', pod: 'fast-agent-a', container: 'agen
 /** Of RFC 6455, section 1.3. */
 const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
+const offMessage = 'error dialing backend: dial tcp 10.0.0.2:10250: i/o timeout';
+
 const folder = mkdtempSync(join(tmpdir(), 'fast-exec-'));
 const read = (name: string): Buffer => readFileSync(join(folder, name));
 let server: Server;
 let proxy: Server;
 let handshakes: string[] = [];
 let tunnels: string[] = [];
+/** Requests that ask for no upgrade: why one was refused. */
+let asked = 0;
 
 /** A binary message on one of the channels. Servers do not mask, and all of ours are short. */
 function frame(channel: number, text: string): Buffer {
@@ -38,6 +42,7 @@ beforeAll(async () => {
   server = createTlsServer({ cert: read('server.crt'), key: read('server.key') });
   const message = 'pods "fast-agent-a" is forbidden: User "jane" cannot create resource "pods/exec"';
   server.on('request', (_request, response) => {
+    asked += 1;
     response.writeHead(403, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ kind: 'Status', code: 403, reason: 'Forbidden', message }));
   });
@@ -54,6 +59,10 @@ beforeAll(async () => {
     socket.write(head.join('\r\n'));
     socket.on('error', () => undefined);
     if (request.url?.includes('sleep') === true) return;
+    if (request.url?.includes('off') === true) {
+      socket.write(frame(3, JSON.stringify({ status: 'Failure', message: offMessage })));
+      return;
+    }
     socket.write(frame(1, 'hello'));
     const causes = [{ reason: 'ExitCode', message: '7' }];
     socket.write(frame(3, JSON.stringify({ status: 'Failure', details: { causes } })));
@@ -70,6 +79,7 @@ beforeAll(async () => {
 beforeEach(() => {
   handshakes = [];
   tunnels = [];
+  asked = 0;
 });
 afterAll(() => {
   for (const each of [server, proxy]) each.close();
@@ -108,6 +118,11 @@ describe('exec', () => {
       reason: 'forbidden',
       message: expect.stringContaining('User "jane" cannot create resource "pods/exec"'),
     });
+  });
+
+  it('to a node that is off fails with the API server’s words, and does not ask it for others', async () => {
+    await expect(run(access(), ['off'])).rejects.toThrow(offMessage);
+    expect(asked).toBe(0);
   });
 
   it('begins nothing after Ctrl-C, and ends at once what was begun', async () => {
