@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the reference plugins that follow fast-cni in its list: portmap (hostPorts) and bandwidth. From their Go module
+// Builds the reference plugins that fast-cni runs: portmap (hostPorts) and bandwidth. From their Go module
 // and without cgo, so that they run on every distribution as fast-cni does; those that Debian packages ask for its libc.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

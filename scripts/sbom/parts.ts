@@ -93,7 +93,7 @@ export function crateParts(): Part[] {
   return sorted(parts);
 }
 
-/** The plugins that follow fast-cni. */
+/** The plugins that fast-cni runs. */
 export function goParts(): Part[] {
   const modules = [...read('images/cni-plugins/go.mod').matchAll(/^\t(\S+) (v\S+)(?: \/\/ indirect)?$/gm)];
   const parts = modules.map(([, name = '', version = '']) => {

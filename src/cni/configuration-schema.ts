@@ -5,6 +5,9 @@
 
 const dictionary = { type: ['object', 'null'] } as const;
 
+/** The name of an executable, which no path may stand for. */
+const pluginName = { type: 'string', pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$' } as const;
+
 export const configurationSchema = {
   type: 'object',
   required: ['cniVersion', 'name', 'type'],
@@ -14,6 +17,11 @@ export const configurationSchema = {
     type: { type: 'string', minLength: 1, maxLength: 255 },
     // 107 bytes and a closing zero are all that sun_path of sockaddr_un holds, unix(7).
     socket: { type: 'string', pattern: '^/', minLength: 2, maxLength: 107 },
+    delegates: {
+      type: ['object', 'null'],
+      additionalProperties: false,
+      properties: { portMappings: pluginName, bandwidth: pluginName },
+    },
     timeoutSeconds: { type: 'integer', minimum: 1, maximum: 600 },
     dns: dictionary,
     ipam: dictionary,

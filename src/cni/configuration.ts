@@ -5,6 +5,7 @@ import { errorCode } from '../protocol/error-codes.ts';
 import type { ValidAttachment } from '../protocol/messages.ts';
 import { explain } from '../protocol/validation.ts';
 import { CniError } from './cni-error.ts';
+import type { Delegate } from './delegates.ts';
 import type { CniCommand } from './environment.ts';
 import type { HostOutcome } from './host.ts';
 import type { RawResult } from './result.ts';
@@ -19,12 +20,14 @@ export interface Configuration {
   name: string;
   socket: string;
   timeoutMs: number;
-  /** For ADD what the plugins before made, for CHECK what all of them made. */
+  /** For ADD what the plugins before made, for CHECK and DEL what all of them made. */
   prevResult?: RawResult;
   /** What an administrator wants the result to say of name servers. */
   dns?: object;
-  /** Whether the plugin bandwidth, behind fast-cni, will limit the pod. */
+  /** Whether the plugin bandwidth will limit the pod. */
   hasBandwidthLimit: boolean;
+  /** The plugins that fast-cni has to run for this pod, in their order. */
+  delegates: Delegate[];
   /** Absent where the runtime gave no list, which is no statement about any attachment. */
   validAttachments?: ValidAttachment[];
 }
@@ -37,6 +40,7 @@ const expected: Record<string, string> = {
   name: 'the name of the network: a letter or digit, then letters, digits, "_", "." or "-"',
   type: 'the name of the executable, "fast-cni"',
   socket: "the absolute path of the agent's socket, at most 107 bytes",
+  delegates: 'the names of plugins by capability, such as {"portMappings": "portmap", "bandwidth": "bandwidth"}',
   timeoutSeconds: 'a whole number of seconds from 1 to 600',
   'cni.dev/valid-attachments': 'a list of {containerID, ifname}',
 };
@@ -65,6 +69,7 @@ interface RawConfiguration {
   dns?: object | null;
   prevResult?: RawResult | null;
   runtimeConfig?: Record<string, unknown> | null;
+  delegates?: Partial<Record<DelegatedCapability, string>> | null;
   'cni.dev/valid-attachments'?: { containerID: string; ifname: string }[] | null;
 }
 
@@ -78,8 +83,9 @@ function previousResult(raw: RawConfiguration, command: CniCommand): { prevResul
   if (command === 'CHECK' && prevResult === undefined) {
     refuse('CHECK needs "prevResult", the result of ADD, and the runtime gave none');
   }
-  if (prevResult === undefined || (command !== 'ADD' && command !== 'CHECK')) return {};
+  if (prevResult === undefined || command === 'GC' || command === 'STATUS') return {};
   const problem = explain(validatePreviousResult, prevResult);
+  if (problem !== undefined && command === 'DEL') return {};
   if (problem !== undefined) refuse(`"prevResult" is not a result: ${problem}`);
   return { prevResult };
 }
@@ -100,6 +106,23 @@ function hasBandwidthLimit(bandwidth: unknown): boolean {
   return Object.entries(bandwidth).some(([key, value]) => /^(?:in|e)gressRate$/i.test(key) && Number(value) > 0);
 }
 
+/** The order in which their plugins run: a limit is laid on what portmap has left of the result. */
+const delegatedCapabilities = ['portMappings', 'bandwidth'] as const;
+type DelegatedCapability = (typeof delegatedCapabilities)[number];
+
+/** Whether a pod asks for the capability: runtimes write empty lists and limits of 0 too. */
+const isAsked: Record<DelegatedCapability, (value: unknown) => boolean> = {
+  portMappings: (value) => Array.isArray(value) && value.length > 0,
+  bandwidth: hasBandwidthLimit,
+};
+
+function delegatesOf({ delegates, runtimeConfig }: RawConfiguration): Delegate[] {
+  return delegatedCapabilities.flatMap((capability) => {
+    const [type, value] = [delegates?.[capability], runtimeConfig?.[capability]];
+    return type !== undefined && isAsked[capability](value) ? [{ type, capability, value }] : [];
+  });
+}
+
 /** Throws code 7 that names the field, 2 for a field that cannot be honoured, or 1 for a version that is not served. */
 export function parseConfiguration(value: unknown, command: CniCommand): Configuration {
   const problem = explain(validateConfiguration, value, expected);
@@ -108,12 +131,14 @@ export function parseConfiguration(value: unknown, command: CniCommand): Configu
   }
   const raw = value as RawConfiguration;
   const cniVersion = checkVersion(raw.cniVersion, command);
-  if (command === 'ADD' || command === 'STATUS') refuseUnsupported(raw.ipam, raw.runtimeConfig ?? {});
+  if (command === 'ADD' || command === 'STATUS')
+    refuseUnsupported(raw.ipam, raw.runtimeConfig ?? {}, Object.keys(raw.delegates ?? {}));
   return {
     cniVersion,
     name: raw.name,
     socket: raw.socket ?? agentSocketPath,
     hasBandwidthLimit: hasBandwidthLimit(raw.runtimeConfig?.['bandwidth']),
+    delegates: delegatesOf(raw),
     timeoutMs: (raw.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
     ...(raw.dns ? { dns: raw.dns } : {}),
     ...previousResult(raw, command),

@@ -45,7 +45,7 @@ function isInterfaceName(value: string): boolean {
   return interfaceName.test(value) && value !== '.' && value !== '..' && utf8Length(value) <= maxInterfaceNameBytes;
 }
 
-/** CNI_PATH is not here: fast-cni calls no other plugin. */
+/** CNI_PATH is not here: only the delegates of a pod that has some are looked for in it. */
 const variables: Record<'CNI_CONTAINERID' | 'CNI_NETNS' | 'CNI_IFNAME', Variable> = {
   CNI_CONTAINERID: {
     use: { ADD: 'required', DEL: 'required', CHECK: 'required' },

@@ -6,6 +6,11 @@ export type HostOutcome =
   | { text: string }
   | { problem: 'connect' | 'write' | 'read' | 'timeout' | 'tooLong' | 'encoding'; message: string };
 
+/** `missing`: there is no such file, so that another folder may have it. */
+export type PluginOutcome =
+  | { text: string; exitCode: number }
+  | { problem: 'missing' | 'start' | 'timeout' | 'read' | 'tooLong' | 'encoding'; message: string };
+
 export interface Host {
   /** An environment variable; undefined or null where it is unset or not UTF-8. */
   env(name: string): string | null | undefined;
@@ -17,4 +22,6 @@ export interface Host {
   exitCode(code: number): void;
   /** Connects to the unix socket `path`, writes `body`, closes that half and reads the answer, in `timeoutMs` in all. */
   unixRequest(path: string, body: string, timeoutMs: number): HostOutcome;
+  /** Runs the executable `path` with this process's variables, but CNI_COMMAND is `command`, and kills it after `timeoutMs`. */
+  runPlugin(path: string, command: string, stdin: string, timeoutMs: number): PluginOutcome;
 }

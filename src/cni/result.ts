@@ -16,7 +16,7 @@ export interface RawResult {
 /** RT_SCOPE_LINK of rtnetlink(7): the destination is on the link. */
 const scopeLink = 253;
 
-function formatRoute(route: AttachmentRoute, version: SpecVersion): object {
+function formatRoute(route: AttachmentRoute, version: SpecVersion): { dst: string; gw?: string } {
   if (route.gateway !== undefined) return { dst: route.destination, gw: route.gateway };
   return { dst: route.destination, ...(isAtLeast(version, '1.1.0') ? { scope: scopeLink } : {}) };
 }
@@ -27,19 +27,19 @@ function dnsOf(...candidates: (object | null | undefined)[]): object {
 }
 
 /**
- * The text for stdout: both ends of the wire, the pod's second, behind what the plugins before in the list made
+ * The result: both ends of the wire, the pod's second, behind what the plugins before in the list made
  * (`previous`). `ips[].interface` counts from 0 in the whole list of interfaces.
  */
-export function formatResult(
+export function resultOf(
   version: SpecVersion,
   attachment: Attachment,
   previous: RawResult = {},
   dns?: object,
-): string {
+): RawResult {
   const mtu = isAtLeast(version, '1.1.0') ? { mtu: attachment.mtu } : {};
   const family = attachment.address.includes(':') ? '6' : '4';
   const before = previous.interfaces ?? [];
-  const result = {
+  return {
     ...previous,
     cniVersion: version,
     interfaces: [
@@ -59,7 +59,6 @@ export function formatResult(
     routes: [...(previous.routes ?? []), ...attachment.routes.map((route) => formatRoute(route, version))],
     dns: dnsOf(previous.dns, dns),
   };
-  return `${JSON.stringify(result)}\n`;
 }
 
 /** What the agent compares with: the parts of a result that it can have made, without those of others. */

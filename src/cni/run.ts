@@ -3,11 +3,12 @@
 import { errorCode } from '../protocol/error-codes.ts';
 import { askAgent } from './ask-agent.ts';
 import { CniError, formatError } from './cni-error.ts';
-import { decode, parseConfiguration } from './configuration.ts';
+import { type Configuration, decode, parseConfiguration } from './configuration.ts';
+import { Delegates } from './delegates.ts';
 import { parseCommand, parseEnvironment } from './environment.ts';
-import type { CniCommand } from './environment.ts';
+import type { CniCommand, Environment } from './environment.ts';
 import type { Host, HostOutcome } from './host.ts';
-import { formatResult } from './result.ts';
+import { resultOf } from './result.ts';
 import { isServed, newestVersion, specVersions } from './versions.ts';
 
 const about = `fast-cni joins pods to the Fast network. The container runtime runs it, with CNI_COMMAND set and the
@@ -32,6 +33,33 @@ function answerVersion(input: HostOutcome): string {
   return `${JSON.stringify({ cniVersion, supportedVersions: specVersions })}\n`;
 }
 
+/** Section 4: whoever delegates undoes all where a delegate failed; the failure itself is what the runtime reads. */
+function add(host: Host, configuration: Configuration, environment: Environment): string {
+  const attachment = askAgent(host, 'ADD', configuration, environment);
+  if (attachment === undefined) {
+    throw new CniError(errorCode.protocol, "the agent's answer to ADD carries no result");
+  }
+  const { cniVersion, prevResult, dns } = configuration;
+  const result = resultOf(cniVersion, attachment, prevResult, dns);
+  try {
+    return `${JSON.stringify(new Delegates(host, configuration).add(result))}\n`;
+  } catch (error) {
+    try {
+      askAgent(host, 'DEL', configuration, environment);
+    } catch {
+      // The runtime sends a DEL of its own after a failed ADD.
+    }
+    throw error;
+  }
+}
+
+/** What a delegate could not undo keeps the wire from nobody; the runtime hears of it and tries again. */
+function del(host: Host, configuration: Configuration, environment: Environment): void {
+  const failure = new Delegates(host, configuration).del();
+  askAgent(host, 'DEL', configuration, environment);
+  if (failure !== undefined) throw failure;
+}
+
 /** The text for stdout; throws CniError. */
 function answer(host: Host, command: CniCommand, input: HostOutcome): string {
   if (command === 'VERSION') return answerVersion(input);
@@ -39,13 +67,14 @@ function answer(host: Host, command: CniCommand, input: HostOutcome): string {
   const configuration = parseConfiguration(decode(input), command);
   // Without a list there is nothing to compare with; what no record explains the agent finds by itself.
   if (command === 'GC' && configuration.validAttachments === undefined) return '';
-  const attachment = askAgent(host, command, configuration, environment);
-  if (command !== 'ADD') return '';
-  if (attachment === undefined) {
-    throw new CniError(errorCode.protocol, "the agent's answer to ADD carries no result");
+  if (command === 'ADD') return add(host, configuration, environment);
+  if (command === 'DEL') {
+    del(host, configuration, environment);
+    return '';
   }
-  const { cniVersion, prevResult, dns } = configuration;
-  return formatResult(cniVersion, attachment, prevResult, dns);
+  askAgent(host, command, configuration, environment);
+  if (command === 'CHECK') new Delegates(host, configuration).check();
+  return '';
 }
 
 /** Runs the command that the environment names. Without one it says what it is, as libcni's skeleton does. */

@@ -10,7 +10,8 @@ const runtimeKeys = ['ips', 'ipRanges', 'mac', 'infinibandGUID', 'deviceID', 'po
 const cures: Record<string, string> = {
   ipam: 'remove it: addresses come from pools (kubectl get ips)',
   'runtimeConfig.ips': 'remove the capability "ips": addresses come from pools (kubectl get ips)',
-  'runtimeConfig.portMappings': 'move the capability "portMappings" to the plugin portmap, behind fast-cni in the list',
+  'runtimeConfig.portMappings':
+    'name the plugin portmap for it in "delegates", or move the capability to one behind fast-cni in the list',
 };
 
 function isEmpty(value: unknown): boolean {
@@ -18,11 +19,16 @@ function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
-/** Throws code 2 with the key and the value of the first field that cannot be honoured. */
-export function refuseUnsupported(ipam: unknown, runtimeConfig: Record<string, unknown>): void {
+/** Throws code 2 with the key and the value of the first field that neither fast-cni nor a delegate can honour. */
+export function refuseUnsupported(
+  ipam: unknown,
+  runtimeConfig: Record<string, unknown>,
+  delegated: readonly string[],
+): void {
+  const own = runtimeKeys.filter((key) => !delegated.includes(key));
   const fields: [string, unknown][] = [
     ['ipam', ipam],
-    ...runtimeKeys.map((key): [string, unknown] => [`runtimeConfig.${key}`, runtimeConfig[key]]),
+    ...own.map((key): [string, unknown] => [`runtimeConfig.${key}`, runtimeConfig[key]]),
   ];
   const found = fields.find(([, value]) => !isEmpty(value));
   if (found === undefined) return;

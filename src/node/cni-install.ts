@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts fast-cni, the plugins that follow it and their configuration on the node. Each file appears whole, by rename, and
+// Puts fast-cni, the plugins that it runs and their configuration on the node. Each file appears whole, by rename, and
 // the configuration last: the moment it is there the node counts as ready for pods.
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cniNetwork } from '../api/names.ts';
 
 export interface CniPaths {
-  /** The folder with fast-cni and the plugins that follow it. */
+  /** The folder with fast-cni and the plugins that it runs. */
   readonly source: string;
   /** The runtime's plugin folder. */
   readonly binFolder: string;
@@ -31,12 +31,10 @@ const programs = [
 const configuration = '10-fast.conflist';
 
 function configurationText(socket: string): string {
-  const plugins = [
-    // The limits are told to fast-cni too: it has to keep such a pod off the fast path, which skips their qdiscs.
-    { type: executable, socket, capabilities: { bandwidth: true } },
-    { type: 'fast-portmap', capabilities: { portMappings: true } },
-    { type: 'fast-bandwidth', capabilities: { bandwidth: true } },
-  ];
+  const capabilities = { portMappings: true, bandwidth: true };
+  // Not behind it in the list, where a runtime would start each of them for every pod: docs/adr/0005.
+  const delegates = { portMappings: 'fast-portmap', bandwidth: 'fast-bandwidth' };
+  const plugins = [{ type: executable, socket, capabilities, delegates }];
   // containerd 1.6 knows no version above 1.0.0, and newer runtimes take it as well.
   return `${JSON.stringify({ cniVersion: '1.0.0', name: cniNetwork, plugins }, undefined, 2)}\n`;
 }

@@ -50,7 +50,7 @@ function readOptions(): AgentOptions {
     .option('--pin-folder <path>', 'where maps and links outlive the agent, in a bpffs', defaults.pinFolder)
     .option('--cni-bin-dir <path>', "the runtime's plugins", defaults.cniBinDir)
     .option('--cni-conf-dir <path>', "the runtime's network configurations", defaults.cniConfDir)
-    .option('--cni-source <folder>', 'where fast-cni and the plugins that follow it are', defaults.cniSource)
+    .option('--cni-source <folder>', 'where fast-cni and the plugins that it runs are', defaults.cniSource)
     .option('--host-run <path>', "the host's /run, for the files that keep others off our devices", defaults.hostRun)
     .option('--health-port <port>', 'serves /healthz, /readyz and /metrics', defaults.healthPort)
     .option('--masquerade-exclude <ranges>', 'destinations that see pods by their own addresses: CIDRs, ranges a-b', '')

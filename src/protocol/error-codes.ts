@@ -85,6 +85,11 @@ export const errorTable = {
     'ADD: the interface is there already, or the pod has its wire on another.',
     'DEL comes before another ADD, and a pod has one interface of this network.',
   ),
+  delegate: kind(
+    105,
+    'A plugin that fast-cni runs for a capability failed; the message has its name and words.',
+    "Correct what the plugin complains of: the pod's hostPort, its bandwidth annotations, or the node's programs.",
+  ),
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorName = keyof typeof errorTable;

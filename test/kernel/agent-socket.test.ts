@@ -187,9 +187,12 @@ describe('the installation', () => {
       cniVersion: '1.0.0',
       name: 'fast',
       plugins: [
-        { type: 'fast-cni', socket: '/run/fast/agent.sock', capabilities: { bandwidth: true } },
-        { type: 'fast-portmap', capabilities: { portMappings: true } },
-        { type: 'fast-bandwidth', capabilities: { bandwidth: true } },
+        {
+          type: 'fast-cni',
+          socket: '/run/fast/agent.sock',
+          capabilities: { portMappings: true, bandwidth: true },
+          delegates: { portMappings: 'fast-portmap', bandwidth: 'fast-bandwidth' },
+        },
       ],
     });
   });

@@ -2,64 +2,20 @@
 // libcni, which containerd and CRI-O call plugins by, drives fast-cni by its own command line: alone in every version, and
 // as the first of a list with a plugin of Debian's.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { inside, insideArguments, netnsPath } from './agent-node.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import { inside } from './agent-node.ts';
 import { node, runtime, useRuntime } from './bench.ts';
-import { buildCnitool } from './build-cnitool.ts';
 import { pod, specVersions } from './cni-rules.ts';
-import { program, startPlugin } from './runtime.ts';
-
-const folder = mkdtempSync(join(tmpdir(), 'fagent-cnitool-'));
-let cnitool: string;
+import { configure, succeed, tool, useCnitool } from './libcni.ts';
 
 useRuntime();
-
-beforeAll(async () => {
-  cnitool = await buildCnitool();
-}, 300_000);
-
-afterAll(() => rmSync(folder, { recursive: true }));
+useCnitool();
 
 afterEach(() => node.clear());
 
-/** Writes the list `fast`; `more` are plugins behind fast-cni. */
-function configure(cniVersion: string, ...more: object[]): void {
-  const plugins = [{ type: 'fast-cni', socket: runtime.socket }, ...more];
-  writeFileSync(join(folder, '10-fast.conflist'), JSON.stringify({ cniVersion, name: 'fast', plugins }));
-  mkdirSync(join(folder, 'cache'), { recursive: true });
-}
-
-interface Said {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** On the node, with a folder of its own for the results that libcni keeps in /var/lib/cni. */
-async function tool(command: string, sandbox = 'p1'): Promise<Said> {
-  const script = `mkdir -p /var/lib/cni && mount --bind ${folder}/cache /var/lib/cni && exec "$@"`;
-  const words = ['unshare', '--mount', 'sh', '-c', script, 'sh', cnitool, command, 'fast', netnsPath(sandbox)];
-  const variables = {
-    PATH: process.env['PATH'] ?? '',
-    NETCONFPATH: folder,
-    CNI_PATH: `${dirname(program)}:/usr/lib/cni`,
-    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${sandbox};K8S_POD_UID=${sandbox}`,
-  };
-  return await startPlugin(variables, '', '/sbin/ip', insideArguments('one', ...words)).ended;
-}
-
-async function succeed(command: string, sandbox?: string): Promise<string> {
-  const { code, stdout, stderr } = await tool(command, sandbox);
-  if (code !== 0) throw new Error(`cnitool ${command}: ${stdout}${stderr}`);
-  return stdout;
-}
-
 describe.each(specVersions)('cnitool with CNI %s', (version) => {
   it('adds, checks and deletes', async () => {
-    configure(version);
+    configure(version, {});
     pod(node);
     const result = JSON.parse(await succeed('add')) as { cniVersion: string; ips: Array<{ address: string }> };
     expect([result.cniVersion, result.ips[0]?.address]).toEqual([version, '10.244.10.0/32']);
@@ -77,7 +33,7 @@ describe.each(specVersions)('cnitool with CNI %s', (version) => {
 
 describe('cnitool with CNI 1.1.0', () => {
   it('collects what is nobody’s', async () => {
-    configure('1.1.0');
+    configure('1.1.0', {});
     pod(node);
     await succeed('add');
     await succeed('gc');
@@ -86,7 +42,7 @@ describe('cnitool with CNI 1.1.0', () => {
   });
 
   it('asks for the status, and hears why there is none', async () => {
-    configure('1.1.0');
+    configure('1.1.0', {});
     await succeed('status');
     await runtime.hangUp();
     const { code, stderr } = await tool('status');
@@ -104,7 +60,7 @@ describe('fast-cni as the first of a list', () => {
 
   it.each(['0.4.0', '1.0.0'])('has its result taken by the plugin behind it, CNI %s', async (version) => {
     expect(hasTuning.status).toBe(0);
-    configure(version, { type: 'tuning', sysctl: { 'net.ipv4.conf.eth0.log_martians': '1' } });
+    configure(version, {}, { type: 'tuning', sysctl: { 'net.ipv4.conf.eth0.log_martians': '1' } });
     pod(node);
     const result = JSON.parse(await succeed('add')) as { interfaces: Array<{ name: string }> };
     expect(result.interfaces.map((each) => each.name)).toEqual([node.veths()[0], 'eth0']);

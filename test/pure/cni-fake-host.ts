@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host for src/cni that lives in memory: what a runtime sets, what the agent would answer, and what came of it.
-import type { Host, HostOutcome } from '../../src/cni/host.ts';
+import type { Host, HostOutcome, PluginOutcome } from '../../src/cni/host.ts';
+import type { RawResult } from '../../src/cni/result.ts';
 import { run } from '../../src/cni/run.ts';
 import type { AgentRequest, Attachment } from '../../src/protocol/messages.ts';
 
@@ -38,6 +39,14 @@ export interface Call {
   stdin?: string;
   /** What the socket yields; by default success, with a result for ADD. */
   answer?: HostOutcome;
+  /** What the plugin at a path makes of it; by default there is none. */
+  plugin?: (run: PluginRun) => PluginOutcome;
+}
+
+export interface PluginRun {
+  path: string;
+  command: string;
+  body: { prevResult?: RawResult; [key: string]: unknown };
 }
 
 export interface Outcome {
@@ -45,11 +54,23 @@ export interface Outcome {
   stdout: string;
   stderr: string;
   requests: { path: string; body: AgentRequest; timeoutMs: number }[];
+  /** The plugins that were run, those also that were not found. */
+  plugins: PluginRun[];
+  /** Agent and plugins in their order, such as `agent ADD` and `fast-portmap ADD`. */
+  steps: string[];
 }
 
+/** A plugin that prints what it was given, as those do that only add something to the node. */
+export const passOn = ({ command, body }: PluginRun): PluginOutcome => ({
+  text: command === 'ADD' ? JSON.stringify(body.prevResult) : '',
+  exitCode: 0,
+});
+
+const noPlugin: PluginOutcome = { problem: 'missing', message: 'No such file or directory' };
+
 /** Runs fast-cni once in memory. */
-export function call({ variables, stdin, answer }: Call): Outcome {
-  const outcome: Outcome = { exitCode: 0, stdout: '', stderr: '', requests: [] };
+export function call({ variables, stdin, answer, plugin }: Call): Outcome {
+  const outcome: Outcome = { exitCode: 0, stdout: '', stderr: '', requests: [], plugins: [], steps: [] };
   const result = variables['CNI_COMMAND'] === 'ADD' ? { result: attachment } : {};
   const host: Host = {
     env: (name) => variables[name],
@@ -64,8 +85,19 @@ export function call({ variables, stdin, answer }: Call): Outcome {
       outcome.exitCode = code;
     },
     unixRequest: (path, body, timeoutMs) => {
-      outcome.requests.push({ path, body: JSON.parse(body) as AgentRequest, timeoutMs });
+      const request = JSON.parse(body) as AgentRequest;
+      outcome.requests.push({ path, body: request, timeoutMs });
+      outcome.steps.push(`agent ${request.command}`);
       return answer ?? { text: JSON.stringify({ ok: true, ...result }) };
+    },
+    runPlugin: (path, command, body) => {
+      const one = { path, command, body: JSON.parse(body) as PluginRun['body'] };
+      const ended = plugin?.(one) ?? noPlugin;
+      outcome.plugins.push(one);
+      if (!('problem' in ended && ended.problem === 'missing')) {
+        outcome.steps.push(`${path.split('/').at(-1)} ${command}`);
+      }
+      return ended;
     },
   };
   run(host);

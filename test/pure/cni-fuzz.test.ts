@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { errorTable } from '../../src/protocol/error-codes.ts';
 import { parseRequest } from '../../src/protocol/request.ts';
 import { rounds } from '../share.ts';
-import { attachment, call, configuration, podVariables } from './cni-fake-host.ts';
+import { attachment, call, configuration, passOn, podVariables } from './cni-fake-host.ts';
 import { changedJson, changedText, changedVariables, numbers } from './cni-mutations.ts';
 
 const minuteMs = 60_000;
@@ -27,7 +27,8 @@ const whole = configuration({
   timeoutSeconds: 55,
   dns: { nameservers: ['192.0.2.53'] },
   prevResult,
-  runtimeConfig: { bandwidth: { ingressRate: 1 } },
+  delegates: { portMappings: 'fast-portmap', bandwidth: 'fast-bandwidth' },
+  runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80 }], bandwidth: { ingressRate: 1 } },
   'cni.dev/valid-attachments': [{ containerID: 'c1', ifname: 'eth0' }],
 });
 const request = {
@@ -65,7 +66,7 @@ describe('inputs that are nearly right', () => {
         const variables = changedVariables({ ...podVariables, CNI_COMMAND: command }, random);
         const stdin = changedJson(whole, random);
         try {
-          judge(call({ variables, stdin }), isOfTable);
+          judge(call({ variables, stdin, plugin: passOn }), isOfTable);
         } catch (error) {
           expect.fail(`${JSON.stringify({ variables, stdin })}: ${String(error)}`);
         }
@@ -91,6 +92,25 @@ describe('inputs that are nearly right', () => {
           judge(call({ variables, stdin: JSON.stringify(whole), answer: { text } }), isAnyCode);
         } catch (error) {
           expect.fail(`${variables.CNI_COMMAND} ${JSON.stringify(text)}: ${String(error)}`);
+        }
+      }
+    },
+    5 * minuteMs,
+  );
+
+  it(
+    'from the plugins that it runs end in a result or an error of the table',
+    () => {
+      const random = numbers(105);
+      for (let round = rounds(100_000); round > 0; round -= 1) {
+        const variables = { ...podVariables, CNI_COMMAND: commands[random(3)] ?? '' };
+        const exitCode = random(3) === 0 ? random(256) : 0;
+        const said = changedJson(exitCode === 0 ? prevResult : { cniVersion: '1.0.0', code: 7, msg: 'no' }, random);
+        const text = random(4) === 0 ? changedText(said, random) : said;
+        try {
+          judge(call({ variables, stdin: JSON.stringify(whole), plugin: () => ({ text, exitCode }) }), isOfTable);
+        } catch (error) {
+          expect.fail(`${variables.CNI_COMMAND} ${exitCode} ${JSON.stringify(text)}: ${String(error)}`);
         }
       }
     },

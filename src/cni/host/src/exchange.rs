@@ -17,7 +17,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(problem: &'static str, message: impl ToString) -> Self {
+    pub fn new(problem: &'static str, message: impl ToString) -> Self {
         Self {
             problem,
             message: message.to_string(),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The executable around fast-cni's TypeScript. It only lends six functions (`host`, see src/cni/host.ts) and decides
+// The executable around fast-cni's TypeScript. It only lends seven functions (`host`, see src/cni/host.ts) and decides
 // nothing; a fault in the script still ends in a CNI error on stdout, because that is all that a runtime reads.
 mod exchange;
+mod plugin;
 
 use exchange::{Failure, read_text, request};
 use rquickjs::context::intrinsic::{Json, MapSet, Promise, RegExp, RegExpCompiler};
@@ -46,6 +47,15 @@ fn unix_request<'js>(c: Ctx<'js>, path: String, body: String, timeout_ms: f64) -
     outcome(&c, request(path, body, Duration::from_millis(timeout_ms as u64)))
 }
 
+/// `{text, exitCode}` or `{problem, message}`.
+fn run_plugin<'js>(c: Ctx<'js>, path: String, command: String, input: String, timeout_ms: f64) -> Result<Object<'js>> {
+    let ended = plugin::run(&path, &command, input, Duration::from_millis(timeout_ms as u64));
+    let exit_code = ended.as_ref().map_or(0, |(_, code)| *code);
+    let object = outcome(&c, ended.map(|(text, _)| text))?;
+    object.set("exitCode", exit_code)?;
+    Ok(object)
+}
+
 /// A closed stdout leaves nobody to tell; the exit code still says it.
 fn print(text: String, exit_code: &Cell<u8>) {
     let mut out = stdout().lock();
@@ -62,6 +72,7 @@ fn lend_host(c: &Ctx<'_>, exit_code: &Rc<Cell<u8>>) -> Result<()> {
     )?;
     host.set("stdin", Function::new(c.clone(), read_stdin)?)?;
     host.set("unixRequest", Function::new(c.clone(), unix_request)?)?;
+    host.set("runPlugin", Function::new(c.clone(), run_plugin)?)?;
     host.set(
         "printError",
         Function::new(c.clone(), |text: String| drop(stderr().write_all(text.as_bytes())))?,

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plugins that fast-cni runs itself: CNI 1.1.0, section 4, "Plugin Delegation". In the list of plugins the runtime
+// would start each of them for every pod; here one runs only for a pod that asks for what it does.
+import { errorCode } from '../protocol/error-codes.ts';
+import { explain } from '../protocol/validation.ts';
+import { CniError } from './cni-error.ts';
+import type { Configuration } from './configuration.ts';
+import type { Host, PluginOutcome } from './host.ts';
+import type { RawResult } from './result.ts';
+import { validatePreviousResult } from './validators.ts';
+
+/** A plugin and what the runtime wants of it. */
+export interface Delegate {
+  /** The name of the executable in one of the folders of CNI_PATH. */
+  readonly type: string;
+  readonly capability: string;
+  /** Of `runtimeConfig`. */
+  readonly value: unknown;
+}
+
+type DelegatedCommand = 'ADD' | 'DEL' | 'CHECK';
+
+/** A plugin that waits longer has a fault; together with the agent's share it stays below the kubelet's two minutes. */
+const maxTimeoutMs = 20_000;
+
+function failure(type: string, because: string, details?: string): CniError {
+  return new CniError(errorCode.delegate, `the plugin ${type} failed: ${because}`, details);
+}
+
+/** Tries the folders of CNI_PATH in their order. */
+function find(host: Host, type: string, command: DelegatedCommand, body: string, timeoutMs: number): PluginOutcome {
+  const path = host.env('CNI_PATH') ?? '';
+  for (const folder of path.split(':').filter((one) => one.startsWith('/'))) {
+    const outcome = host.runPlugin(`${folder}/${type}`, command, body, timeoutMs);
+    if (!('problem' in outcome && outcome.problem === 'missing')) return outcome;
+  }
+  throw failure(type, `it is in no folder of CNI_PATH, ${JSON.stringify(path.slice(0, 200))}`);
+}
+
+/** What a plugin says of its failure; not all keep to the specification there. */
+function reasonOf(text: string): { msg: string; details?: string } {
+  const fallback = { msg: text.trim() === '' ? 'it said nothing' : text.trim().slice(0, 500) };
+  try {
+    const { msg, details } = JSON.parse(text) as { msg?: unknown; details?: unknown };
+    if (typeof msg !== 'string') return fallback;
+    return typeof details === 'string' && details !== '' ? { msg, details } : { msg };
+  } catch {
+    return fallback;
+  }
+}
+
+export class Delegates {
+  readonly #host: Host;
+  readonly #configuration: Configuration;
+
+  constructor(host: Host, configuration: Configuration) {
+    this.#host = host;
+    this.#configuration = configuration;
+  }
+
+  /** What the plugin printed; throws code 105 with its words where it failed. */
+  #run({ type, capability, value }: Delegate, command: DelegatedCommand, prevResult: RawResult | undefined): string {
+    const { cniVersion, name, timeoutMs } = this.#configuration;
+    const runtimeConfig = { [capability]: value };
+    const body = JSON.stringify({ cniVersion, name, type, runtimeConfig, ...(prevResult ? { prevResult } : {}) });
+    const outcome = find(this.#host, type, command, body, Math.min(timeoutMs, maxTimeoutMs));
+    if ('problem' in outcome) throw failure(type, outcome.message);
+    if (outcome.exitCode === 0) return outcome.text;
+    const { msg, details } = reasonOf(outcome.text);
+    throw failure(type, msg, details);
+  }
+
+  #extend(delegate: Delegate, before: RawResult): RawResult {
+    const text = this.#run(delegate, 'ADD', before);
+    try {
+      const result = JSON.parse(text) as unknown;
+      const problem = explain(validatePreviousResult, result);
+      if (problem === undefined) return result as RawResult;
+      throw failure(delegate.type, `it printed no result: ${problem}`);
+    } catch (error) {
+      if (error instanceof CniError) throw error;
+      throw failure(delegate.type, `it printed no result but ${JSON.stringify(text.slice(0, 60))}`);
+    }
+  }
+
+  /** Answers the result that they made of `result`. Where one fails it undoes what they did, and throws code 105. */
+  add(result: RawResult): RawResult {
+    const begun: Delegate[] = [];
+    let extended = result;
+    try {
+      for (const delegate of this.#configuration.delegates) {
+        begun.push(delegate);
+        extended = this.#extend(delegate, extended);
+      }
+    } catch (error) {
+      this.#delete(begun, extended);
+      throw error;
+    }
+    return extended;
+  }
+
+  /** Section 4: what a delegate checks comes after what its caller does. Throws code 105 of the first that complains. */
+  check(): void {
+    const { delegates, prevResult } = this.#configuration;
+    for (const delegate of delegates) this.#run(delegate, 'CHECK', prevResult);
+  }
+
+  /** Runs all of them, the last first, and answers the first failure. */
+  del(): CniError | undefined {
+    const { delegates, prevResult } = this.#configuration;
+    return this.#delete(delegates, prevResult);
+  }
+
+  #delete(delegates: readonly Delegate[], prevResult: RawResult | undefined): CniError | undefined {
+    const failures: CniError[] = [];
+    for (const delegate of delegates.toReversed()) {
+      try {
+        this.#run(delegate, 'DEL', prevResult);
+      } catch (error) {
+        if (!(error instanceof CniError)) throw error;
+        failures.push(error);
+      }
+    }
+    return failures[0];
+  }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plugins that fast-cni runs itself: CNI 1.1.0, section 4. Only pods that ask for what they do have them run.
+import { describe, expect, it } from 'vitest';
+import type { PluginOutcome } from '../../src/cni/host.ts';
+import {
+  call,
+  type Call,
+  configuration,
+  errorOf,
+  type Outcome,
+  passOn,
+  type PluginRun,
+  podVariables,
+} from './cni-fake-host.ts';
+
+const delegates = { portMappings: 'fast-portmap', bandwidth: 'fast-bandwidth' };
+const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }];
+const bandwidth = { IngressRate: 0, IngressBurst: 0, EgressRate: 1000, EgressBurst: 1 };
+const prevResult = { cniVersion: '1.1.0', interfaces: [{ name: 'eth0' }], ips: [{ address: '10.244.10.0/32' }] };
+
+/** As `passOn`, but the named plugin answers the named command so. */
+function butFor(type: string, command: string, answer: PluginOutcome): (run: PluginRun) => PluginOutcome {
+  return (run) => (run.path.endsWith(`/${type}`) && run.command === command ? answer : passOn(run));
+}
+
+const broken: PluginOutcome = { text: '{"cniVersion":"1.1.0","code":999,"msg":"port 8080 is taken"}', exitCode: 1 };
+
+function run(command: string, runtimeConfig: object, more: Partial<Call> & { conf?: object } = {}): Outcome {
+  const stdin = JSON.stringify(configuration({ delegates, runtimeConfig, ...more.conf }));
+  return call({ variables: { ...podVariables, CNI_COMMAND: command }, stdin, plugin: passOn, ...more });
+}
+
+describe('the plugins of a pod that asks for them', () => {
+  it('run behind the wire with ADD, before it goes with DEL and in the other order, and last with CHECK', () => {
+    const asked = { portMappings, bandwidth };
+    expect(run('ADD', asked).steps).toEqual(['agent ADD', 'fast-portmap ADD', 'fast-bandwidth ADD']);
+    expect(run('DEL', asked).steps).toEqual(['fast-bandwidth DEL', 'fast-portmap DEL', 'agent DEL']);
+    const check = run('CHECK', asked, { conf: { prevResult } });
+    expect(check.steps).toEqual(['agent CHECK', 'fast-portmap CHECK', 'fast-bandwidth CHECK']);
+  });
+
+  it('get the result so far, their own part of runtimeConfig and the name of the network', () => {
+    const { plugins, stdout } = run('ADD', { portMappings, bandwidth });
+    expect(plugins[0]).toEqual({
+      path: '/opt/cni/bin/fast-portmap',
+      command: 'ADD',
+      body: {
+        cniVersion: '1.1.0',
+        name: 'fast',
+        type: 'fast-portmap',
+        runtimeConfig: { portMappings },
+        prevResult: JSON.parse(stdout) as object,
+      },
+    });
+    expect(plugins[1]?.body['runtimeConfig']).toEqual({ bandwidth });
+  });
+
+  it('may extend the result, for the next and for the runtime', () => {
+    const more = { ...prevResult, interfaces: [...prevResult.interfaces, { name: 'ifb0' }] };
+    const plugin = butFor('fast-portmap', 'ADD', { text: JSON.stringify(more), exitCode: 0 });
+    const { plugins, stdout } = run('ADD', { portMappings, bandwidth }, { plugin });
+    expect(plugins[1]?.body.prevResult).toEqual(more);
+    expect(JSON.parse(stdout)).toEqual(more);
+  });
+
+  it('get the result of ADD with CHECK and DEL, and none where the runtime gives a strange one', () => {
+    for (const command of ['CHECK', 'DEL']) {
+      expect(run(command, { portMappings }, { conf: { prevResult } }).plugins[0]?.body.prevResult).toEqual(prevResult);
+    }
+    const strange = run('DEL', { portMappings }, { conf: { prevResult: { ips: 7 } } });
+    expect(strange.steps).toEqual(['fast-portmap DEL', 'agent DEL']);
+    expect(strange.plugins[0]?.body.prevResult).toBeUndefined();
+  });
+
+  it('are looked for in the folders of CNI_PATH, in their order', () => {
+    const variables = { ...podVariables, CNI_COMMAND: 'ADD', CNI_PATH: '/a:relative::/b:/c' };
+    const plugin = (one: PluginRun): PluginOutcome =>
+      one.path.startsWith('/a/') ? { problem: 'missing', message: 'No such file' } : passOn(one);
+    const { plugins } = run('ADD', { portMappings }, { variables, plugin });
+    expect(plugins.map(({ path }) => path)).toEqual(['/a/fast-portmap', '/b/fast-portmap']);
+  });
+});
+
+describe('a pod that asks for nothing', () => {
+  it.each([
+    {},
+    { portMappings: [] },
+    { portMappings: null, bandwidth: null },
+    { bandwidth: { ingressRate: 0, egressRate: 0 } },
+  ])('has no plugin run for it: %j', (runtimeConfig) => {
+    for (const command of ['ADD', 'DEL', 'CHECK']) {
+      expect(run(command, runtimeConfig, { conf: { prevResult } }).steps).toEqual([`agent ${command}`]);
+    }
+  });
+
+  it('leaves it to the list where no plugin is named', () => {
+    const outcome = run('ADD', { bandwidth }, { conf: { delegates: null } });
+    expect(outcome.steps).toEqual(['agent ADD']);
+    expect(outcome.requests[0]?.body.hasBandwidthLimit).toBe(true);
+  });
+});
+
+describe('a plugin that fails', () => {
+  it('with ADD undoes the plugins that were run and the wire, and its words reach the runtime', () => {
+    const outcome = run('ADD', { portMappings, bandwidth }, { plugin: butFor('fast-bandwidth', 'ADD', broken) });
+    expect(outcome.exitCode).toBe(1);
+    expect(errorOf(outcome)).toMatchObject({
+      cniVersion: '1.1.0',
+      code: 105,
+      msg: 'the plugin fast-bandwidth failed: port 8080 is taken',
+    });
+    const begun = ['agent ADD', 'fast-portmap ADD', 'fast-bandwidth ADD'];
+    expect(outcome.steps).toEqual([...begun, 'fast-bandwidth DEL', 'fast-portmap DEL', 'agent DEL']);
+  });
+
+  it('with DEL keeps neither the others nor the wire, and the runtime hears of it', () => {
+    const outcome = run('DEL', { portMappings, bandwidth }, { plugin: butFor('fast-bandwidth', 'DEL', broken) });
+    expect(errorOf(outcome)).toMatchObject({ code: 105, msg: expect.stringContaining('fast-bandwidth') });
+    expect(outcome.steps).toEqual(['fast-bandwidth DEL', 'fast-portmap DEL', 'agent DEL']);
+  });
+
+  it('with CHECK says what is wrong', () => {
+    const plugin = butFor('fast-portmap', 'CHECK', broken);
+    const outcome = run('CHECK', { portMappings }, { plugin, conf: { prevResult } });
+    expect(errorOf(outcome)).toMatchObject({ code: 105, msg: expect.stringContaining('port 8080 is taken') });
+  });
+
+  it.each<[PluginOutcome, string]>([
+    [{ text: '', exitCode: 2 }, 'it said nothing'],
+    [{ text: 'panic: no', exitCode: 2 }, 'panic: no'],
+    [{ text: '[]', exitCode: 2 }, '[]'],
+    [{ text: 'done', exitCode: 0 }, 'it printed no result but "done"'],
+    [{ text: '{"ips":7}', exitCode: 0 }, 'it printed no result: the field "ips" is 7'],
+    [{ problem: 'start', message: 'Permission denied' }, 'Permission denied'],
+    [{ problem: 'timeout', message: 'no end within 20000 ms' }, 'no end within 20000 ms'],
+    [{ problem: 'missing', message: 'No such file' }, 'it is in no folder of CNI_PATH, "/opt/cni/bin"'],
+  ])('is quoted: %j', (answer, words) => {
+    const outcome = run('ADD', { portMappings }, { plugin: butFor('fast-portmap', 'ADD', answer) });
+    const error = errorOf(outcome);
+    expect(error).toMatchObject({
+      code: 105,
+      msg: expect.stringContaining(`the plugin fast-portmap failed: ${words}`),
+    });
+    expect(outcome.steps.at(-1)).toBe('agent DEL');
+  });
+
+  it('gives a cure of its own where it has one', () => {
+    const answer = { text: '{"code":7,"msg":"no","details":"set a burst"}', exitCode: 1 };
+    const outcome = run('ADD', { portMappings }, { plugin: butFor('fast-portmap', 'ADD', answer) });
+    expect(errorOf(outcome).details).toBe('set a burst');
+  });
+});
+
+describe('the names of the plugins', () => {
+  it.each([
+    [{ portMappings: '../portmap' }, 'the field "delegates.portMappings" is "../portmap"'],
+    [{ portMappings: '' }, 'the field "delegates.portMappings" is ""'],
+    [{ mac: 'tuning' }, 'the field "delegates" is {"mac":"tuning"}'],
+    ['portmap', 'the field "delegates" is "portmap" but must be the names of plugins by capability'],
+  ])('are refused where they are none: %j', (names, sentence) => {
+    const error = errorOf(run('ADD', {}, { conf: { delegates: names } }));
+    expect(error).toMatchObject({ code: 7, msg: expect.stringContaining(sentence) });
+  });
+});
