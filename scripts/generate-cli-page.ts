@@ -61,7 +61,7 @@ export function generateCliPage(): void {
     cluster: nothing,
     print: nothing,
     printError: nothing,
-    isInPod: false,
+    usesPodAccount: nothing,
     isColourful: false,
     nowMs: () => 0,
     monotonicNs: () => 0n,

@@ -64,13 +64,14 @@ interface Checked {
   readonly asked: Asked;
 }
 
-async function check(cluster: Cluster, s: Surroundings): Promise<Checked> {
+async function check(cluster: Cluster, s: Surroundings, choice: ClusterChoice): Promise<Checked> {
+  const asker = { stopped: s.stopped, isPodAccount: s.usesPodAccount(choice) };
   const look = async (unasked: Asked['unasked']): Promise<Checked> => {
     const asking = await readIpam(cluster);
     const nodes = new Set([...asking.endpoints, ...asking.nodes].map(({ metadata }) => metadata.name));
     // Who did not answer before is not waited for again: what both looks find is what counts.
     const answering = [...nodes].filter((node) => !unasked.has(node)).sort();
-    const now = await askNodes(cluster, answering, s);
+    const now = await askNodes(cluster, answering, asker);
     const asked = { maps: now.maps, unasked: new Map([...unasked, ...now.unasked]) };
     const objects = await readIpam(cluster);
     return { breaches: findBreaches(objects, asked.maps, s.nowMs()), objects, asked };
@@ -89,7 +90,7 @@ function checkCommand(s: Surroundings): Command {
     .addHelpText('after', '\nIt exits with 2 when all holds that it could look at, and a node could not be asked.')
     .action(async (_own: object, command: Command) => {
       const { output, ...choice } = command.optsWithGlobals<OutputChoice>();
-      const { breaches, objects, asked } = await check(await s.cluster(choice), s);
+      const { breaches, objects, asked } = await check(await s.cluster(choice), s, choice);
       if (s.stopped.aborted) throw new Ended(interruptedExitCode);
       const unasked = [...asked.unasked].map(([node, because]) => ({ node, because }));
       const data = formatData({ breaches, unasked, nodesAsked: asked.maps.size }, output);

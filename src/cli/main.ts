@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { existsSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { usesPodAccount } from '../kube/pod-account.ts';
 import { nodeKernel } from './node-kernel.ts';
 import { pinnedMaps } from './pinned-maps.ts';
 import { runCommandLine } from './program.ts';
@@ -52,7 +53,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   openKernel: nodeKernel,
   deviceName,
   cluster,
-  isInPod: process.env['KUBERNETES_SERVICE_HOST'] !== undefined,
+  usesPodAccount,
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
   isColourful: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',

@@ -7,7 +7,7 @@ import { decodeClusterPod, decodeLocalDev, decodeLocalPod, type RawEntry } from 
 import { desiredClusterEntries } from '../datapath/desired.ts';
 import type { ClusterPodEntry, LocalPodEntry } from '../datapath/entries.ts';
 import { maps } from '../datapath/generated/layout.ts';
-import { endpointKind, recordKind } from './kinds.ts';
+import { allOfOurs, endpointKind, recordKind } from './kinds.ts';
 import { formatRows, type OutputFormat } from './output.ts';
 import type { ReadMap } from './pinned-maps.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
@@ -68,7 +68,7 @@ function untold(records: readonly IpAllocation[], node: string): ReadonlySet<str
 }
 
 async function compare(read: ReadMap, cluster: Pick<Cluster, 'list'>, s: Surroundings): Promise<Row[]> {
-  const { items: endpoints } = await cluster.list(endpointKind);
+  const endpoints = await allOfOurs(cluster, endpointKind);
   const own = ownEndpoint(endpoints, await read(maps.localDev.name)).metadata.name;
   const { entries } = desiredClusterEntries(endpoints, own);
   const remote = (await read(maps.clusterPodIps.name)).map(decodeClusterPod);

@@ -24,7 +24,7 @@ const atOnce = 8;
 export async function askNodes(
   cluster: Cluster,
   nodes: readonly string[],
-  s: Pick<Surroundings, 'isInPod' | 'stopped'>,
+  { stopped, isPodAccount }: Pick<Surroundings, 'stopped'> & { readonly isPodAccount: boolean },
 ): Promise<Asked> {
   const maps = new Map<string, NodeMaps>();
   const unasked = new Map<string, string>();
@@ -32,10 +32,10 @@ export async function askNodes(
   const asked: Array<Promise<void>> = [];
   const ask = async (node: string, onQuiet: () => void): Promise<void> => {
     try {
-      if (s.stopped.aborted) throw new Error('stopped before it was asked');
-      maps.set(node, await mapsOf(cluster, node, s.stopped, onQuiet));
+      if (stopped.aborted) throw new Error('stopped before it was asked');
+      maps.set(node, await mapsOf(cluster, node, stopped, onQuiet));
     } catch (error) {
-      unasked.set(node, sayRefused(error, s.isInPod) ?? (error instanceof Error ? error.message : String(error)));
+      unasked.set(node, sayRefused(error, isPodAccount) ?? (error instanceof Error ? error.message : String(error)));
     }
   };
   const work = async (): Promise<void> => {

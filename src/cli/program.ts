@@ -83,9 +83,9 @@ export function buildProgram(s: Surroundings): Command {
   return program;
 }
 
-function sentenceOf(error: unknown, isInPod: boolean): string {
+function sentenceOf(error: unknown, isPodAccount: boolean): string {
   if (!(error instanceof Error)) return String(error);
-  const refused = sayRefused(error, isInPod);
+  const refused = sayRefused(error, isPodAccount);
   if (refused !== undefined) return refused;
   const isAlone = 'code' in error && error.code === 'MODULE_NOT_FOUND' && error.message.includes("'koffi'");
   return isAlone
@@ -120,8 +120,9 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
     return 0;
   } catch (error) {
     if (error instanceof Ended || error instanceof CommanderError) return error.exitCode;
+    const choice = program.opts<ClusterChoice>();
     // Messages of the kernel, of the API server and of the codecs carry their cure; a stack would only hide it.
-    s.printError(`fast-ctl: ${sentenceOf(error, s.isInPod)}\n`);
+    s.printError(`fast-ctl: ${sentenceOf(error, s.usesPodAccount(choice))}\n`);
     return 1;
   }
 }

@@ -9,15 +9,15 @@ const words = /User "([^"]*)" cannot (\S+) resource "([^"]+)" in API group "([^"
 const ofAgent = `system:serviceaccount:${installNamespace}:${agentName}`;
 const elsewhere = 'run it where your own kubeconfig is, such as on your laptop';
 
-function cureFor(user: string, isInPod: boolean): string {
+function cureFor(user: string, isPodAccount: boolean): string {
   if (user === ofAgent) return `that is the agents' account, which looks after its own node alone; ${elsewhere}`;
-  // Elsewhere a kubeconfig names it, such as that of a robot, and is right to.
-  if (isInPod && user.startsWith('system:serviceaccount:')) return `that is a pod's account; ${elsewhere}`;
+  // One that a kubeconfig names, such as a robot's, is named there with right.
+  if (isPodAccount && user.startsWith('system:serviceaccount:')) return `that is a pod's account; ${elsewhere}`;
   return 'have it granted, or name another account by --context or --kubeconfig';
 }
 
 /** One sentence for an error of the API server that is about rights; undefined for all others. */
-export function sayRefused(error: unknown, isInPod: boolean): string | undefined {
+export function sayRefused(error: unknown, isPodAccount: boolean): string | undefined {
   if (!(error instanceof KubeError)) return undefined;
   if (error.reason === 'unauthorized') {
     return `${error.message}: the API server does not take these credentials; log in again, or name others by --context or --kubeconfig`;
@@ -27,5 +27,5 @@ export function sayRefused(error: unknown, isInPod: boolean): string | undefined
   const [plural = '', subresource] = resource.split('/');
   const kind = `${plural}${group === '' ? '' : `.${group}`}${subresource === undefined ? '' : `/${subresource}`}`;
   const where = namespace === undefined ? '' : ` in ${namespace}`;
-  return `${user} may not ${verb} ${kind}${where}: ${cureFor(user, isInPod)}`;
+  return `${user} may not ${verb} ${kind}${where}: ${cureFor(user, isPodAccount)}`;
 }

@@ -29,8 +29,8 @@ export interface Surroundings {
   readonly deviceName: (ifindex: number) => string | undefined;
   /** @throws Error when no kubeconfig names a cluster; whether it answers is seen at the first call */
   readonly cluster: (choice: ClusterChoice) => Promise<Cluster>;
-  /** Whether this program runs in a pod, so that its account may be the pod's. */
-  readonly isInPod: boolean;
+  /** Whether the account that asks is that of the pod in which this program runs. */
+  readonly usesPodAccount: (choice: ClusterChoice) => boolean;
   /** To stdout. */
   readonly print: (text: string) => void;
   /** To stderr. */

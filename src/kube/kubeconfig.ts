@@ -6,14 +6,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { load } from 'js-yaml';
+import { usesPodAccount } from './pod-account.ts';
 
 export interface ConfigSource {
   /** A file; absent: $KUBECONFIG, the pod's service account, ~/.kube/config, in this order. */
   readonly kubeconfig?: string;
   readonly context?: string;
 }
-
-const TOKEN_PATH = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
 /** @throws Error that names what was looked for. */
 export function loadKubeConfig(source: ConfigSource): KubeConfig {
@@ -23,7 +22,7 @@ export function loadKubeConfig(source: ConfigSource): KubeConfig {
   try {
     if (source.kubeconfig !== undefined) {
       config.loadFromFile(source.kubeconfig);
-    } else if (named === '' && env['KUBERNETES_SERVICE_HOST'] && existsSync(TOKEN_PATH)) {
+    } else if (usesPodAccount(source)) {
       config.loadFromCluster();
     } else {
       config.loadFromDefault();

@@ -29,6 +29,14 @@ describe('with nothing installed', () => {
       'fast-ctl: Fast is not installed in this cluster, which does not know the kind IpAllocation; kubectl apply -k config/default; another cluster is named by --context or --kubeconfig\n',
     );
   });
+
+  it('fast-ctl maps diff says that nothing is installed, instead of a raw 404', async () => {
+    const { code, stderr } = await fastCtl('maps diff', { cluster: async () => bare });
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      'fast-ctl: Fast is not installed in this cluster, which does not know the kind NodeEndpoint; kubectl apply -k config/default; another cluster is named by --context or --kubeconfig\n',
+    );
+  });
 });
 
 describe('with one kind missing', () => {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person reads whose account may not do what a command asks for, such as a shell in an agent's pod.
 import { describe, expect, it } from 'vitest';
-import type { Cluster } from '../../src/cli/surroundings.ts';
+import type { Cluster, ClusterChoice, Surroundings } from '../../src/cli/surroundings.ts';
 import { errorOfAnswer } from '../../src/kube/errors.ts';
+import { usesPodAccount } from '../../src/kube/pod-account.ts';
 import { fastCtl } from './cli-shell.ts';
 import { clusterOf } from './cluster-view.ts';
 
@@ -16,11 +17,18 @@ function refused(user: string, verb: string, resource: string, namespace?: strin
   return errorOfAnswer({ verb, target: plural }, 403, { code: 403, reason: 'Forbidden', message });
 }
 
-async function said(line: string, error: Error, isInPod = false): Promise<string> {
+/** In a pod, unless another account is named. */
+const inPod = (choice: ClusterChoice): boolean =>
+  usesPodAccount(choice, { KUBERNETES_SERVICE_HOST: '10.96.0.1' }, () => true);
+
+async function said(line: string, error: Error, given: Partial<Surroundings> = {}): Promise<string> {
   const refuse = (): Promise<never> => Promise.reject(error);
   const cluster = { list: refuse, find: refuse } as unknown as Cluster;
-  return (await fastCtl(line, { cluster: () => Promise.resolve(cluster), isInPod })).stderr;
+  return (await fastCtl(line, { cluster: () => Promise.resolve(cluster), ...given })).stderr;
 }
+
+const granted =
+  'fast-ctl: system:serviceaccount:ci:robot may not list nodes: have it granted, or name another account by --context or --kubeconfig\n';
 
 describe('an account that lacks a right', () => {
   it.each(['ipam show', 'ipam check', 'ipam forecast', 'trace default/web 10.244.10.1', 'maps list --node two'])(
@@ -44,12 +52,22 @@ describe('an account that lacks a right', () => {
 
   it('and is a ServiceAccount, is sent elsewhere from a pod alone: a robot has one by its kubeconfig', async () => {
     const robot = refused('system:serviceaccount:ci:robot', 'list', 'nodes');
-    expect(await said('ipam show', robot, true)).toContain(
+    expect(await said('ipam show', robot, { usesPodAccount: inPod })).toContain(
       "may not list nodes: that is a pod's account; run it where your own kubeconfig is",
     );
-    expect(await said('ipam show', robot)).toBe(
-      'fast-ctl: system:serviceaccount:ci:robot may not list nodes: have it granted, or name another account by --context or --kubeconfig\n',
-    );
+    expect(await said('ipam show', robot)).toBe(granted);
+  });
+
+  it('and is a robot’s by the kubeconfig that it named inside a pod, is not told of the pod’s account', async () => {
+    const robot = refused('system:serviceaccount:ci:robot', 'list', 'nodes');
+    expect(await said('ipam show --kubeconfig /robot', robot, { usesPodAccount: inPod })).toBe(granted);
+    expect(await said('--kubeconfig /robot ipam check', robot, { usesPodAccount: inPod })).toBe(granted);
+    const byVariable = (choice: ClusterChoice): boolean =>
+      usesPodAccount(choice, { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBECONFIG: '/robot' }, () => true);
+    expect(await said('ipam show', robot, { usesPodAccount: byVariable })).toBe(granted);
+    const withoutToken = (choice: ClusterChoice): boolean =>
+      usesPodAccount(choice, { KUBERNETES_SERVICE_HOST: '10.96.0.1' }, () => false);
+    expect(await said('ipam show', robot, { usesPodAccount: withoutToken })).toBe(granted);
   });
 
   it('is told what an admission policy says in its own words', async () => {

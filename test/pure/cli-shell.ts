@@ -17,7 +17,7 @@ export async function fastCtl(line: string | string[], given: Partial<Surroundin
     openKernel: () => Promise.reject(new Error('there is no kernel here')),
     deviceName: () => undefined,
     cluster: () => Promise.reject(new Error('there is no cluster here')),
-    isInPod: false,
+    usesPodAccount: () => false,
     print: (text) => {
       shown.stdout += text;
     },
