@@ -3,11 +3,23 @@
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
+import { installNamespace } from '../api/names.ts';
 import type { Namespace, Pod } from '../api/workloads.ts';
-import type { Pod as AgentPod, ConfigMap, DaemonSet, Deployment, Lease, Node } from '../kube/resources.ts';
+import type {
+  Pod as AgentPod,
+  ConfigMap,
+  DaemonSet,
+  Deployment,
+  Lease,
+  Namespace as Home,
+  Node,
+} from '../kube/resources.ts';
 import type { ServiceRange } from '../reconcilers/services.ts';
+import { controllerLogs } from './kubectl-lines.ts';
 
 export interface ClusterView {
+  /** That of the install. */
+  readonly home: Home | undefined | 'hidden';
   readonly deployment: Deployment | undefined | 'hidden';
   readonly agents: DaemonSet | undefined | 'hidden';
   readonly agentPods: readonly AgentPod[] | 'hidden';
@@ -46,6 +58,23 @@ export interface Check {
   readonly cure?: string;
   /** All of them, the gravest first. */
   readonly findings?: readonly Finding[];
+}
+
+/** Whether the install's namespace is on its way out, and takes with it whatever is made in it. */
+export const isHomeEnding = ({ home }: Pick<ClusterView, 'home'>): boolean =>
+  home !== 'hidden' && home?.metadata.deletionTimestamp !== undefined;
+
+/** What makes again what is missing. */
+export function applyCure(view: Pick<ClusterView, 'home'>): string {
+  const apply = 'kubectl apply -k config/default';
+  return isHomeEnding(view)
+    ? `kubectl wait --for=delete namespace/${installNamespace} --timeout=5m && ${apply}`
+    : apply;
+}
+
+/** Where the controller has to say why something is not there; one that is not there itself says nothing. */
+export function askController(view: Pick<ClusterView, 'home' | 'deployment'>): string {
+  return view.deployment === undefined ? applyCure(view) : controllerLogs;
 }
 
 /** For what was not to be seen. */

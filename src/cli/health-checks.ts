@@ -3,7 +3,8 @@
 // its cure. Pure.
 import { installNamespace } from '../api/names.ts';
 import type { Lease } from '../kube/resources.ts';
-import { askAnother, type Check, type ClusterView, hidden } from './health-check.ts';
+import { sayDuration } from './duration.ts';
+import { applyCure, askAnother, type Check, type ClusterView, hidden, isHomeEnding } from './health-check.ts';
 import { knobs } from './health-knobs.ts';
 import { agents, nodes } from './health-nodes.ts';
 import { waiting } from './health-pods.ts';
@@ -13,11 +14,13 @@ import { installCure } from './kinds.ts';
 import { controllerLogs } from './kubectl-lines.ts';
 
 export function assess(view: ClusterView): Check[] {
+  const ending = isHomeEnding(view) ? [install(view)] : undefined;
   if (isNothingThere(view)) {
     const text = 'nothing of Fast was found in this cluster';
-    return [{ what: 'install', state: 'bad', text, cure: installCure }];
+    return ending ?? [{ what: 'install', state: 'bad', text, cure: installCure }];
   }
   return [
+    ...(ending ?? []),
     controller(view),
     agents(view),
     nodes(view),
@@ -34,11 +37,25 @@ function isNothingThere({ deployment, agents: daemonSet, endpoints, pools: all, 
   return deployment === undefined && daemonSet === undefined && endpoints.length + all.length + records.length === 0;
 }
 
-function controller({ deployment, lease, nowMs }: ClusterView): Check {
+/** Of a namespace that is being deleted: as after an uninstall that is followed too soon by an install. */
+function install(view: ClusterView): Check {
+  const { home, nowMs } = view;
+  const { metadata, status } = home === 'hidden' || home === undefined ? { metadata: {}, status: {} } : home;
+  const since = sayDuration(nowMs - Date.parse(metadata.deletionTimestamp ?? ''));
+  const remaining = (status?.conditions ?? []).filter(
+    ({ type, status: is }) => is === 'True' && type?.endsWith('Remaining') === true,
+  );
+  const why = remaining.map(({ message }) => `; ${message}`).join('');
+  const text = `the namespace ${installNamespace} is being deleted, for ${since}: what is applied now is refused or goes with it${why}`;
+  return { what: 'install', state: 'bad', text, cure: applyCure(view) };
+}
+
+function controller(view: ClusterView): Check {
+  const { deployment, lease, nowMs } = view;
   const what = 'controller';
   if (deployment === 'hidden') return hidden(what);
   if (deployment === undefined) {
-    return { what, state: 'bad', text: 'not installed', cure: 'kubectl apply -k config/default' };
+    return { what, state: 'bad', text: 'not installed', cure: applyCure(view) };
   }
   const { spec, status } = deployment;
   const [wanted, ready] = [spec?.replicas ?? 1, status?.readyReplicas ?? 0];

@@ -8,12 +8,14 @@ import {
   askAnother,
   type Check,
   type ClusterView,
+  askController,
   conditionOf,
   describe,
   type Finding,
   hidden,
 } from './health-check.ts';
-import { agentSelector, controllerLogs } from './kubectl-lines.ts';
+import { agentSelector } from './kubectl-lines.ts';
+import { isRemoved, uninstallLine } from './node-standing.ts';
 
 const goesOn = 'pods that run go on, new ones wait';
 
@@ -104,7 +106,7 @@ export function agents(view: ClusterView): Check {
   if (daemonSet === 'hidden') return hidden(what);
   const look = `kubectl get pods ${agentSelector} -o wide`;
   if (daemonSet === undefined) {
-    return { what, state: 'bad', text: 'no DaemonSet; the controller makes it', cure: controllerLogs };
+    return { what, state: 'bad', text: 'no DaemonSet; the controller makes it', cure: askController(view) };
   }
   const { desiredNumberScheduled: wanted = 0, numberReady: ready = 0, updatedNumberScheduled } = daemonSet.status ?? {};
   const updated = updatedNumberScheduled ?? 0;
@@ -151,12 +153,50 @@ function nodesByState(view: ClusterView, endpoints: readonly NodeEndpoint[]): No
   };
 }
 
-function leaving(endpoints: readonly NodeEndpoint[], text: string): Check | undefined {
+/** By its Node, and where one may not see those by what the controller says in its place. */
+function isOff({ nodes: machines }: ClusterView, endpoint: NodeEndpoint): boolean {
+  const silent = endpoint.status?.conditions?.some(
+    ({ type, status }) => type === 'DatapathReady' && status === 'Unknown',
+  );
+  if (machines === 'hidden') return silent === true;
+  const machine = machines.find(({ metadata }) => metadata.name === endpoint.metadata.name);
+  return machine === undefined || isCutOff(machine);
+}
+
+function sayOff({ nodes: machines, nowMs }: ClusterView, name: string): string {
+  const machine = machines === 'hidden' ? undefined : machines.find(({ metadata }) => metadata.name === name);
+  const { lastTransitionTime } = readyOf(machine) ?? {};
+  const since = lastTransitionTime === undefined ? '' : ` for ${sayDuration(nowMs - Date.parse(lastTransitionTime))}`;
+  const isGone = machines !== 'hidden' && machine === undefined;
+  return isGone ? 'its Node is gone' : `NotReady${since}, off or cut off`;
+}
+
+/** While an uninstall runs, and after one that was stopped. */
+function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], text: string): Check | undefined {
   const asked = endpoints.filter(({ metadata }) => metadata.annotations?.[removalAnnotation] !== undefined);
   if (asked.length === 0) return undefined;
-  const cure = `fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all ${removalAnnotation}- takes it back`;
-  const findings = asked.map(({ metadata: { name } }) => ({ name, says: 'asked to be without Fast' }));
-  return { what: 'nodes', state: 'bad', text: `${text}; ${asked.length} asked to be without Fast`, cure, findings };
+  const dirty = asked.filter((one) => !isRemoved(one));
+  const all = (some: readonly NodeEndpoint[], says: (name: string) => string): Finding[] =>
+    some.map(({ metadata: { name } }) => ({ name, says: says(name) }));
+  const silent = all(
+    dirty.filter((one) => isOff(view, one)),
+    (name) => `asked to be without Fast, but ${sayOff(view, name)}: nobody is there to clean it`,
+  );
+  const off = silent.map(({ name }) => name);
+  const findings = [
+    ...silent,
+    ...all(
+      dirty.filter(({ metadata }) => !off.includes(metadata.name)),
+      () => 'asked to be without Fast',
+    ),
+    ...all(asked.filter(isRemoved), () => 'without Fast already'),
+  ];
+  const goOn = uninstallLine([], { off, withoutAgent: [] });
+  const onward =
+    off.length === 0 ? `${goOn} goes on with it` : `start ${off.join(', ')} first, or go on without: ${goOn}`;
+  const cure = `${onward}; kubectl annotate nodeendpoints --all ${removalAnnotation}- takes it back`;
+  const counted = `${asked.length} asked to be without Fast${off.length === 0 ? '' : `, ${off.length} of them off`}`;
+  return { what: 'nodes', state: 'bad', text: `${text}; ${counted}`, cure, findings };
 }
 
 export function nodes(view: ClusterView): Check {
@@ -177,7 +217,7 @@ export function nodes(view: ClusterView): Check {
   const more = counted.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
   if (view.nodes === 'hidden') more.push('this account may not see which machines are on');
   const text = [`${ready} of ${endpoints.length} datapaths ready`, ...more].join(', ');
-  const asked = leaving(endpoints, text);
+  const asked = leaving(view, endpoints, text);
   if (asked !== undefined) return asked;
   const findings = [...unready, ...broken, ...slow, ...unknown];
   if (unready.length + broken.length > 0) return { what, state: 'bad', text, findings };

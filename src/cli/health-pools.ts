@@ -4,8 +4,16 @@ import type { Ips } from '../api/generated/ips.ts';
 import { nodePoolSpecOf } from '../api/knobs.ts';
 import { configMapName, installNamespace, nodePool } from '../api/names.ts';
 import { servicesCondition } from '../reconcilers/pool-status.ts';
-import { type Check, type ClusterView, conditionOf, describe, type Finding, type State } from './health-check.ts';
-import { controllerLogs } from './kubectl-lines.ts';
+import {
+  applyCure,
+  askController,
+  type Check,
+  type ClusterView,
+  conditionOf,
+  describe,
+  type Finding,
+  type State,
+} from './health-check.ts';
 
 /** Fuller than this is worth a look. */
 const nearlyFull = 0.9;
@@ -58,18 +66,19 @@ function troubleOf(pool: Ips): PoolInTrouble {
 }
 
 /** The controller makes it by the ConfigMap of knobs wherever it is not there. */
-function missingOf({ pools, knobs }: ClusterView): PoolInTrouble[] {
-  if (pools.some(({ metadata }) => metadata.name === nodePool)) return [];
+function missingOf(view: ClusterView): PoolInTrouble[] {
+  if (view.pools.some(({ metadata }) => metadata.name === nodePool)) return [];
   const says = 'missing: new nodes get no address of their own, and take no pods';
-  return [{ name: nodePool, says: new Map([['missing', says]]), cure: cureOfMissing(knobs) }];
+  return [{ name: nodePool, says: new Map([['missing', says]]), cure: cureOfMissing(view) }];
 }
 
-function cureOfMissing(knobs: ClusterView['knobs']): string {
-  if (knobs === 'hidden') return controllerLogs;
+function cureOfMissing(view: ClusterView): string {
+  const { knobs } = view;
+  if (knobs === 'hidden') return askController(view);
   const text = knobs?.data?.[nodePool];
-  if (text === undefined) return 'kubectl apply -k config/default';
+  if (text === undefined) return applyCure(view);
   const isRefused = 'says' in nodePoolSpecOf(text);
-  return isRefused ? `kubectl edit configmap -n ${installNamespace} ${configMapName}` : controllerLogs;
+  return isRefused ? `kubectl edit configmap -n ${installNamespace} ${configMapName}` : askController(view);
 }
 
 const rankOf = ({ says }: PoolInTrouble): number => troubles.findIndex((trouble) => says.has(trouble));

@@ -11,6 +11,7 @@ import { pictureOf, rangesOf, showColumns, showRows } from './ipam-show.ts';
 import { bookOf, type IpamObjects, readIpam } from './ipam-world.ts';
 import { askNodes, type Asked } from './node-maps.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
+import { atCluster } from './same-cluster.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 import { colours, plain } from './tones.ts';
 
@@ -90,9 +91,10 @@ function checkCommand(s: Surroundings): Command {
     .addHelpText('after', '\nIt exits with 2 when all holds that it could look at, and a node could not be asked.')
     .action(async (_own: object, command: Command) => {
       const { output, ...choice } = command.optsWithGlobals<OutputChoice>();
-      const { breaches, objects, asked } = await check(await s.cluster(choice), s, choice);
+      const { breaches: found, objects, asked } = await check(await s.cluster(choice), s, choice);
       if (s.stopped.aborted) throw new Ended(interruptedExitCode);
-      const unasked = [...asked.unasked].map(([node, because]) => ({ node, because }));
+      const breaches = found.map((breach) => ({ ...breach, cure: atCluster(breach.cure, choice) }));
+      const unasked = [...asked.unasked].map(([node, because]) => ({ node, because: atCluster(because, choice) }));
       const data = formatData({ breaches, unasked, nodesAsked: asked.maps.size }, output);
       s.print(data ?? reportOf(breaches, objects, asked));
       for (const { node, because } of unasked) s.printError(`fast-ctl: node ${node} was not asked: ${because}\n`);

@@ -11,6 +11,7 @@ import { mapsCommand } from './maps-command.ts';
 import { monitorCommand } from './monitor-command.ts';
 import { runOnNode } from './node-exec.ts';
 import { sayRefused } from './refusal.ts';
+import { atCluster } from './same-cluster.ts';
 import { statusCommand } from './status-command.ts';
 import { traceCommand } from './trace-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
@@ -122,7 +123,7 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
     if (error instanceof Ended || error instanceof CommanderError) return error.exitCode;
     const choice = program.opts<ClusterChoice>();
     // Messages of the kernel, of the API server and of the codecs carry their cure; a stack would only hide it.
-    s.printError(`fast-ctl: ${sentenceOf(error, s.usesPodAccount(choice))}\n`);
+    s.printError(`fast-ctl: ${atCluster(sentenceOf(error, s.usesPodAccount(choice)), choice)}\n`);
     return 1;
   }
 }

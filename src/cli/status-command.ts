@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { agentName, configMapName, controllerName, installNamespace } from '../api/names.ts';
 import { isReason } from '../kube/errors.ts';
-import { configMaps, daemonSets, deployments, leases, nodes, pods } from '../kube/resources.ts';
+import { configMaps, daemonSets, deployments, leases, namespaces, nodes, pods } from '../kube/resources.ts';
 import { unknownServices } from '../reconcilers/services.ts';
 import type { ClusterView } from './health-check.ts';
 import { assess } from './health-checks.ts';
@@ -13,6 +13,7 @@ import { guards } from './installed.ts';
 import { namespaceKind, podKind } from './ipam-world.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
 import { formatData, type OutputFormat, outputOption } from './output.ts';
+import { atCluster, checksAt } from './same-cluster.ts';
 import { servicesIn } from './services.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 import { formatChecks } from './status-report.ts';
@@ -49,6 +50,7 @@ async function together<T extends object>(looks: { [K in keyof T]: Promise<T[K]>
 async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   const at = installNamespace;
   const seen = await together<Omit<ClusterView, 'namespaces' | 'services' | 'running' | 'nowMs'>>({
+    home: orHidden(cluster.find(namespaces, at)),
     deployment: orHidden(cluster.find(deployments, controllerName, at)),
     agents: orHidden(cluster.find(daemonSets, agentName, at)),
     agentPods: orHidden(cluster.list(pods, agentsOwn).then(({ items }) => items)),
@@ -61,11 +63,11 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
     pools: allOf(cluster, poolKind),
     records: allOf(cluster, recordKind),
   });
-  const namespaces = areGated(seen.unscheduled) ? await orHidden(allOf(cluster, namespaceKind)) : [];
+  const homes = areGated(seen.unscheduled) ? await orHidden(allOf(cluster, namespaceKind)) : [];
   const services = areGated(seen.unscheduled) ? await servicesIn(cluster) : unknownServices;
   const isUntold = untold(seen.records, nowMs).length > 0;
   const running = isUntold ? await orHidden(cluster.list(podKind, thatRun).then(({ items }) => items)) : [];
-  return { ...seen, namespaces, services, running, nowMs };
+  return { ...seen, namespaces: homes, services, running, nowMs };
 }
 
 export function statusCommand(s: Surroundings): Command {
@@ -76,9 +78,12 @@ export function statusCommand(s: Surroundings): Command {
     .addHelpText('after', '\nIt exits with 1 when something is wrong, with 0 when all is well or only doubtful.')
     .action(async (_own: object, command: Command) => {
       const options = command.optsWithGlobals<StatusOptions>();
-      const checks = assess(await viewOf(await s.cluster(options), s.nowMs()));
+      const checks = checksAt(assess(await viewOf(await s.cluster(options), s.nowMs())), options);
       const paint = s.isColourful ? colours : plain;
-      s.print(formatData(checks, options.output) ?? formatChecks(checks, options.output === 'wide', paint));
+      s.print(
+        formatData(checks, options.output) ??
+          atCluster(formatChecks(checks, options.output === 'wide', paint), options),
+      );
       if (checks.some(({ state }) => state === 'bad')) throw new Ended(1);
     });
 }

@@ -6,6 +6,7 @@ import { installed } from './installed.ts';
 import { allOf, poolKind, recordKind } from './kinds.ts';
 import { type Standing, sayAbsent, standingOf, uninstallLine } from './node-standing.ts';
 import { operatorObjects, Removal } from './removal.ts';
+import { atCluster } from './same-cluster.ts';
 import type { Cluster, ClusterChoice, Surroundings } from './surroundings.ts';
 
 interface UninstallOptions extends ClusterChoice {
@@ -86,18 +87,19 @@ export function uninstallCommand(s: Surroundings): Command {
     .action(async (_own: object, command: Command) => {
       const o = command.optsWithGlobals<UninstallOptions>();
       const cluster = await s.cluster(o);
+      const say = (text: string): void => s.print(atCluster(text, o));
       if (!(await isAnythingThere(cluster))) {
-        s.print(nothing);
+        say(nothing);
         return;
       }
       const standing = await standingOf(cluster);
-      s.print(await plan(cluster, o.without, standing));
+      say(await plan(cluster, o.without, standing));
       if (o.yes !== true) {
-        s.print(`Nothing was done. To do it: ${uninstallLine(o.without, standing)}\n`);
+        say(`Nothing was done. To do it: ${uninstallLine(o.without, standing)}\n`);
         return;
       }
       const options = { timeoutMs: o.timeout, without: o.without };
-      await new Removal(cluster, s, options, (line) => s.print(`${line}\n`)).run();
-      s.print(left);
+      await new Removal(cluster, s, options, (line) => say(`${line}\n`)).run();
+      say(left);
     });
 }

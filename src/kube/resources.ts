@@ -46,7 +46,7 @@ export interface Node extends KubeObject {
 }
 
 export interface Namespace extends KubeObject {
-  status?: { phase?: string };
+  status?: { phase?: string; conditions?: Partial<Condition>[] };
 }
 
 export interface PodTemplate {

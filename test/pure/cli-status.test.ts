@@ -10,6 +10,7 @@ import {
   condition,
   endpoint,
   lineOf,
+  machine,
   nowMs,
   ofNodes,
   pool,
@@ -39,6 +40,39 @@ describe('a node without an agent', () => {
     expect(said({ ...view, nodes: [labelled('one', 'amd64'), labelled('two', 'amd64')] })).toMatch(
       /^bad nodes: 1 of 2 datapaths ready \| two: its agent is silent -> kubectl describe nodeendpoint two$/,
     );
+  });
+});
+
+const asked = (name: string, more: object = {}) =>
+  endpoint(name, { metadata: { name, annotations: { 'sample.fast.io/remove': 'true' } }, ...more });
+const ending = {
+  metadata: { name: 'fast-system', deletionTimestamp: '2026-11-25T11:57:00Z' },
+  status: {
+    conditions: [
+      { type: 'NamespaceDeletionContentFailure', status: 'False', message: 'All content successfully deleted' },
+      {
+        type: 'NamespaceContentRemaining',
+        status: 'True',
+        message: 'Some resources are remaining: pods. has 1 resource instances',
+      },
+    ],
+  },
+};
+
+describe('without a controller', () => {
+  const gone = { deployment: undefined, agents: undefined, pools: [pool('sample-ips', 6)] };
+  const cures = (change: object): unknown[] =>
+    assess({ ...well, ...change }).flatMap(({ cure, findings = [] }) => [cure, ...findings.map((one) => one.cure)]);
+
+  it('nobody is sent to its logs', () => {
+    const said = cures({ ...gone, knobs: { metadata: {}, data: { 'fast-nodes': 'spec' } } });
+    expect(said.join()).not.toContain('kubectl logs');
+    expect(said).toContain('kubectl apply -k config/default');
+  });
+
+  it('nobody is told to apply into a namespace that is being deleted, without a wait', () => {
+    expect(cures({ ...gone, home: ending }).join()).not.toMatch(/(?<!&& )kubectl apply -k config.default/);
+    expect(amiss({ ...gone, home: ending })[0]).toMatch(/^bad install: the namespace fast-system is being deleted/);
   });
 });
 
@@ -82,6 +116,36 @@ describe('what is amiss', () => {
       'an uninstall that was begun',
       { endpoints: [endpoint('one', { metadata: { name: 'one', annotations: { 'sample.fast.io/remove': 'true' } } })] },
       /^bad nodes: .*; 1 asked to be without Fast -> fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all sample\.fast\.io\/remove- takes it back \| one: asked to be without Fast$/,
+    ],
+    [
+      'an uninstall that was stopped for a node that is off',
+      {
+        nodes: [machine('one'), machine('two', { status: 'Unknown', lastTransitionTime: '2026-11-25T11:55:00Z' })],
+        endpoints: [
+          asked('one', { status: { conditions: [condition('Removed', 'True')] } }),
+          asked('two'),
+          asked('three'),
+        ],
+      },
+      'bad nodes: 1 of 3 datapaths ready, 1 NotReady; 3 asked to be without Fast, 2 of them off' +
+        ' -> start two, three first, or go on without: fast-ctl uninstall --yes --without two three; kubectl annotate nodeendpoints --all sample.fast.io/remove- takes it back' +
+        ' | two: asked to be without Fast, but NotReady for 5 min, off or cut off: nobody is there to clean it' +
+        ' | three: asked to be without Fast, but its Node is gone: nobody is there to clean it' +
+        ' | one: without Fast already',
+    ],
+    [
+      'the same where one may not see the Nodes',
+      {
+        nodes: 'hidden',
+        endpoints: [asked('two', { status: { conditions: [{ type: 'DatapathReady', status: 'Unknown' }] } })],
+      },
+      /1 of them off -> start two first, .* \| two: asked to be without Fast, but NotReady, off or cut off: nobody/,
+    ],
+    [
+      'an install into a namespace that is still being deleted',
+      { home: ending, deployment: undefined, agents: undefined, endpoints: [], pools: [], records: [] },
+      'bad install: the namespace fast-system is being deleted, for 3 min: what is applied now is refused or goes with it; Some resources are remaining: pods. has 1 resource instances' +
+        ' -> kubectl wait --for=delete namespace/fast-system --timeout=5m && kubectl apply -k config/default',
     ],
     [
       'a node that nobody knows',
