@@ -54,6 +54,8 @@ export interface Check {
   readonly what: string;
   readonly state: State;
   readonly text: string;
+  /** What the text counts, for programs; absent where it was not to be seen. docs/operating.md has them all. */
+  readonly counts?: Readonly<Record<string, number>>;
   /** What to do, where something is to be done about the whole. */
   readonly cure?: string;
   /** All of them, the gravest first. */

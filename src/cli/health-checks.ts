@@ -63,9 +63,10 @@ function controller(view: ClusterView): Check {
   const leads = leader === undefined ? 'nobody leads' : `${leader} leads`;
   const text = `${ready} of ${wanted} replicas ready, ${lease === 'hidden' ? 'this account may not see who leads' : leads}`;
   const look = `kubectl get pods -n ${installNamespace} -o wide; ${controllerLogs}`;
-  if (ready === 0 || (leader === undefined && lease !== 'hidden')) return { what, state: 'bad', text, cure: look };
-  if (lease === 'hidden') return { what, state: 'doubtful', text, cure: askAnother };
-  return ready < wanted ? { what, state: 'doubtful', text, cure: look } : { what, state: 'good', text };
+  const said = { what, text, counts: { wanted, ready } };
+  if (ready === 0 || (leader === undefined && lease !== 'hidden')) return { ...said, state: 'bad', cure: look };
+  if (lease === 'hidden') return { ...said, state: 'doubtful', cure: askAnother };
+  return ready < wanted ? { ...said, state: 'doubtful', cure: look } : { ...said, state: 'good' };
 }
 
 /** The pod's name; an identity has a random part behind it. */
@@ -82,23 +83,26 @@ const releasingLimitMs = 5 * 60_000;
 function addresses({ records, nowMs }: ClusterView): Check {
   const what = 'addresses';
   const count = (state: string): number => records.filter(({ spec }) => spec.state === state).length;
-  const text = ['Bound', 'Releasing', 'Cooling', 'Reserved']
-    .map((state) => `${count(state)} ${state.toLowerCase()}`)
-    .join(', ');
+  const states = ['Bound', 'Releasing', 'Cooling', 'Reserved'].map(
+    (state) => [state.toLowerCase(), count(state)] as const,
+  );
+  const text = states.map(([state, some]) => `${some} ${state}`).join(', ');
   const stuck = records.filter(
     ({ spec }) => spec.state === 'Releasing' && nowMs - Date.parse(spec.stateSince) > releasingLimitMs,
   );
-  if (stuck.length === 0) return { what, state: 'good', text };
+  const counts = { ...Object.fromEntries(states), overdue: stuck.length };
+  if (stuck.length === 0) return { what, state: 'good', text, counts };
   const findings = stuck.map(({ metadata: { name }, spec: { nodeName } }) => {
     return { name, says: `node ${nodeName} has not let go of it`, cure: `kubectl get node ${nodeName}` };
   });
-  return { what, state: 'doubtful', text: `${text}; ${stuck.length} of them overdue`, findings };
+  return { what, state: 'doubtful', text: `${text}; ${stuck.length} of them overdue`, counts, findings };
 }
 
 function policies({ missingPolicies }: ClusterView): Check {
   const what = 'policies';
   if (missingPolicies === 'hidden') return hidden(what);
-  if (missingPolicies.length === 0) return { what, state: 'good', text: 'agents are kept to their own nodes' };
+  const counts = { missing: missingPolicies.length };
+  if (missingPolicies.length === 0) return { what, state: 'good', text: 'agents are kept to their own nodes', counts };
   const text = `${missingPolicies.join(', ')} missing: an agent can write for other nodes`;
-  return { what, state: 'doubtful', text, cure: 'kubectl apply -k config/policy' };
+  return { what, state: 'doubtful', text, counts, cure: 'kubectl apply -k config/policy' };
 }

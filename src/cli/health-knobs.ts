@@ -7,18 +7,32 @@ import { type Check, type ClusterView, hidden } from './health-check.ts';
 export function knobs({ knobs: configMap, pools }: ClusterView): Check {
   const what = 'knobs';
   if (configMap === 'hidden') return hidden(what);
-  if (configMap === undefined) return { what, state: 'good', text: `no ConfigMap ${configMapName}: all by default` };
+  if (configMap === undefined)
+    return {
+      what,
+      state: 'good',
+      text: `no ConfigMap ${configMapName}: all by default`,
+      counts: { set: 0, leftOut: 0 },
+    };
   const { data = {} } = configMap;
   const problems = [...readKnobs(data).problems];
   // It is read where there is no such pool yet.
   const ofNodes = pools.some(({ metadata }) => metadata.name === nodePool) ? undefined : data[nodePool];
   const spec = ofNodes === undefined ? undefined : nodePoolSpecOf(ofNodes);
   if (spec !== undefined && 'says' in spec) problems.push(spec);
+  const set = knownKeys.filter((key) => (data[key] ?? '').trim() !== '');
+  const counts = { set: set.length, leftOut: problems.length };
   if (problems.length === 0) {
-    const set = knownKeys.filter((key) => (data[key] ?? '').trim() !== '');
-    return { what, state: 'good', text: set.length === 0 ? 'all by default' : `${set.join(', ')} set` };
+    return { what, state: 'good', text: set.length === 0 ? 'all by default' : `${set.join(', ')} set`, counts };
   }
   const cure = `kubectl edit configmap -n ${installNamespace} ${configMapName}`;
   const findings = problems.map(({ key, says }) => ({ name: key, says }));
-  return { what, state: 'doubtful', text: `${problems.length} left out, the others are in force`, cure, findings };
+  return {
+    what,
+    state: 'doubtful',
+    text: `${problems.length} left out, the others are in force`,
+    counts,
+    cure,
+    findings,
+  };
 }

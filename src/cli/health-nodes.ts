@@ -112,11 +112,12 @@ export function agents(view: ClusterView): Check {
   const updated = updatedNumberScheduled ?? 0;
   const text = `${ready} of ${wanted} ready${updated < wanted ? `, ${updated} of the newest version` : ''}`;
   const findings = silentAgents(view, ready < wanted);
-  if (findings.length > 0) return { what, state: 'bad', text, findings };
-  if (ready < wanted) return { what, state: 'bad', text, cure: look };
+  const said = { what, text, counts: { wanted, ready, updated } };
+  if (findings.length > 0) return { ...said, state: 'bad', findings };
+  if (ready < wanted) return { ...said, state: 'bad', cure: look };
   return updated < wanted
-    ? { what, state: 'doubtful', text, cure: `kubectl rollout status -n ${installNamespace} ds/${agentName}` }
-    : { what, state: 'good', text };
+    ? { ...said, state: 'doubtful', cure: `kubectl rollout status -n ${installNamespace} ds/${agentName}` }
+    : { ...said, state: 'good' };
 }
 
 interface NodesByState {
@@ -171,9 +172,11 @@ function sayOff({ nodes: machines, nowMs }: ClusterView, name: string): string {
   return isGone ? 'its Node is gone' : `NotReady${since}, off or cut off`;
 }
 
+const isAskedToLeave = ({ metadata }: NodeEndpoint): boolean => metadata.annotations?.[removalAnnotation] !== undefined;
+
 /** While an uninstall runs, and after one that was stopped. */
-function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], text: string): Check | undefined {
-  const asked = endpoints.filter(({ metadata }) => metadata.annotations?.[removalAnnotation] !== undefined);
+function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], said: Omit<Check, 'state'>): Check | undefined {
+  const asked = endpoints.filter(isAskedToLeave);
   if (asked.length === 0) return undefined;
   const dirty = asked.filter((one) => !isRemoved(one));
   const all = (some: readonly NodeEndpoint[], says: (name: string) => string): Finding[] =>
@@ -196,7 +199,7 @@ function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], text: st
     off.length === 0 ? `${goOn} goes on with it` : `start ${off.join(', ')} first, or go on without: ${goOn}`;
   const cure = `${onward}; kubectl annotate nodeendpoints --all ${removalAnnotation}- takes it back`;
   const counted = `${asked.length} asked to be without Fast${off.length === 0 ? '' : `, ${off.length} of them off`}`;
-  return { what: 'nodes', state: 'bad', text: `${text}; ${counted}`, cure, findings };
+  return { ...said, state: 'bad', text: `${said.text}; ${counted}`, cure, findings };
 }
 
 export function nodes(view: ClusterView): Check {
@@ -217,11 +220,20 @@ export function nodes(view: ClusterView): Check {
   const more = counted.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
   if (view.nodes === 'hidden') more.push('this account may not see which machines are on');
   const text = [`${ready} of ${endpoints.length} datapaths ready`, ...more].join(', ');
-  const asked = leaving(view, endpoints, text);
+  const counts = {
+    datapaths: endpoints.length,
+    ready,
+    ...(view.nodes === 'hidden' ? {} : { notReady: unready.length, withoutEndpoint: unknown.length }),
+    leftOut: view.endpoints.length - endpoints.length,
+    withoutFastPath: slow.length,
+    leaving: endpoints.filter(isAskedToLeave).length,
+  };
+  const said = { what, text, counts };
+  const asked = leaving(view, endpoints, said);
   if (asked !== undefined) return asked;
   const findings = [...unready, ...broken, ...slow, ...unknown];
-  if (unready.length + broken.length > 0) return { what, state: 'bad', text, findings };
-  if (view.endpoints.length === 0) return { what, state: 'bad', text, findings };
-  if (findings.length > 0) return { what, state: 'doubtful', text, findings };
-  return view.nodes === 'hidden' ? { what, state: 'doubtful', text, cure: askAnother } : { what, state: 'good', text };
+  if (unready.length + broken.length > 0) return { ...said, state: 'bad', findings };
+  if (view.endpoints.length === 0) return { ...said, state: 'bad', findings };
+  if (findings.length > 0) return { ...said, state: 'doubtful', findings };
+  return view.nodes === 'hidden' ? { ...said, state: 'doubtful', cure: askAnother } : { ...said, state: 'good' };
 }

@@ -75,10 +75,11 @@ export function waiting(view: ClusterView): Check {
   const atGate = unscheduled === 'hidden' ? [] : gated(unscheduled, view);
   const findings = [...onNodes, ...atGate];
   const unseen = unscheduled === 'hidden' ? 'this account may not see those that a scheduling gate holds' : '';
+  const counts = { waiting: findings.length, ...(unscheduled === 'hidden' ? {} : { gated: atGate.length }) };
   if (findings.length === 0) {
     return unseen === ''
-      ? { what, state: 'good', text: 'none waits for an address' }
-      : { what, state: 'doubtful', text: `none on a node waits for an address; ${unseen}`, cure: askAnother };
+      ? { what, state: 'good', text: 'none waits for an address', counts }
+      : { what, state: 'doubtful', text: `none on a node waits for an address; ${unseen}`, counts, cure: askAnother };
   }
   const isCut = endpoints.some(({ spec }) => (spec.waiting ?? []).length >= listedAtMost);
   const parts = [
@@ -86,5 +87,5 @@ export function waiting(view: ClusterView): Check {
     sayHeld(atGate.length, findings.length),
     unseen,
   ];
-  return { what, state: 'bad', text: parts.filter((part) => part !== '').join(', '), findings };
+  return { what, state: 'bad', text: parts.filter((part) => part !== '').join(', '), counts, findings };
 }

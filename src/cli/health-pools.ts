@@ -97,6 +97,23 @@ function fullestOf(forPods: readonly Ips[], all: readonly Ips[]): string {
   return `fullest ${fullest.metadata.name}: ${countsOf(fullest)}${more}`;
 }
 
+const addressCounts = ['total', 'bound', 'cooling', 'reserved', 'free'] as const;
+
+/** Of the pools for pods what their status counts, summed up; and how many pools of any use are in which trouble. */
+function countsFor(forPods: readonly Ips[], inTrouble: readonly PoolInTrouble[]): Record<string, number> {
+  const sum = (field: (typeof addressCounts)[number]): number =>
+    forPods.reduce((so, { status }) => so + (status?.[field] ?? 0), 0);
+  const nameOf = (trouble: string): string =>
+    trouble.replaceAll(/ (.)/g, (_all, letter: string) => letter.toUpperCase());
+  return {
+    forPods: forPods.length,
+    ...Object.fromEntries(addressCounts.map((field) => [field, sum(field)])),
+    ...Object.fromEntries(
+      troubles.map((trouble) => [nameOf(trouble), inTrouble.filter(({ says }) => says.has(trouble)).length]),
+    ),
+  };
+}
+
 export function pools(view: ClusterView): Check {
   const what = 'pools';
   const { pools: all } = view;
@@ -111,13 +128,16 @@ export function pools(view: ClusterView): Check {
     const count = inTrouble.filter(({ says }) => says.has(trouble)).length;
     return count === 0 ? [] : [{ trouble, count }];
   });
+  const counts = countsFor(forPods, inTrouble);
   const said = counted.map(({ trouble, count }) => `${count} ${trouble}`).join(', ');
   if (forPods.length === 0) {
     const text = said === '' ? 'none for pods' : `none for pods; ${said}`;
     const state = counted.some(({ trouble }) => gravity[trouble] === 'bad') ? 'bad' : 'doubtful';
-    return { what, state, text, cure: 'kubectl apply -f config/samples/ips.yaml', findings };
+    return { what, state, text, counts, cure: 'kubectl apply -f config/samples/ips.yaml', findings };
   }
   const text = `${forPods.length} for pods; ${said === '' ? fullestOf(forPods, all) : said}`;
   const [first] = counted;
-  return first === undefined ? { what, state: 'good', text } : { what, state: gravity[first.trouble], text, findings };
+  return first === undefined
+    ? { what, state: 'good', text, counts }
+    : { what, state: gravity[first.trouble], text, counts, findings };
 }

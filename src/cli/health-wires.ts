@@ -65,12 +65,14 @@ export function wires(view: ClusterView): Check {
     stray.length === 0 ? '' : `${stray.length} without a record`,
     isUnseen ? `this account may not see whether ${candidates.length} pods without a wire run` : '',
   ].filter((part) => part !== '');
-  if (text.length === 0) return { what, state: 'good', text: 'each has its record' };
+  const counts = { ...(running === 'hidden' ? {} : { withoutNetwork: cut.length }), withoutRecord: stray.length };
+  if (text.length === 0) return { what, state: 'good', text: 'each has its record', counts };
   const state = cut.length > 0 ? 'bad' : 'doubtful';
   return {
     what,
     state,
     text: text.join(', '),
+    counts,
     findings: [...cut, ...stray],
     ...(isUnseen ? { cure: askAnother } : {}),
   };
