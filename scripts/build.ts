@@ -6,6 +6,7 @@ import { buildCniPlugins } from './build-cni-plugins.ts';
 import { buildImages } from './build-images.ts';
 import { buildPrograms } from './build-programs.ts';
 import type { Made } from './cached.ts';
+import { interruptible } from './interruptible.ts';
 import { say } from './steps.ts';
 
 /** `signal` ends it between two steps; a step ends by itself, or by the terminal that tells all of its programs. */
@@ -26,11 +27,4 @@ export async function buildAll(signal?: AbortSignal): Promise<void> {
   if (current.length > 0) say(`· already up to date: ${current.join(', ')}; ${seconds} s in all`);
 }
 
-if (import.meta.main) {
-  try {
-    await buildAll();
-  } catch (error) {
-    say(`fast: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = 1;
-  }
-}
+if (import.meta.main) await interruptible('npm run build', buildAll);

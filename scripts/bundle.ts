@@ -9,6 +9,7 @@ import { containerTool } from './bundle/container-tool.ts';
 import { bundleImage, catalogImage } from './bundle/files.ts';
 import { generateBundle, olmFolder } from './generate-bundle.ts';
 import { goTool } from './go-tools.ts';
+import { interruptible } from './interruptible.ts';
 import { buildFolder, run, say } from './steps.ts';
 
 export const bundleFolder = join(olmFolder, 'bundle');
@@ -35,10 +36,10 @@ export async function makeCatalog(validators: string): Promise<void> {
   await run(validators, ['catalog', catalogFolder]);
 }
 
-async function main(words: readonly string[]): Promise<void> {
+async function main(words: readonly string[], signal: AbortSignal): Promise<void> {
   const unknown = words.find((word) => word !== '--images');
   if (unknown !== undefined) throw new Error(`"${unknown}" is not known; npm run bundle [-- --images]`);
-  await buildAll();
+  await buildAll(signal);
   const validators = await goTool('olm-validators');
   generateBundle();
   const findings = await judgeBundle(validators);
@@ -55,10 +56,6 @@ async function main(words: readonly string[]): Promise<void> {
 }
 
 if (import.meta.main) {
-  try {
-    await main(process.argv.slice(2));
-  } catch (error) {
-    say(`fast: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = 1;
-  }
+  const words = process.argv.slice(2);
+  await interruptible('npm run bundle', (signal) => main(words, signal));
 }

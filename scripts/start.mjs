@@ -83,9 +83,19 @@ function say(line) {
   process.stderr.write(`${line}\n`);
 }
 
+/** What is installed at the moment. */
+let underWay;
+
+/** Once another program has taken over, its own words are said. */
+function sayStopped() {
+  say(`\nSIGINT: stopped${underWay === undefined ? '' : ` in "${underWay}"`}. Run again, it goes on from there.`);
+  process.exit(130);
+}
+
 /** Runs a long command quietly, with a line at least every 8 s, and shows its last words only when it fails. */
 async function quietly(what, program, args, options = {}) {
   const started = Date.now();
+  underWay = what;
   say(`· ${what}`);
   const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
   let tail = '';
@@ -103,6 +113,7 @@ async function quietly(what, program, args, options = {}) {
     child.on('close', resolve);
   });
   clearInterval(beat);
+  underWay = undefined;
   if (code !== 0) throw new Missing(`${program} ${args.join(' ')} failed (exit ${code}):\n${tail.trim()}`);
   say(`  done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
@@ -158,6 +169,7 @@ function requireToolchains() {
 }
 
 function handOver(script, args) {
+  process.off('SIGINT', sayStopped);
   const bin = join(root, 'node_modules', '.bin');
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
   const child = spawn(join(bin, 'node'), [...script, ...args], { cwd: root, stdio: 'inherit', env });
@@ -183,6 +195,7 @@ function answers(name, { about, takes = [] }, args) {
 }
 
 async function main() {
+  process.on('SIGINT', sayStopped);
   const [name, ...args] = process.argv.slice(2);
   const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined;
   if (command === undefined) throw new Missing(`no command "${name}"; there are ${Object.keys(commands).join(', ')}`);

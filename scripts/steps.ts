@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How our scripts run other programs and tell a person about it: a line when a step starts, one at least every 8 s
 // while it lasts, its time at the end, and the program's last words when it fails.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, type Hash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -24,10 +24,23 @@ export function say(line: string): void {
 
 const beatMs = 8000;
 
+/** Steps that have begun and not ended, the innermost last. */
+const underWay: string[] = [];
+const programs = new Set<ChildProcess>();
+
+/** The step that an interruption comes into. */
+export const stepUnderWay = (): string | undefined => underWay.at(-1);
+
+/** Ends the programs that steps run; each step fails by it. */
+export function endPrograms(): void {
+  for (const child of programs) child.kill('SIGTERM');
+}
+
 /** Runs `work` under a headline, with a sign of life every 8 s. `detail` gives the words for it. */
 export async function step<T>(what: string, work: () => Promise<T>, detail: () => string = () => ''): Promise<T> {
   const startedMs = Date.now();
   say(`· ${what}`);
+  underWay.push(what);
   const seconds = (): string => `${((Date.now() - startedMs) / 1000).toFixed(1)} s`;
   const beat = setInterval(() => say(`  ${seconds()} ${detail()}`), beatMs);
   try {
@@ -36,6 +49,7 @@ export async function step<T>(what: string, work: () => Promise<T>, detail: () =
     return result;
   } finally {
     clearInterval(beat);
+    underWay.splice(underWay.lastIndexOf(what), 1);
   }
 }
 
@@ -52,6 +66,7 @@ export async function run(program: string, args: string[], options: RunOptions =
     env: { ...process.env, ...options.env },
     stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  programs.add(child);
   const out: Buffer[] = [];
   let tail = '';
   child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
@@ -63,6 +78,7 @@ export async function run(program: string, args: string[], options: RunOptions =
     child.on('error', (error) => resolve(error.message));
     child.on('close', (exit, signal) => resolve(exit ?? signal ?? 1));
   });
+  programs.delete(child);
   const text = Buffer.concat(out).toString();
   if (code !== 0) throw new StepFailed(`${program} ${args.join(' ')} failed (${code}):\n${tail || text.slice(-4000)}`);
   return text;

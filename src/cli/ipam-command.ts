@@ -12,7 +12,7 @@ import { bookOf, type IpamObjects, readIpam } from './ipam-world.ts';
 import { askNodes, type Asked } from './node-maps.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import { atCluster } from './same-cluster.ts';
-import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
+import { type Cluster, type ClusterChoice, Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
 import { colours, plain } from './tones.ts';
 
 interface OutputChoice extends ClusterChoice {
@@ -24,8 +24,6 @@ interface ForecastOptions extends OutputChoice {
   readonly add: readonly Addition[];
 }
 
-/** What a shell says of a program that was ended by SIGINT. */
-const interruptedExitCode = 130;
 /** Between the two looks of a check: reconcilers, watches and agents have answered by then if they are going to. */
 const secondLookMs = 3_000;
 

@@ -8,7 +8,7 @@ import { usesPodAccount } from '../kube/pod-account.ts';
 import { nodeKernel } from './node-kernel.ts';
 import { pinnedMaps } from './pinned-maps.ts';
 import { runCommandLine } from './program.ts';
-import type { Cluster, ClusterChoice } from './surroundings.ts';
+import { type Cluster, type ClusterChoice, interruptedExitCode } from './surroundings.ts';
 
 /** Said by its name, where reading it would only say that something is not there. */
 function checkKubeconfig({ kubeconfig }: ClusterChoice): void {
@@ -44,9 +44,17 @@ function deviceName(ifindex: number): string | undefined {
 // `fast-ctl maps list | head` closes our stdout before all is written, which is no failure.
 process.stdout.on('error', () => process.exit(0));
 
+/** For who waits on an API server that does not answer: a command that has something to say at its end says it sooner. */
+const patienceMs = 3_000;
 const stop = new AbortController();
 // The second Ctrl-C is for whoever does not want to wait for the end of the first.
-process.once('SIGINT', () => stop.abort());
+process.once('SIGINT', () => {
+  stop.abort();
+  setTimeout(() => {
+    process.stderr.write('fast-ctl: stopped\n');
+    process.exit(interruptedExitCode);
+  }, patienceMs).unref();
+});
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openMaps: pinnedMaps,

@@ -7,7 +7,7 @@ import type { CounterReading } from '../datapath/entries.ts';
 import { maps } from '../datapath/generated/layout.ts';
 import { durationOf } from './duration.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
-import type { Surroundings } from './surroundings.ts';
+import { Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
 import type { Column, Row } from './table.ts';
 import { colours, plain } from './tones.ts';
 
@@ -74,6 +74,7 @@ async function monitor(options: Options, s: Surroundings): Promise<void> {
       s.print(`${at}\n${formatRows(columns, rows, options.output, { nothing: 'no packet came by', paint })}\n`);
     }
   }
+  if (s.stopped.aborted) throw new Ended(interruptedExitCode);
 }
 
 export function monitorCommand(s: Surroundings): Command {

@@ -47,6 +47,9 @@ export interface Surroundings {
   readonly stopped: AbortSignal;
 }
 
+/** What a shell says of a program that was ended by SIGINT. */
+export const interruptedExitCode = 130;
+
 /** The command has said all that there is to say; the shell gets this code. */
 export class Ended extends Error {
   readonly exitCode: number;

@@ -86,7 +86,8 @@ describe('fast-ctl drops', () => {
   it('follows: each record once, and the head once', async () => {
     const old = dropEntry(1, nowNs);
     const looks = [[old], [old], [old, dropEntry(2, nowNs)], [old, dropEntry(2, nowNs), dropEntry(3, nowNs)], []];
-    const { stdout } = await fastCtl('drops -f', node(...looks.map((drops) => ({ drops }))));
+    const { stdout, ...ended } = await fastCtl('drops -f', node(...looks.map((drops) => ({ drops }))));
+    expect(ended, 'by Ctrl-C, as a shell counts it').toEqual({ code: 130, stderr: '' });
     expect(stdout.match(/^AT /gm)).toHaveLength(1);
     expect(stdout.match(/spoofed/g)).toHaveLength(2);
     const lines = (await fastCtl('drops -f -o json', node(...looks.map((drops) => ({ drops }))))).stdout;
@@ -130,6 +131,12 @@ describe('fast-ctl drops', () => {
 });
 
 describe('fast-ctl monitor', () => {
+  it('that is ended by Ctrl-C says so by its exit code, and one that has shown enough does not', async () => {
+    const looks = [{ counters: [] }, { counters: [] }, { counters: [] }];
+    expect(await fastCtl('monitor', node(...looks))).toMatchObject({ code: 130, stderr: '' });
+    expect(await fastCtl('monitor --count 1', node(...looks))).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('shows what moved, by the time that has really passed', async () => {
     const looks = [10, 30, 30].map((packets) => ({
       counters: [counterEntry(local, packets), counterEntry(spoofed, 5)],

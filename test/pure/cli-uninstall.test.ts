@@ -180,6 +180,7 @@ describe('fast-ctl uninstall', () => {
     expect(late.stderr).toContain('not done after 5 s: two (its agent has not answered).\nOff, cut off or gone: two.');
     expect(late.stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
     const stopped = await fastCtl('uninstall --yes', { ...around(), stopped: AbortSignal.abort() });
+    expect(stopped.code).toBe(130);
     expect(stopped.stderr).toContain('stopped; the nodes still to do: two');
     expect(stopped.stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
     expect(await fastCtl('uninstall --yes --without two', around())).toMatchObject({ code: 0, stderr: '' });
