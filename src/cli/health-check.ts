@@ -32,7 +32,7 @@ export interface ClusterView {
   readonly unscheduled: readonly Pod[] | 'hidden';
   /** Pods that run; read only where a record has no wire. */
   readonly running: readonly Pod[] | 'hidden';
-  /** Read only where one of those without a node is held by our gate. */
+  /** As they are, with all that people wrote on them. */
   readonly namespaces: readonly Namespace[] | 'hidden';
   readonly services?: ServiceRange;
   readonly endpoints: readonly NodeEndpoint[];

@@ -6,6 +6,7 @@ import type { Pod } from '../api/workloads.ts';
 import { isGated, needOf, podKey } from '../reconcilers/pod.ts';
 import { decideGate } from '../reconcilers/scheduling-gate.ts';
 import { unknownServices } from '../reconcilers/services.ts';
+import { strangeOfNamespace } from '../reconcilers/strange-annotations.ts';
 import { askAnother, type Check, type ClusterView, type Finding } from './health-check.ts';
 import { bookOf } from './ipam-world.ts';
 
@@ -58,6 +59,16 @@ function gated(unscheduled: readonly Pod[], view: ClusterView): Finding[] {
   });
 }
 
+/** Their pods get addresses of another pool than was meant, and nothing is wrong with any of them. */
+function misspelt({ namespaces }: ClusterView): Finding[] {
+  const all = namespaces === 'hidden' ? [] : namespaces;
+  return all.flatMap((namespace): Finding[] => {
+    const { name } = namespace.metadata;
+    const says = strangeOfNamespace(namespace);
+    return says === undefined ? [] : [{ name, says, cure: `kubectl edit namespace ${name}` }];
+  });
+}
+
 /** Whether our gate holds any of them back. */
 export function areGated(unscheduled: readonly Pod[] | 'hidden'): boolean {
   return unscheduled !== 'hidden' && unscheduled.some(isGated);
@@ -73,9 +84,23 @@ export function waiting(view: ClusterView): Check {
   const { endpoints, unscheduled } = view;
   const onNodes = waitingOnNodes(endpoints);
   const atGate = unscheduled === 'hidden' ? [] : gated(unscheduled, view);
-  const findings = [...onNodes, ...atGate];
+  const waiters = [...onNodes, ...atGate];
+  const odd = misspelt(view);
+  const findings = [...waiters, ...odd];
   const unseen = unscheduled === 'hidden' ? 'this account may not see those that a scheduling gate holds' : '';
-  const counts = { waiting: findings.length, ...(unscheduled === 'hidden' ? {} : { gated: atGate.length }) };
+  const counts = {
+    waiting: waiters.length,
+    ...(unscheduled === 'hidden' ? {} : { gated: atGate.length }),
+    ...(view.namespaces === 'hidden' ? {} : { misspelt: odd.length }),
+  };
+  const oddly =
+    odd.length === 0
+      ? ''
+      : `${odd.length} ${odd.length === 1 ? 'namespace' : 'namespaces'} with an annotation that is not read`;
+  if (waiters.length === 0 && odd.length > 0) {
+    const none = unseen === '' ? 'none waits for an address' : `none on a node waits for an address; ${unseen}`;
+    return { what, state: 'doubtful', text: `${none}; ${oddly}`, counts, findings };
+  }
   if (findings.length === 0) {
     return unseen === ''
       ? { what, state: 'good', text: 'none waits for an address', counts }
@@ -83,9 +108,10 @@ export function waiting(view: ClusterView): Check {
   }
   const isCut = endpoints.some(({ spec }) => (spec.waiting ?? []).length >= listedAtMost);
   const parts = [
-    `${isCut ? 'at least ' : ''}${findings.length} ${findings.length === 1 ? 'waits' : 'wait'} for an address`,
-    sayHeld(atGate.length, findings.length),
+    `${isCut ? 'at least ' : ''}${waiters.length} ${waiters.length === 1 ? 'waits' : 'wait'} for an address`,
+    sayHeld(atGate.length, waiters.length),
     unseen,
+    oddly,
   ];
   return { what, state: 'bad', text: parts.filter((part) => part !== '').join(', '), counts, findings };
 }

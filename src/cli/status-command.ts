@@ -49,7 +49,7 @@ async function together<T extends object>(looks: { [K in keyof T]: Promise<T[K]>
 
 async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   const at = installNamespace;
-  const seen = await together<Omit<ClusterView, 'namespaces' | 'services' | 'running' | 'nowMs'>>({
+  const seen = await together<Omit<ClusterView, 'services' | 'running' | 'nowMs'>>({
     home: orHidden(cluster.find(namespaces, at)),
     deployment: orHidden(cluster.find(deployments, controllerName, at)),
     agents: orHidden(cluster.find(daemonSets, agentName, at)),
@@ -59,15 +59,15 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
     missingPolicies: orHidden(missingPolicies(cluster)),
     nodes: orHidden(allOf(cluster, nodes)),
     unscheduled: orHidden(cluster.list(podKind, withoutNode).then(({ items }) => items)),
+    namespaces: orHidden(allOf(cluster, namespaceKind)),
     endpoints: allOf(cluster, endpointKind),
     pools: allOf(cluster, poolKind),
     records: allOf(cluster, recordKind),
   });
-  const homes = areGated(seen.unscheduled) ? await orHidden(allOf(cluster, namespaceKind)) : [];
   const services = areGated(seen.unscheduled) ? await servicesIn(cluster) : unknownServices;
   const isUntold = untold(seen.records, nowMs).length > 0;
   const running = isUntold ? await orHidden(cluster.list(podKind, thatRun).then(({ items }) => items)) : [];
-  return { ...seen, namespaces: homes, services, running, nowMs };
+  return { ...seen, services, running, nowMs };
 }
 
 export function statusCommand(s: Surroundings): Command {

@@ -12,7 +12,7 @@ import type { Clock, Views } from './ports.ts';
 import type { Wish } from './promises.ts';
 import { matchesLabels } from './selector.ts';
 import { reservedForOf } from './stateful-set.ts';
-import { strangeOf } from './strange-annotations.ts';
+import { strangeOf, strangeOfNamespace } from './strange-annotations.ts';
 
 /** Who asks for an address, with what the gates look at. */
 export interface Asker {
@@ -70,7 +70,7 @@ export function askerOf(pod: Pod, namespace: Namespace, node: Node | undefined):
     namespaceLabels: namespace.metadata.labels,
     nodeLabels: node?.metadata.labels,
     isUnscheduled: node === undefined,
-    strange: strangeOf(pod),
+    strange: strangeOf(pod) ?? strangeOfNamespace(namespace),
   };
 }
 

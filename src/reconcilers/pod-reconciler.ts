@@ -13,6 +13,7 @@ import type { Clock, EventPort, Outcome, PodPort, Queues, RecordPort, Views } fr
 import { done, retryAfter } from './ports.ts';
 import { decideGate, liftedPatch } from './scheduling-gate.ts';
 import { isSameOrdinal } from './stateful-set.ts';
+import { strangeOf } from './strange-annotations.ts';
 import { Unclear } from './unclear.ts';
 import { type WaitingRoom, wake } from './waiting-room.ts';
 
@@ -93,6 +94,7 @@ export class PodReconciler {
     const { before } = result;
     const isCutShort = before?.spec.state === 'Cooling' && !isSameOrdinal(before.spec.reservedFor, claim.reservedFor);
     if (isCutShort) this.#tellCutShort(pod, choice.pool, before);
+    this.#tellStrange(pod, choice.pool);
     this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
     return await this.#settled(key);
   }
@@ -128,6 +130,14 @@ export class PodReconciler {
     const restedSeconds = Math.max(0, Math.floor((clock.now() - Date.parse(stateSince)) / 1_000));
     const note = `${address} has rested ${restedSeconds} s of ${pool.coolDownMs / 1_000} s: pool ${pool.name} had nothing else to give`;
     events.record({ kind: 'Pod', object: pod, type: 'Normal', reason: 'RestCutShort', note });
+  }
+
+  /** Told once, with the address: nothing else shows that the pod asked for something. */
+  #tellStrange(pod: Pod, { name }: Pool): void {
+    const strange = strangeOf(pod);
+    if (strange === undefined) return;
+    const note = `its address is from pool ${name}; ${strange}`;
+    this.#world.events.record({ kind: 'Pod', object: pod, type: 'Warning', reason: 'AnnotationUnknown', note });
   }
 
   /** The pod has what it needs, or needs nothing any more. */

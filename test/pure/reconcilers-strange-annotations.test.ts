@@ -42,6 +42,49 @@ it("others' annotations, and the one that the controller writes, are none of it"
   );
 });
 
+/** Reason and note of all events on a pod that default-ips serves. */
+async function toldToServed(annotations: Record<string, string>, ofNamespace = {}): Promise<string[]> {
+  const cluster = new ModelCluster();
+  cluster.addNode('node-a');
+  cluster.addPool('fast-nodes', ['10.9.0.0/29'], { usage: 'Node' });
+  cluster.addPool('default-ips', ['10.0.0.0/29']);
+  cluster.namespaces.put({ metadata: { name: 'default', annotations: ofNamespace } });
+  await cluster.settle();
+  cluster.addPod('web', 'node-a', undefined, { metadata: stripPod(podWith(annotations)).metadata });
+  await cluster.settle();
+  // Whatever changes on the pod, it is looked at again.
+  cluster.addPod('web', 'node-a', undefined, { metadata: stripPod(podWith(annotations)).metadata });
+  await cluster.settle();
+  expect(cluster.held()).toContain('10.0.0.0 Bound web');
+  return cluster.events.map(({ reason, note }) => `${reason}: ${note}`);
+}
+
+it('a pod that default-ips serves is told of its misspelt annotation, once', async () => {
+  expect(await toldToServed({ 'fast.io/pool': 'sample-ips' })).toEqual([
+    'AnnotationUnknown: its address is from pool default-ips; it has the annotation fast.io/pool, which Fast does not know; did you mean fast.io/ips?',
+  ]);
+});
+
+it('a pod without such an annotation is told nothing, whatever its namespace has', async () => {
+  expect(await toldToServed({ 'other.io/pool': 'x' })).toEqual([]);
+  expect(await toldToServed({}, { 'fast.io/pool': 'x' })).toEqual([]);
+});
+
+it('a misspelt annotation of a namespace is named by fast-ctl status, and not as one that waits', () => {
+  const annotated = (name: string, annotation: string) => ({ metadata: { name, annotations: { [annotation]: 'p' } } });
+  const namespaces = [
+    annotated('right', 'fast.io/ips'),
+    annotated('shop', 'fast.io/pool'),
+    annotated('lab', 'fast.io/ip'),
+    annotated('others', 'other.io/pool'),
+  ];
+  expect(amiss({ namespaces })).toEqual([
+    'doubtful pods: none waits for an address; 2 namespaces with an annotation that is not read' +
+      ' | shop: its namespace has the annotation fast.io/pool, which Fast does not read there; did you mean fast.io/ips? -> kubectl edit namespace shop' +
+      ' | lab: its namespace has the annotation fast.io/ip, which Fast does not read there; did you mean fast.io/ips? -> kubectl edit namespace lab',
+  ]);
+});
+
 it('fast-ctl status says so of a pod that the scheduling gate holds', () => {
   const gates = { schedulingGates: [{ name: 'fast.io/address' }] };
   const unscheduled = [{ ...podWith({ 'fast.io/pool': 'p' }), spec: gates }];
