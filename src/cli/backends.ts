@@ -15,6 +15,7 @@ export interface Service extends KubeObject {
     type?: string;
     clusterIP?: string;
     clusterIPs?: string[];
+    externalName?: string;
     ports?: ServicePort[];
     /** Local: kube-proxy takes the endpoints of the sender's node alone. */
     internalTrafficPolicy?: string;

@@ -40,7 +40,7 @@ function portOf(text: string): number {
 const serviceHelp = `
 A Service's address is rewritten by kube-proxy on the pod's node. Which Service it is, and which backends are ready, is read
 by the kubeconfig, which needs the rights to get and list services and to list endpointslices; without them name a backend by
---backend. As whom a packet leaves the cluster is read from the node's own nftables rules.`;
+--backend. That an address for Services is nobody's is known where it may also list servicecidrs (Kubernetes 1.33 on). As whom a packet leaves the cluster is read from the node's own nftables rules.`;
 
 interface Place {
   readonly address: string;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a trace says of a Service: that kube-proxy rewrites its address, to which backends, and which one is followed.
-import { isAddress } from '../ip/address.ts';
+import { isAddress, parseAddress } from '../ip/address.ts';
 import {
   type Backend,
   backendsOf,
@@ -10,6 +10,7 @@ import {
   type Service,
   serviceByAddress,
 } from './backends.ts';
+import { servicesIn } from './services.ts';
 import type { Cluster } from './surroundings.ts';
 import type { Rewritten, Step } from './trace.ts';
 
@@ -53,6 +54,10 @@ export async function targetAt(address: string, wish: Wish, cluster: () => Promi
     const reader = await cluster();
     const found = await serviceByAddress(reader, address);
     if (found !== undefined) return await targetOf(found, wish, reader);
+    if (followed === undefined && (await isNobodys(address, reader))) {
+      const what = `${address} is an address for Services, and no Service has it: nothing rewrites it, and nobody answers; kubectl get services -A`;
+      return { ...plain, said: [service(what)], isEnd: true };
+    }
     return { ...plain, ...(followed === undefined ? {} : { backend: followed }) };
   } catch (error) {
     if (error instanceof WrongBackend) throw error;
@@ -64,7 +69,21 @@ export async function targetAt(address: string, wish: Wish, cluster: () => Promi
   }
 }
 
+/** Whether it is in the Services' range; of one that holds no Service this is asked. */
+async function isNobodys(address: string, reader: Reader): Promise<boolean> {
+  const { addresses } = await servicesIn(reader);
+  return addresses.contains(parseAddress(address));
+}
+
 class WrongBackend extends Error {}
+
+/** A name in DNS for another name: kube-proxy has nothing to do with it, and no packet is sent to it. */
+function sayExternal(name: string, host: string): string {
+  const [, service = '', namespace] = /^([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.|$)/.exec(host) ?? [];
+  const next =
+    namespace === undefined ? `one of ${host}'s addresses: getent hosts ${host}` : `${namespace}/svc/${service}`;
+  return `Service ${name} is of type ExternalName: a name in DNS for ${host}, without an address of its own; trace to ${next}`;
+}
 
 function rewrittenTo(text: string, port: number): Rewritten | undefined {
   const [address = '', given = `${port}`] = text.split(':');
@@ -74,6 +93,7 @@ function rewrittenTo(text: string, port: number): Rewritten | undefined {
 /** @throws Error where the Service has no address of its own, or not that backend */
 export async function targetOf(found: Service, wish: Wish, reader: Reader): Promise<Target> {
   const name = nameOf(found);
+  if (found.spec.type === 'ExternalName') throw new WrongBackend(sayExternal(name, found.spec.externalName ?? ''));
   const address = clusterAddressOf(found);
   if (address === undefined) {
     const look = `kubectl get endpointslices -n ${found.metadata.namespace} -l kubernetes.io/service-name=${found.metadata.name}`;

@@ -2,6 +2,7 @@
 // fast-ctl trace on a real API server: that Services are found by their addresses there, and backends by their slices.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { backendsOf, serviceByAddress, serviceByName } from '../../src/cli/backends.ts';
+import { targetAt, targetOf } from '../../src/cli/trace-target.ts';
 import { connect, type KubeClient } from '../../src/kube/client.ts';
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
 
@@ -45,4 +46,23 @@ it('finds a Service by its address and its ready backends', async () => {
   expect(await backendsOf(client, found, { name: 'http', port: 80 }, undefined)).toEqual([
     { address: '10.244.10.7', port: 8080, node: 'one' },
   ]);
+});
+
+it('knows the Services’ range by its ServiceCIDR, where no Service has the address', async () => {
+  const kubernetes = await serviceByName(client, 'default', 'kubernetes');
+  const nobodys = kubernetes?.spec.clusterIP?.replace(/\.\d+$/, '.254') ?? '';
+  const cluster = async (): Promise<KubeClient> => client;
+  expect(await targetAt(nobodys, { protocol: 'tcp' }, cluster)).toMatchObject({
+    isEnd: true,
+    said: [{ what: expect.stringContaining(`${nobodys} is an address for Services, and no Service has it`) }],
+  });
+  expect(await targetAt('192.0.2.1', { protocol: 'tcp' }, cluster)).toMatchObject({ isEnd: false, said: [] });
+});
+
+it('says of an ExternalName what it is', async () => {
+  const words = ['create', 'service', 'externalname', 'elsewhere', '--external-name', 'db.example.com'];
+  expect(await server.kubectl(words)).toMatchObject({ code: 0 });
+  const found = await serviceByName(client, 'default', 'elsewhere');
+  if (found === undefined) throw new Error('no Service');
+  await expect(targetOf(found, { protocol: 'tcp' }, client)).rejects.toThrow('a name in DNS for db.example.com');
 });

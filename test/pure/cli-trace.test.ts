@@ -45,15 +45,17 @@ const answer: Step[] = [
 interface World {
   readonly services?: object[] | Error;
   readonly slices?: object[] | Error;
+  readonly ranges?: object[];
 }
 
 async function trace(line: string, world: World = {}): Promise<Shown & { steps: Step[]; asked: string[] }> {
-  const { services = [service()], slices = [slice(far, near)] } = world;
+  const { services = [service()], slices = [slice(far, near)], ranges = [] } = world;
   const kinds: Record<string, object[] | Error> = {
     pods: [{ metadata: { name: 'agent-1' }, status: { phase: 'Running' } }],
     ipallocations: [record],
     services,
     endpointslices: slices,
+    servicecidrs: ranges,
   };
   const asked: string[] = [];
   const give = (plural: string): object[] => {
@@ -172,6 +174,16 @@ describe('fast-ctl trace to a Service', () => {
       'Service shop/web has no address of its own; trace to one of its pods: kubectl get',
     ],
     [
+      'shop/web',
+      { type: 'ExternalName', externalName: 'db.example.com' },
+      "Service shop/web is of type ExternalName: a name in DNS for db.example.com, without an address of its own; trace to one of db.example.com's addresses: getent hosts db.example.com\n",
+    ],
+    [
+      'shop/svc/web',
+      { type: 'ExternalName', externalName: 'db.data.svc.cluster.local' },
+      'a name in DNS for db.data.svc.cluster.local, without an address of its own; trace to data/svc/db\n',
+    ],
+    [
       'shop/nothing',
       {},
       'no pod shop/nothing has an address; kubectl get ipallocations; nor is there a Service shop/nothing',
@@ -181,6 +193,23 @@ describe('fast-ctl trace to a Service', () => {
     const { code, stderr } = await trace(`trace shop/client ${destination}`, { services: [service(spec)] });
     expect(code).toBe(1);
     expect(stderr).toContain(sentence);
+  });
+});
+
+describe('fast-ctl trace to an address of the Services’ range that no Service has', () => {
+  const ranges = [{ metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.96.0.0/16', 'fd00::/112'] } }];
+
+  it('says so, and traces no further', async () => {
+    const { steps } = await trace('trace shop/client 10.96.7.7', { ranges });
+    expect(kindsOf(steps)).toBe('pod program netfilter end');
+    expect(steps.at(-1)?.what).toBe(
+      '10.96.7.7 is an address for Services, and no Service has it: nothing rewrites it, and nobody answers; kubectl get services -A',
+    );
+  });
+
+  it.each(['10.97.7.7', '10.96.7.7 --backend 10.244.10.9:80'])('goes on with what is none: %s', async (destination) => {
+    const { steps } = await trace(`trace shop/client ${destination}`, { ranges });
+    expect(kindsOf(steps)).toBe('pod program netfilter masquerade end');
   });
 });
 
