@@ -27,7 +27,10 @@ export async function agentPodOf(cluster: Pick<Cluster, 'list'>, node: string): 
   const running = items.find((pod) => pod.status?.phase === 'Running' && pod.metadata.name !== undefined);
   if (running?.metadata.name !== undefined) return running.metadata.name;
   const names = (await cluster.list(nodes)).items.flatMap(({ metadata }) => metadata.name ?? []);
-  if (!names.includes(node)) throw new Error(`there is no node ${node}; the nodes are ${names.join(', ')}`);
+  if (!names.includes(node)) {
+    const there = names.length === 0 ? 'the cluster has none' : `the nodes are ${names.join(', ')}`;
+    throw new Error(`there is no node ${node}; ${there}`);
+  }
   const state = items[0]?.status?.phase;
   throw new Error(
     state === undefined

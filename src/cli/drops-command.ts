@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl drops`: what the programs ended, by reason, and whose packets the last ones were.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { bpfPinFolder } from '../api/names.ts';
 import { decodeCounters, decodeDrops } from '../datapath/codecs.ts';
 import type { DropRecord } from '../datapath/entries.ts';
@@ -11,6 +11,7 @@ import type { ReadMap } from './pinned-maps.ts';
 import { Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
 import type { Column, Row } from './table.ts';
 import { colours, plain } from './tones.ts';
+import { wholeNumberOf } from './words.ts';
 
 interface Options {
   readonly output: OutputFormat;
@@ -114,8 +115,9 @@ export class Drops {
   }
 }
 
-async function follow(drops: Drops, { output }: Options, s: Surroundings): Promise<void> {
-  let seen = (await drops.records()).at(-1)?.sequence ?? 0;
+async function follow(drops: Drops, { output, last = 0 }: Options, s: Surroundings): Promise<void> {
+  // Of those from before only as many as were asked for.
+  let seen = (await drops.records()).at(-1 - last)?.sequence ?? 0;
   let isFirst = true;
   while (!s.stopped.aborted) {
     const fresh = (await drops.records()).filter(({ sequence }) => sequence > seen).map((record) => drops.row(record));
@@ -136,17 +138,14 @@ async function follow(drops: Drops, { output }: Options, s: Surroundings): Promi
 
 const reasons = [...new Set(counters.filter(({ drop }) => drop).map(({ reason }) => reason))].sort();
 
-function countOf(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= maps.drops.maxEntries) return count;
-  throw new InvalidArgumentError(`give a whole number from 1 to ${maps.drops.maxEntries}, which is all that is kept.`);
-}
+const mostKept = maps.drops.maxEntries;
+const countOf = wholeNumberOf(1, mostKept, `give a whole number from 1 to ${mostKept}, which is all that is kept.`);
 
 export function dropsCommand(s: Surroundings): Command {
   return new Command('drops')
     .description('what the programs dropped: a summary by reason, the last packets, or live')
     .option('--last <n>', 'the last packets that were written down, of each reason at most ten a second', countOf)
-    .option('-f, --follow', 'each drop as it is written down, until Ctrl-C')
+    .option('-f, --follow', 'each drop as it is written down, after the last ones if --last is given, until Ctrl-C')
     .addOption(new Option('--reason <reason>', 'this one alone').choices(reasons))
     .addOption(outputOption())
     .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)

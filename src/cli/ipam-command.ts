@@ -48,7 +48,8 @@ function showCommand(s: Surroundings): Command {
       const all = showRows(book, isForPeople);
       const one = objects.pools.find(({ metadata }) => metadata.name === name);
       const rows = all.filter((row) => name === undefined || row.pool === name);
-      if (name !== undefined && rows.length === 0) throw new Error(`there is no Ips ${name} that can be read`);
+      if (name !== undefined && rows.length === 0)
+        throw new Error(`there is no Ips ${name} that can be read; kubectl get ips`);
       const full = isForPeople || one === undefined ? rows : rows.map((row) => ({ ...row, ...rangesOf(book, one) }));
       const nothing = 'there is no pool; see docs/pools.md';
       s.print(formatRows(showColumns(rows), full, output, { nothing, paint: s.isColourful ? colours : plain }));
@@ -128,7 +129,9 @@ interface Addition {
 function addition(text: string, before: readonly Addition[]): Addition[] {
   const [, kind = '', name = '', count = ''] = /^([a-z]+)\/([a-z0-9.-]+)=([1-9][0-9]{0,6})$/.exec(text) ?? [];
   if (workloads[kind] === undefined) {
-    throw new InvalidArgumentError(`Write deploy/NAME=COUNT or sts/NAME=COUNT, such as deploy/web=50.`);
+    throw new InvalidArgumentError(
+      `Write deploy/NAME=COUNT or sts/NAME=COUNT, such as deploy/web=50; COUNT from 1 to 9999999.`,
+    );
   }
   return [...before, { kind, name, count: Number(count) }];
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl monitor`: which ways packets take right now, by the programs' counters.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { bpfPinFolder } from '../api/names.ts';
 import { decodeCounters } from '../datapath/codecs.ts';
 import type { CounterReading } from '../datapath/entries.ts';
@@ -10,6 +10,7 @@ import { formatData, formatRows, type OutputFormat, outputOption } from './outpu
 import { Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
 import type { Column, Row } from './table.ts';
 import { colours, plain } from './tones.ts';
+import { wholeNumberOf } from './words.ts';
 
 interface Options {
   readonly output: OutputFormat;
@@ -47,11 +48,7 @@ export function ratesOf(before: readonly CounterReading[], after: readonly Count
 
 const interval = { leastMs: 100, mostMs: 3_600_000 };
 
-function countOf(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1) return count;
-  throw new InvalidArgumentError('give a whole number from 1 on.');
-}
+const countOf = wholeNumberOf(1, 1e15, 'give a whole number from 1 on.');
 
 async function monitor(options: Options, s: Surroundings): Promise<void> {
   const read = s.openMaps(options.pinFolder);

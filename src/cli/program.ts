@@ -15,6 +15,7 @@ import { atCluster } from './same-cluster.ts';
 import { statusCommand } from './status-command.ts';
 import { traceCommand } from './trace-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
+import { refuseEmpty, unknownIn } from './words.ts';
 import { type ClusterChoice, Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
 
 interface GlobalOptions extends ClusterChoice {
@@ -112,11 +113,14 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
     return 0;
   }
   program.hook('preAction', async (_program, command) => {
+    refuseEmpty(command);
     const { node, ...choice } = command.optsWithGlobals<GlobalOptions>();
     if (node === undefined) return;
     throw new Ended(await runOnNode(await s.cluster(choice), node, withoutFlags(args, whereFlags), s));
   });
   try {
+    const unknown = args[0] === 'help' ? unknownIn(program, args.slice(1)) : undefined;
+    if (unknown !== undefined) program.error(`error: unknown command '${unknown}'`);
     await program.parseAsync(helpAsFlag(args), { from: 'user' });
     return 0;
   } catch (error) {

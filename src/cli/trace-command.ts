@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl trace POD DEST`: which program, entry and route the first packet of a flow takes.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { bpfPinFolder } from '../api/names.ts';
 import { encodeAddressKey } from '../datapath/codecs.ts';
 import { maps } from '../datapath/generated/layout.ts';
@@ -12,8 +12,9 @@ import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './su
 import type { Column } from './table.ts';
 import { serviceByName } from './backends.ts';
 import { type Question, type Step, Trace } from './trace.ts';
-import { defaultPort, type Target, targetAt, targetOf, type Wish, withService } from './trace-target.ts';
+import { defaultPort, type Target, targetAt, targetOf, type Wish, withService, WrongBackend } from './trace-target.ts';
 import type { Flow } from './trace-packet.ts';
+import { wholeNumberOf } from './words.ts';
 
 interface Options extends ClusterChoice {
   readonly protocol: Flow['protocol'];
@@ -31,11 +32,7 @@ const columns: Column[] = [
   { title: 'WHAT', field: 'what' },
 ];
 
-function portOf(text: string): number {
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
-  throw new InvalidArgumentError('give a port from 1 to 65535.');
-}
+const portOf = wholeNumberOf(1, 65_535, 'give a port from 1 to 65535.');
 
 const serviceHelp = `
 A Service's address is rewritten by kube-proxy on the pod's node. Which Service it is, and which backends are ready, is read
@@ -63,8 +60,19 @@ export async function placeOf(text: string, cluster: () => Promise<Pick<Cluster,
     ({ spec: { owner, state } }) =>
       owner.kind === 'Pod' && owner.namespace === namespace && owner.name === name && state === 'Bound',
   );
-  if (found === undefined) throw new Error(`no pod ${namespace}/${name} has an address; kubectl get ipallocations`);
+  if (found === undefined) throw new Error(sayNoPod(namespace, name));
   return { address: found.spec.address, node: found.spec.nodeName };
+}
+
+/** Whether there is nothing more to look for. */
+const isFinal = (error: unknown): boolean => error instanceof NotInstalled || error instanceof WrongBackend;
+
+/** As kubectl takes them; here the namespace comes first. */
+const kindWords = new Set('po pod pods deploy deployment deployments sts statefulset ds daemonset svc'.split(' '));
+
+function sayNoPod(namespace: string, name: string): string {
+  const hint = kindWords.has(namespace) ? `; before the / stands the namespace, such as default/${name}` : '';
+  return `no pod ${namespace}/${name} has an address; kubectl get ipallocations${hint}`;
 }
 
 type Reader = Pick<Cluster, 'list' | 'find'>;
@@ -81,10 +89,12 @@ async function targetBy(text: string, wish: Wish, cluster: () => Promise<Reader>
   }
   try {
     const { address } = await placeOf(text, cluster);
+    if (wish.backend !== undefined)
+      throw new WrongBackend(`--backend is of a Service, and ${text} is a pod; leave it out`);
     return { address, port: wish.port ?? defaultPort, said: [], isEnd: false };
   } catch (error) {
     const [, namespace = 'default', name] = podName.exec(text) ?? [];
-    if (name === undefined || looksLikeAddress.test(text) || error instanceof NotInstalled) throw error;
+    if (name === undefined || looksLikeAddress.test(text) || isFinal(error)) throw error;
     const reader = await cluster();
     const found = await serviceByName(reader, namespace, name);
     if (found === undefined) {

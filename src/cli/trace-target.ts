@@ -54,6 +54,10 @@ export async function targetAt(address: string, wish: Wish, cluster: () => Promi
     const reader = await cluster();
     const found = await serviceByAddress(reader, address);
     if (found !== undefined) return await targetOf(found, wish, reader);
+    if (wish.backend !== undefined && followed === undefined) {
+      const cure = 'write ADDRESS or ADDRESS:PORT, or leave it out';
+      throw new WrongBackend(`--backend is "${wish.backend}", and ${address} is no Service's; ${cure}`);
+    }
     if (followed === undefined && (await isNobodys(address, reader))) {
       const what = `${address} is an address for Services, and no Service has it: nothing rewrites it, and nobody answers; kubectl get services -A`;
       return { ...plain, said: [service(what)], isEnd: true };
@@ -63,6 +67,11 @@ export async function targetAt(address: string, wish: Wish, cluster: () => Promi
     if (error instanceof WrongBackend) throw error;
     if (followed !== undefined) return { ...plain, backend: followed };
     const why = error instanceof Error ? error.message : String(error);
+    if (wish.backend !== undefined) {
+      throw new WrongBackend(
+        `--backend is "${wish.backend}", which is no ADDRESS or ADDRESS:PORT, and what it names was not to be asked: ${why}`,
+      );
+    }
     const cure = 'name the pod as NAMESPACE/NAME where a kubeconfig may read services, or give --backend';
     const said = [service(`whether ${address} is a Service's was not to be asked: ${why}; ${cure}`)];
     return { ...plain, said, isDoubtful: true };
@@ -75,7 +84,8 @@ async function isNobodys(address: string, reader: Reader): Promise<boolean> {
   return addresses.contains(parseAddress(address));
 }
 
-class WrongBackend extends Error {}
+/** What was asked of a Service does not fit it. */
+export class WrongBackend extends Error {}
 
 /** A name in DNS for another name: kube-proxy has nothing to do with it, and no packet is sent to it. */
 function sayExternal(name: string, host: string): string {
@@ -87,7 +97,8 @@ function sayExternal(name: string, host: string): string {
 
 function rewrittenTo(text: string, port: number): Rewritten | undefined {
   const [address = '', given = `${port}`] = text.split(':');
-  return isAddress(address) && /^\d{1,5}$/.test(given) ? { address, port: Number(given) } : undefined;
+  const to = /^\d{1,5}$/.test(given) ? Number(given) : 0;
+  return isAddress(address) && to >= 1 && to <= 65_535 ? { address, port: to } : undefined;
 }
 
 /** @throws Error where the Service has no address of its own, or not that backend */

@@ -100,6 +100,16 @@ describe('fast-ctl drops', () => {
     expect(yaml.match(/^- at: /gm)).toHaveLength(2);
   });
 
+  it('follows after the last ones, where these are asked for', async () => {
+    const old = [1, 2, 3].map((sequence) => dropEntry(sequence, nowNs));
+    const looks = [{ drops: old }, { drops: old }, { drops: [...old, dropEntry(4, nowNs)] }, {}];
+    const shown = async (line: string): Promise<number> =>
+      (await fastCtl(line, node(...looks))).stdout.match(/spoofed/g)?.length ?? 0;
+    expect([await shown('drops -f'), await shown('drops -f --last 2'), await shown('drops -f --last 9')]).toEqual([
+      1, 3, 4,
+    ]);
+  });
+
   it('gives numbers and words to programs, and the sentences for people beside them', async () => {
     const [summed] = JSON.parse((await fastCtl('drops -o json', given)).stdout) as Array<Record<string, unknown>>;
     const packet = {

@@ -87,7 +87,7 @@ describe('fast-ctl ipam show', () => {
   it('says that there is no such pool', async () => {
     expect(await run('ipam show other', sound())).toMatchObject({
       code: 1,
-      stderr: 'fast-ctl: there is no Ips other that can be read\n',
+      stderr: 'fast-ctl: there is no Ips other that can be read; kubectl get ips\n',
     });
   });
 });
@@ -167,7 +167,9 @@ describe('fast-ctl ipam forecast', () => {
 
   it('says how an addition is written', async () => {
     const { stderr, code } = await run('ipam forecast --add web', sound());
-    expect(stderr).toContain('Write deploy/NAME=COUNT or sts/NAME=COUNT, such as deploy/web=50.');
+    expect(stderr).toContain(
+      'Write deploy/NAME=COUNT or sts/NAME=COUNT, such as deploy/web=50; COUNT from 1 to 9999999.',
+    );
     expect(code).toBe(1);
   });
 });
