@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names, types and labels that dashboards and alerts for controller-runtime ask for, against what Fast shows.
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../src/kube/clock.ts';
 import { Controller, done, giveUp, retryAfter } from '../../src/kube/controller.ts';
@@ -126,5 +127,28 @@ describe('the metrics', () => {
     expect(text).toContain('controller_runtime_active_workers{controller="pod"} 2\n');
     await clock.advance(20_000);
     await controller.stop();
+  });
+});
+
+describe('the metrics of the process', () => {
+  it('leave an idle process asleep', () => {
+    const script = `
+      import { Metrics } from ${JSON.stringify(new URL('../../src/kube/metrics.ts', import.meta.url).href)};
+      const metrics = new Metrics();
+      metrics.collectProcess();
+      const rounds = () => performance.nodeTiming.uvMetricsInfo.loopCount;
+      setTimeout(() => {
+        const before = rounds();
+        setTimeout(async () => {
+          console.log(JSON.stringify({ rounds: rounds() - before, text: await metrics.registry.metrics() }));
+          process.exit();
+        }, 1000);
+      }, 200);`;
+    const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    const { rounds, text } = JSON.parse(said) as { rounds: number; text: string };
+    expect(rounds).toBeLessThan(20);
+    expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
+    expect(text).toMatch(/^nodejs_eventloop_lag_seconds /m);
+    expect(text).not.toMatch(/nodejs_eventloop_lag_\w+_seconds/);
   });
 });
