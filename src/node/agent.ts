@@ -10,7 +10,7 @@ import type { Log } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
 import type { ConditionFact, NodeReport } from '../wiring/endpoint-status.ts';
 import { conntrackFunction, fastPathFact } from '../wiring/fast-path.ts';
-import { installCni } from './cni-install.ts';
+import { installCni, type Verified } from './cni-install.ts';
 import { CniMetrics } from './cni-metrics.ts';
 import { EndpointReport } from './endpoint-report.ts';
 import { openHost } from './host.ts';
@@ -41,6 +41,7 @@ export class Agent {
   readonly #cniMetrics: CniMetrics;
   readonly #informers: AgentInformers;
   readonly #endpointReport: EndpointReport;
+  readonly #verifiedPrograms: Verified = new Map();
   readonly #measured: NodeMetrics;
   #fastPath: ConditionFact = { isTrue: false, reason: 'Starting', message: 'The programs are not loaded yet.' };
   #wiring: Wiring | undefined;
@@ -224,7 +225,8 @@ export class Agent {
 
   #installCni(): number {
     const { cniSource, cniBinDir, cniConfDir, socket } = this.#o;
-    return installCni({ source: cniSource, binFolder: cniBinDir, confFolder: cniConfDir, socket });
+    const paths = { source: cniSource, binFolder: cniBinDir, confFolder: cniConfDir, socket };
+    return installCni(paths, this.#verifiedPrograms);
   }
 
   #own(): NodeEndpoint | undefined {

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts fast-cni, the plugins that it runs and their configuration on the node. Each file appears whole, by rename, and
 // the configuration last: the moment it is there the node counts as ready for pods.
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  type BigIntStats,
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { cniNetwork } from '../api/names.ts';
 
@@ -39,10 +49,22 @@ function configurationText(socket: string): string {
   return `${JSON.stringify({ cniVersion: '1.0.0', name: cniNetwork, plugins }, undefined, 2)}\n`;
 }
 
-function isSameFile(source: string, target: string): boolean {
-  const [from, to] = [statSync(source), statSync(target, { throwIfNoEntry: false })];
+/** Programs found the same, by path: what told source and target apart from any other then. */
+export type Verified = Map<string, string>;
+
+/** Any change of a file changes this, the time of its inode's last change included. */
+const versionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  [dev, ino, size, mtimeNs, ctimeNs].join();
+
+function isSameFile(source: string, target: string, verified: Verified): boolean {
+  const from = statSync(source, { bigint: true });
+  const to = statSync(target, { bigint: true, throwIfNoEntry: false });
   if (to === undefined || from.size !== to.size) return false;
-  return Buffer.compare(readFileSync(source), readFileSync(target)) === 0;
+  const versions = `${versionOf(from)} ${versionOf(to)}`;
+  if (verified.get(target) === versions) return true;
+  const isSame = Buffer.compare(readFileSync(source), readFileSync(target)) === 0;
+  if (isSame) verified.set(target, versions);
+  return isSame;
 }
 
 function read(file: string): string | undefined {
@@ -54,9 +76,9 @@ function read(file: string): string | undefined {
 }
 
 /** Answers whether it had to be written. */
-function installProgram(source: string, folder: string, name: string): boolean {
+function installProgram(source: string, folder: string, name: string, verified: Verified): boolean {
   const target = join(folder, name);
-  if (isSameFile(source, target)) return false;
+  if (isSameFile(source, target, verified)) return false;
   const early = join(folder, `.${name}.new`);
   copyFileSync(source, early);
   chmodSync(early, 0o755);
@@ -64,12 +86,12 @@ function installProgram(source: string, folder: string, name: string): boolean {
   return true;
 }
 
-/** Installs what is missing or different; answers how many files it wrote. */
-export function installCni(paths: CniPaths): number {
+/** Installs what is missing or different; answers how many files it wrote. What `verified` has is not read again. */
+export function installCni(paths: CniPaths, verified: Verified = new Map()): number {
   mkdirSync(paths.binFolder, { recursive: true });
   let changes = 0;
   for (const { from, to } of programs) {
-    if (installProgram(join(paths.source, from), paths.binFolder, to)) changes += 1;
+    if (installProgram(join(paths.source, from), paths.binFolder, to, verified)) changes += 1;
   }
   const file = join(paths.confFolder, configuration);
   const text = configurationText(paths.socket);

@@ -5,10 +5,11 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -16,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/kube/log.ts';
-import { installCni, removeCni } from '../../src/node/cni-install.ts';
+import { installCni, removeCni, type Verified } from '../../src/node/cni-install.ts';
 import { type Handler, SocketServer } from '../../src/node/socket-server.ts';
 import { eventually } from './eventually.ts';
 
@@ -170,12 +171,12 @@ describe('the installation', () => {
     mkdirSync(join(folder, 'source'), { recursive: true });
     for (const name of ['fast-cni', 'portmap', 'bandwidth'])
       writeFileSync(join(folder, 'source', name), `I am ${name}`);
-    return installCni({
-      source: join(folder, 'source'),
-      binFolder: join(folder, 'bin'),
-      confFolder: join(folder, 'conf'),
-      socket: '/run/fast/agent.sock',
-    });
+    return again();
+  };
+  const again = (verified?: Verified): number => {
+    const [source, binFolder, confFolder] = ['source', 'bin', 'conf'].map((name) => join(folder, name));
+    const paths = { source: source ?? '', binFolder: binFolder ?? '', confFolder: confFolder ?? '' };
+    return installCni({ ...paths, socket: '/run/fast/agent.sock' }, verified);
   };
 
   it('puts three executables and a configuration that names them in their order, and nothing else', () => {
@@ -203,6 +204,21 @@ describe('the installation', () => {
     writeFileSync(join(folder, 'bin/fast-portmap'), 'a virus!!');
     rmSync(join(folder, 'conf/10-fast.conflist'));
     expect(install()).toBe(2);
+  });
+
+  it('sees a change that keeps the size and the time of a file that it has compared before', () => {
+    install();
+    const verified: Verified = new Map();
+    expect([again(verified), again(verified)]).toEqual([0, 0]);
+    const path = join(folder, 'bin/fast-portmap');
+    const { atime, mtime } = statSync(path);
+    writeFileSync(path, 'I am a virus');
+    utimesSync(path, atime, mtime);
+    expect([again(verified), again(verified)]).toEqual([1, 0]);
+    expect(readFileSync(path, 'utf8')).toBe('I am portmap');
+    writeFileSync(join(folder, 'source/portmap'), 'I am the new');
+    expect([again(verified), again(verified)]).toEqual([1, 0]);
+    expect(readFileSync(path, 'utf8')).toBe('I am the new');
   });
 
   it('takes all of its own away again', () => {
