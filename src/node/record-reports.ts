@@ -30,7 +30,7 @@ const conflictRetryMs = 250;
  * it, and while a node is given many pods at once the API server and both machines have better things to do. That a wire is
  * gone frees an address, and is said at once.
  */
-const calmMs = 1000;
+const calmMs = 3000;
 const mostDelayMs = 10_000;
 const maxBackoffMs = 30_000;
 /** Status writes at once; the API server serves some hundreds per second. */
