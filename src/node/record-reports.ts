@@ -26,11 +26,13 @@ export interface RecordReportsOptions {
 
 const conflictRetryMs = 250;
 /**
- * The word that a wire is there waits until no other wire was made for so long, or at most so long in all: nobody waits for
- * it, and while a node is given many pods at once the API server and both machines have better things to do. That a wire is
- * gone frees an address, and is said at once.
+ * The word that a wire is there waits until no other wire was made for so long, or at most so long in all: no pod waits for
+ * it, and while a node is given many pods at once the API server and both machines have better things to do. Behind the last
+ * wire of many their containers are still being started; of a few wires people want to see it. That a wire is gone frees an
+ * address, and is said at once.
  */
-const calmMs = 3000;
+const calmMs = { ofFew: 1000, ofMany: 3000 };
+const few = 4;
 const mostDelayMs = 10_000;
 const maxBackoffMs = 30_000;
 /** Status writes at once; the API server serves some hundreds per second. */
@@ -89,7 +91,8 @@ export class RecordReports {
     const uid = record.spec.owner.uid;
     const isAttached = status.attached?.owner.uid === uid && status.released?.owner.uid !== uid;
     const leftMs = mostDelayMs - this.#age(this.#attachedSinceMs, record, isAttached);
-    const untilCalmMs = this.#newestWireMs + calmMs - this.#clock.monotonicMs();
+    const patienceMs = this.#attachedSinceMs.size > few ? calmMs.ofMany : calmMs.ofFew;
+    const untilCalmMs = this.#newestWireMs + patienceMs - this.#clock.monotonicMs();
     return isAttached ? Math.max(0, Math.min(leftMs, untilCalmMs)) : 0;
   }
 

@@ -59,16 +59,21 @@ class Agent {
   }
 }
 
-it('a wire is told of three seconds after the newest', async () => {
+it.each([
+  ['a second', 4, 1000],
+  ['three seconds', 5, 3000],
+])('a wire is told of %s after the newest of %d', async (_title, wires, calmMs) => {
   const agent = new Agent();
-  agent.add(11);
-  await agent.clock.advance(600);
-  agent.add(12);
-  await agent.clock.advance(2999);
+  const added = Array.from({ length: wires }, (_, at) => 11 + at);
+  for (const at of added) {
+    await agent.clock.advance(600);
+    agent.add(at);
+  }
+  await agent.clock.advance(calmMs - 1);
   expect(agent.said).toEqual([]);
   await agent.clock.advance(1);
-  const said = new Map(agent.said.map(({ address, word }) => [address, word]));
-  expect(Object.fromEntries(said)).toEqual({ '10.244.0.11': 'attached', '10.244.0.12': 'attached' });
+  const said = agent.said.map(({ address, word }) => `${address} ${word}`);
+  expect(said.toSorted()).toEqual(added.map((at) => `10.244.0.${at} attached`));
 });
 
 it('a wire is told of after ten seconds though more wires are made all the time', async () => {
