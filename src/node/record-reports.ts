@@ -86,8 +86,8 @@ export class RecordReports {
     this.#controller.enqueue(address);
   }
 
-  /** How long the word that a wire is there has to wait still; 0 for any other word. */
-  #attachedWaitMs(record: IpAllocation, status: IpAllocationStatus): number {
+  /** How long the word that a wire is there has to wait still; 0 where there is another to say, or none. */
+  #attachedWaitMs(record: IpAllocation, status: IpAllocationStatus = {}): number {
     const uid = record.spec.owner.uid;
     const isAttached = status.attached?.owner.uid === uid && status.released?.owner.uid !== uid;
     const leftMs = mostDelayMs - this.#age(this.#attachedSinceMs, record, isAttached);
@@ -122,6 +122,8 @@ export class RecordReports {
       detachedForMs: this.#age(this.#detachedSinceMs, record, isDetached),
       isOverlayAddress: record.spec.owner.kind === 'Node' && hasOverlayAddress(address),
     });
+    // Asked whatever was decided: a wire that goes before it was told of leaves nothing to the next.
+    const waitMs = this.#attachedWaitMs(record, decision.decision === 'write' ? decision.status : undefined);
     switch (decision.decision) {
       case 'nothing':
         return done;
@@ -135,7 +137,6 @@ export class RecordReports {
       case 'write':
         break;
     }
-    const waitMs = this.#attachedWaitMs(record, decision.status);
     if (waitMs > 0) return retryAfter(waitMs, 'more wires are being made');
     this.#attachedSinceMs.delete(record.metadata.uid ?? '');
     return await this.#write({ ...record, status: decision.status });

@@ -50,6 +50,12 @@ class Agent {
     this.#reports.look(address);
   }
 
+  /** Its sandbox is gone, and its pod waits for the next. */
+  detach(at: number): void {
+    this.#book.forget(at);
+    this.#reports.look(`10.244.0.${at}`);
+  }
+
   /** Its pod is gone, and so is its wire. */
   release(at: number): void {
     const [address, identity] = [`10.244.0.${at}`, `pod-${at}`];
@@ -102,4 +108,17 @@ it('each wire is told of once', async () => {
   agent.add(11);
   await agent.clock.advance(60_000);
   expect(agent.said).toHaveLength(1);
+});
+
+it('a wire waits for its calm second though one of its pod went before it was told of', async () => {
+  const agent = new Agent();
+  agent.add(11);
+  await agent.clock.advance(500);
+  agent.detach(11);
+  await agent.clock.advance(20_000);
+  agent.add(11);
+  await agent.clock.advance(999);
+  expect(agent.said).toEqual([]);
+  await agent.clock.advance(1);
+  expect(agent.said).toMatchObject([{ atMs: 21_500, word: 'attached' }]);
 });
