@@ -92,6 +92,20 @@ export class Message {
   }
 }
 
+/**
+ * Where the value of the first attribute of this type begins, among those from `from` to `to`; -1 when it is absent. For
+ * answers of so many messages that an `Attributes` of each costs too much.
+ */
+export function findAttribute(bytes: Buffer, from: number, to: number, type: number): number {
+  for (let at = from; at + 4 <= to; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > to) break;
+    if ((bytes.readUInt16LE(at + 2) & typeMask) === type) return at + 4;
+    at += (length + 3) & ~3;
+  }
+  return -1;
+}
+
 /** The attributes from an offset to the end, by type; of a repeated one the last. */
 export class Attributes {
   readonly #values = new Map<number, Buffer>();

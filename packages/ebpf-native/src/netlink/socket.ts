@@ -2,7 +2,6 @@
 // A socket to the kernel's routing tables of one namespace. Requests are synchronous: the kernel has done its work before
 // `send` returns, so that the answer is there already.
 import { closeSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import koffi from 'koffi';
 import { NetlinkError, SysError } from '../errors.ts';
 import { checked, libc } from '../libc.ts';
@@ -28,8 +27,8 @@ const receiveTimeoutSeconds = 5;
 const mostReads = 10;
 /** 32 KiB each: a table of some millions of entries. */
 const mostParts = 100_000;
-/** An eighth of a MiB of a long answer is taken and looked at before whatever else waits has its turn: some 5 ms. */
-const partsPerTurn = 4;
+/** EAGAIN: SO_RCVTIMEO is over. */
+const timedOut = 11;
 
 type Outcome = 'more' | 'done';
 
@@ -94,7 +93,7 @@ export class RouteSocket {
     const sequence = this.#send(message);
     try {
       for (let part = 0; part < mostParts && found.length === 0; part++) {
-        this.#receive(message, sequence, (bytes) => found.push(bytes));
+        this.#receive(message, sequence, (bytes) => found.push(Buffer.from(bytes)));
       }
       return found[0];
     } catch (error) {
@@ -119,13 +118,13 @@ export class RouteSocket {
   }
 
   /**
-   * As `dump`, once, with the calling thread free while the kernel walks its table. Only what `isWanted` is kept: a table
-   * may be of a size that no memory is for. One at a time.
+   * As `dump`, once, with the calling thread free while the kernel walks its table, and between any two parts of the answer.
+   * Only what `isWanted` is kept: a table may be of a size that no memory is for. One at a time.
    */
   async dumpAside(message: Message, isWanted: (bytes: Buffer) => boolean): Promise<Buffer[]> {
     const found: Buffer[] = [];
     await this.#aside(message, (bytes) => {
-      if (isWanted(bytes)) found.push(bytes);
+      if (isWanted(bytes)) found.push(Buffer.from(bytes));
     });
     return found;
   }
@@ -133,17 +132,14 @@ export class RouteSocket {
   async #aside(message: Message, take: (bytes: Buffer) => unknown): Promise<void> {
     const sequence = ++this.#sequence;
     const bytes = message.finish(sequence);
-    const sent = await new Promise<number>((resolve, reject) => {
-      libc.send.async(this.fd, bytes, bytes.length, 0, (error: Error | null, result: number) => {
-        if (error) reject(error);
-        else resolve(result);
-      });
-    });
     // errno does not cross threads; the kernel refuses a message only by its answer, unless it lacks memory.
+    const sent = await elsewhere(libc.send.async, this.fd, bytes, bytes.length);
     if (sent < 0) throw new SysError(message.purpose, 105, 'the kernel took no message', 'try again later');
     for (let part = 1; part <= mostParts; part++) {
-      if (this.#receive(message, sequence, take) === 'done') return;
-      if (part % partsPerTurn === 0) await nextTurn();
+      // Each part of a list is made when it is asked for, and the walk to the next match may be a long one.
+      const length = await elsewhere(libc.recv.async, this.fd, this.#received, this.#received.length);
+      if (length < 0) throw this.#silence(message, timedOut);
+      if (this.#read(message, sequence, length, take) === 'done') return;
     }
     throw this.#endless(message);
   }
@@ -156,7 +152,7 @@ export class RouteSocket {
     const found: Buffer[] = [];
     const sequence = this.#send(message);
     for (let part = 0; part < mostParts; part++) {
-      if (this.#receive(message, sequence, (bytes) => found.push(bytes)) === 'done') return found;
+      if (this.#receive(message, sequence, (bytes) => found.push(Buffer.from(bytes))) === 'done') return found;
     }
     throw this.#endless(message);
   }
@@ -168,10 +164,14 @@ export class RouteSocket {
     return sequence;
   }
 
-  /** Takes one datagram, which holds one or many messages. */
   #receive(message: Message, sequence: number, take: (bytes: Buffer) => unknown): Outcome {
     const length = Number(libc.recv(this.fd, this.#received, this.#received.length, 0));
-    if (length < 0) throw this.#silence(message);
+    if (length < 0) throw this.#silence(message, koffi.errno());
+    return this.#read(message, sequence, length, take);
+  }
+
+  /** Takes one datagram, which holds one or many messages. What is taken lasts until the next one comes. */
+  #read(message: Message, sequence: number, length: number, take: (bytes: Buffer) => unknown): Outcome {
     const datagram = this.#received.subarray(0, length);
     for (let at = 0; at + headerSize <= length; ) {
       const size = datagram.readUInt32LE(at);
@@ -182,7 +182,7 @@ export class RouteSocket {
       if (one.readUInt32LE(8) !== sequence) continue;
       if ((one.readUInt16LE(6) & messageFlags.interrupted) !== 0) this.#tableChanged = true;
       const type = one.readUInt16LE(4);
-      if (type !== NLMSG_ERROR && type !== NLMSG_DONE) take(Buffer.from(one));
+      if (type !== NLMSG_ERROR && type !== NLMSG_DONE) take(one);
       else {
         refuse(message, one);
         return 'done';
@@ -191,15 +191,26 @@ export class RouteSocket {
     return 'more';
   }
 
-  #silence(message: Message): SysError {
-    const errno = koffi.errno();
-    const detail = errno === 11 ? `no answer within ${receiveTimeoutSeconds} s` : 'no answer';
+  #silence(message: Message, errno: number): SysError {
+    const detail = errno === timedOut ? `no answer within ${receiveTimeoutSeconds} s` : 'no answer';
     return new SysError(message.purpose, errno, detail, 'read the state again before you try again');
   }
 
   #endless(message: Message): SysError {
     return new SysError(message.purpose, 74, `more than ${mostParts} parts of an answer`);
   }
+}
+
+type BytesCall = typeof libc.recv.async;
+
+/** A call on a thread of the pool; its result, negative for a failure. */
+async function elsewhere(call: BytesCall, fd: number, bytes: Buffer, length: number): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    call(fd, bytes, length, 0, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else resolve(Number(result));
+    });
+  });
 }
 
 /** Throws when an acknowledgement, or the end of a dump, carries an error. */
