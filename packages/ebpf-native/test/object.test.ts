@@ -2,7 +2,8 @@
 // Objects and programs: what is loaded, what a run answers, and what a person reads when the kernel refuses.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { libbpf } from '../src/bpf/libbpf.ts';
 import { BpfMap, BpfObject, type ObjectOptions, SysError, isBpffs } from '../src/index.ts';
 import { compileFixture, makeFolder, mountBpffs, run, u32, u64 } from './workbench.ts';
 
@@ -103,6 +104,31 @@ describe('an object', () => {
     expect(error.message).toContain('libbpf says:');
     expect(error.message).toContain(words);
     expect(error.message).toMatch(cure);
+  });
+
+  describe('whose verifier a signal interrupts', () => {
+    const eagain = -11;
+    afterEach(() => {
+      vi.restoreAllMocks();
+    });
+
+    it('is loaded all the same', () => {
+      vi.spyOn(libbpf(), 'loadObject').mockReturnValueOnce(eagain).mockReturnValueOnce(eagain);
+      expect(
+        open()
+          .program('drops')
+          .testRun({ data: Buffer.alloc(64) }).verdict,
+      ).toBe(2);
+    });
+
+    it('again and again fails in the end, and the program is not blamed', () => {
+      const load = vi.spyOn(libbpf(), 'loadObject').mockReturnValue(eagain);
+      const error = failureOf(() => open());
+      expect(error).toMatchObject({ code: 'EAGAIN' });
+      expect(error.message).toContain('signals interrupted the verifier in each of 10 tries');
+      expect(error.message).toContain('try again without the profiler');
+      expect(load).toHaveBeenCalledTimes(10);
+    });
   });
 
   it('tells a missing file from one that is no object', () => {

@@ -22,6 +22,12 @@ export interface ObjectOptions {
 
 /** More of the verifier's log than its last lines helps nobody. */
 const logLines = 40;
+/**
+ * EAGAIN: the verifier stops when the process has a signal to take (do_check in kernel/bpf/verifier.c), whatever the program.
+ * libbpf tries five times, all within a millisecond or two; an object is opened and loaded so often in all.
+ */
+const interrupted = 11;
+const mostLoads = 10;
 /** No object has more maps or programs; it bounds the walks over libbpf's lists. */
 const mostParts = 10_000;
 
@@ -49,9 +55,20 @@ export class BpfObject {
   }
 
   /** Opens and loads a file, or the bytes of one. Throws SysError: ENOENT for a missing file, EINVAL for a pin of another
-   * shape, and whatever the verifier said with the end of its log.
+   * shape, EAGAIN when signals do not let the verifier finish, and whatever the verifier said with the end of its log.
    */
   static open(file: string | Uint8Array, options: ObjectOptions = {}): BpfObject {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return BpfObject.#openOnce(file, options);
+      } catch (error) {
+        if (attempt === mostLoads || !(error instanceof SysError && error.errno === interrupted)) throw error;
+      }
+    }
+  }
+
+  /** libbpf loads an object once in its life, whatever came of it. */
+  static #openOnce(file: string | Uint8Array, options: ObjectOptions): BpfObject {
     const name = typeof file === 'string' ? file : `object of ${file.length} bytes`;
     takeLog(0);
     const handle = openHandle(file, name);
@@ -244,6 +261,10 @@ const cures: ReadonlyArray<readonly [words: RegExp, cure: string]> = [
 
 function failure(call: string, errno: number): SysError {
   const log = takeLog(logLines);
+  if (errno === interrupted) {
+    const detail = `signals interrupted the verifier in each of ${mostLoads} tries; the program may be right`;
+    return new SysError(call, errno, detail, 'try again without the profiler, tracer or timer that sends them');
+  }
   const text = log.join('\n');
   const cure = cures.find(([words]) => words.test(text))?.[1];
   return new SysError(call, errno, log.length ? `libbpf says:\n${text}\n` : '', cure);
