@@ -3,7 +3,6 @@
 // record alone and what is known of its owner, node and pool; nothing is inferred from the absence of a field.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { inState } from './allocation.ts';
-import { isStaticIdentity } from './pod.ts';
 import { decideCooling, decideReserved, restOrDelete } from './rest.ts';
 
 /**
@@ -117,9 +116,10 @@ function decideReleasing(record: IpAllocation, facts: ReleaseFacts): ReleaseActi
   // The endpoint follows the record, and its change wakes this decision: nobody gets the address before.
   if (isReleased(record)) return facts.isListed ? { action: 'keep' } : afterRelease(record, facts);
   if (facts.node === 'present') return { action: 'keep' };
-  // Nothing ends a static pod but its agent, which has the fence time to cut the wire, however long its node has been gone.
-  const isWired = facts.node === 'gone' && facts.isAttached && isStaticIdentity(record.spec.owner.uid);
-  const leftMs = FENCE_MS - (isWired ? Math.min(facts.nodeStateMs, facts.inStateMs) : facts.nodeStateMs);
+  // Its machine may live on, however long the Node object has been gone: from the pod's end it has the fence time to end the
+  // containers and to cut the wire, as it does within half of it. One that is out of service is off, by a person's word.
+  const silentMs = facts.node === 'gone' ? Math.min(facts.nodeStateMs, facts.inStateMs) : facts.nodeStateMs;
+  const leftMs = FENCE_MS - silentMs;
   if (leftMs > 0) {
     const because = `node ${record.spec.nodeName} ${silence[facts.node]}; its addresses are freed after the fence`;
     return { action: 'lookAgain', afterMs: leftMs, because };

@@ -58,6 +58,27 @@ describe('a node that is gone while its pods are still in the API', () => {
   });
 });
 
+describe('a node that is gone while its machine runs on', () => {
+  it('has the fence for each of its pods, whose containers end and whose wires are cut when the pod goes', async () => {
+    for (const pod of ['a', 'b']) cluster.addPod(pod, 'node-a', 'small');
+    await cluster.settle();
+    for (const address of ['10.0.0.0', '10.0.0.1']) cluster.sayAttached(address);
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    await cluster.pass(300_000);
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.pass(55_000);
+    expect(podRecords()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound b']);
+    cluster.sayReleased('10.0.0.0');
+    cluster.removePod('b');
+    await cluster.settle();
+    expect(podRecords()).toEqual(['10.0.0.1 Releasing b']);
+    await cluster.pass(60_000);
+    expect(podRecords()).toEqual([]);
+  });
+});
+
 describe('a node that goes a second time', () => {
   it('has the fence before it anew, whatever was counted the first time', async () => {
     cluster.addPod('a', 'node-a', 'small');
