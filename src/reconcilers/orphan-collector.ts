@@ -7,10 +7,10 @@ import { candidatePools } from './candidates.ts';
 import type { CollectorWorld } from './collector.ts';
 import type { Orphan } from './collector-suspects.ts';
 import { decideOrphan } from './orphan.ts';
-import { identityOf, isStaticIdentity } from './pod.ts';
+import { identityOf, isOutOfService, isStaticIdentity } from './pod.ts';
 import type { Pool } from './pool.ts';
 import type { EventNote, Repair } from './ports.ts';
-import { MIRROR_GRACE_MS } from './release.ts';
+import { FENCE_MS } from './release.ts';
 import { Since } from './since.ts';
 
 export interface OrphanRepair {
@@ -18,13 +18,13 @@ export interface OrphanRepair {
   readonly event: EventNote;
 }
 
-/** Static pods without a mirror that are remembered; beyond it the wait of the oldest is counted anew. */
+/** Static pods that are remembered; beyond it the wait of the oldest is counted anew. */
 const MAX_REMEMBERED = 10_000;
 
 export class OrphanCollector {
   readonly #world: CollectorWorld;
-  /** Identities of static pods whose wires have no record and whose mirrors are away. */
-  readonly #mirrorless = new Since(MAX_REMEMBERED);
+  /** Identities of static pods whose wires have no record, whose mirrors are away, and whose nodes have no say any more. */
+  readonly #wordless = new Since(MAX_REMEMBERED);
 
   constructor(world: CollectorWorld) {
     this.#world = world;
@@ -57,15 +57,19 @@ export class OrphanCollector {
     return action.action === 'adopt' ? adopted(orphan, pod) : this.#released(orphan);
   }
 
-  /** A list without any pod is no list; and a kubelet makes the mirror of a pod that still runs again. */
-  #isUndecided({ ownerUid }: Orphan, shown: Pod | undefined): boolean {
+  /**
+   * A list without any pod is no list. A static pod without its mirror runs on by its file, and that its wire is there says
+   * its node: docs/adr/0004.
+   */
+  #isUndecided({ node: name, ownerUid }: Orphan, shown: Pod | undefined): boolean {
     const { views, clock } = this.#world;
-    if (shown !== undefined) {
-      this.#mirrorless.forget(ownerUid);
-      return false;
-    }
+    const node = views.nodes.get(name);
+    const hasWord = node !== undefined && !isOutOfService(node);
+    if (shown !== undefined || hasWord) this.#wordless.forget(ownerUid);
+    if (shown !== undefined) return false;
     if (views.pods.list().length === 0) return true;
-    return isStaticIdentity(ownerUid) && this.#mirrorless.age(ownerUid, clock.monotonicMs()) < MIRROR_GRACE_MS;
+    if (!isStaticIdentity(ownerUid)) return false;
+    return hasWord || this.#wordless.age(ownerUid, clock.monotonicMs()) < FENCE_MS;
   }
 
   async #live({ metadata }: Pod, ownerUid: string): Promise<Pod | undefined> {

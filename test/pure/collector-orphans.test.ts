@@ -2,6 +2,7 @@
 // Wires that no record explains: whose they are, who may not get their address, and what becomes of them.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
+import { poolAnnotation, staticPodAnnotation } from '../../src/api/names.ts';
 import { ModelCluster } from './model-cluster.ts';
 
 let cluster: ModelCluster;
@@ -276,12 +277,31 @@ describe('the wire of a pod that is gone', () => {
     expect(cluster.repairs).toEqual([]);
   });
 
-  it('waits for the mirror of a static pod as long as a kubelet may take to make it again', async () => {
-    leave('3b5d5c3712955042212316173ccf37be');
-    await cluster.collect();
-    expect(cluster.repairs).toEqual([]);
-    await cluster.pass(300_000);
-    await cluster.collect();
-    expect(cluster.repairs).toEqual(['wireReleased']);
+  describe('of a static pod whose mirror is away', () => {
+    const identity = '3b5d5c3712955042212316173ccf37be';
+
+    it('is left to the pod, which runs by its file, and adopted when the mirror is back', async () => {
+      leave(identity);
+      for (let round = 0; round < 4; round += 1) {
+        await cluster.collect();
+        await cluster.pass(300_000);
+      }
+      expect(cluster.repairs).toEqual([]);
+      const annotations = { [staticPodAnnotation]: identity, [poolAnnotation]: 'small' };
+      cluster.addPod('web-node-a', 'node-a', undefined, { metadata: { name: 'web-node-a', annotations } });
+      await cluster.settle();
+      expect(podRecords()).toContain('10.0.0.1 Bound web-node-a');
+    });
+
+    it('is taken away when its Node object has been gone for the time of a fence', async () => {
+      leave(identity);
+      cluster.nodes.remove('node-a');
+      await cluster.settle();
+      await cluster.collect();
+      expect(cluster.repairs).toEqual([]);
+      await cluster.pass(300_000);
+      await cluster.collect();
+      expect(cluster.repairs).toEqual(['wireReleased']);
+    });
   });
 });
