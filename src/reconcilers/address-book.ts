@@ -182,6 +182,18 @@ export class AddressBook {
     return undefined;
   }
 
+  /** How many addresses the pool has that it can give to anybody now, free or at rest; counted as far as `most`. */
+  left(poolName: string, wish: Wish, most: number): number {
+    const entry = this.#pools.get(poolName);
+    if (entry === undefined) return 0;
+    let left = entry.free.count;
+    for (const address of this.#ledger.tally(poolName).resting()) {
+      if (left >= most) break;
+      if (this.#takeable(entry, address, wish) !== undefined) left += 1;
+    }
+    return left;
+  }
+
   /** What `offer` says, kept for the owner until `withdraw`; for the same owner the same again. */
   promise(poolName: string, wish: Wish): Promised | undefined {
     const { owner } = wish;

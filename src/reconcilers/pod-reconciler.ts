@@ -117,10 +117,13 @@ export class PodReconciler {
       : retryAfter(STALE_RETRY_MS, 'the pod changed under the decision');
   }
 
-  /** What its pool has is for others. */
+  /** What its pool has is for others, unless the watch shows by now that somebody has let it through. */
   #expectNoMore(key: string): void {
-    const { book, waiting, queues } = this.#world;
+    const { views, book, waiting, queues } = this.#world;
     const pool = book.expected.forget(key);
+    const [namespace = '', name = ''] = key.split('/');
+    const shown = views.pods.get(name, namespace);
+    if (shown !== undefined) book.expected.show(shown, book);
     if (pool !== undefined) wake(waiting.forPool(pool), queues);
   }
 

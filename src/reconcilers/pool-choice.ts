@@ -106,10 +106,10 @@ function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
 function letThrough(pool: Pool, { manner }: Offer, { isUnscheduled, wish }: Asker, book: AddressBook): Verdict {
   const isAny = wish.fixed === undefined && (manner === 'free' || manner === 'resting');
   if (isUnscheduled !== true || !isAny) return { pool, manner };
-  const { free, cooling } = book.counts(pool.name);
   const expected = book.expected.before(wish.owner.uid, pool.name);
-  if (free + cooling > expected) return { pool, manner };
-  const message = `the ${free + cooling} addresses that pool ${pool.name} has left are for the ${expected} pods let through before this one`;
+  const left = book.left(pool.name, wish, expected + 1);
+  if (left > expected) return { pool, manner };
+  const message = `the ${left} addresses that pool ${pool.name} has left are for the ${expected} pods let through before this one`;
   return { refusal: { reason: 'PoolExhausted', message } };
 }
 

@@ -61,6 +61,8 @@ export class Router {
     const promised = book.promised.at(parseAddress(metadata.name));
     if (type === 'deleted') this.wakePools(book.forget(object));
     else book.observe(object);
+    const spared = type === 'deleted' ? undefined : book.expected.serve(spec.owner);
+    if (spared !== undefined) this.wakePools([spared]);
     // It was about to change hands, and has gone elsewhere.
     if (promised !== undefined && !book.isServed(promised.owner.uid)) this.#wakeOwner(promised.owner);
     if (type === 'deleted' || spec.state !== 'Bound') this.#wakeOwner(spec.owner);

@@ -2,6 +2,7 @@
 // A pod may ask, by a scheduling gate of ours, not to be scheduled before there is an address for it: then exhaustion
 // shows as a pod that is gated, and not as one that hangs on a node. The gate is lifted as soon as the pool has one
 // address more than those let through before will take. Who was let through is written on the pod, so a crash forgets nobody.
+import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import { expectsAnnotation, schedulingGate } from '../api/names.ts';
 import type { Namespace, Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
@@ -55,6 +56,12 @@ export class Expected {
 
   expect(pod: Pod, pool: string): void {
     this.#pods.set(podKey(pod.metadata), { uid: identityOf(pod), pool });
+  }
+
+  /** A record shows that the pod has its address, which the pod itself does not tell. Answers as `forget` does. */
+  serve({ namespace = '', name, uid }: IpAllocation['spec']['owner']): string | undefined {
+    const key = podKey({ namespace, name });
+    return this.#pods.get(key)?.uid === uid ? this.forget(key) : undefined;
   }
 
   /** It has its address, or needs none any more. Answers with the pool that has one to give instead. */

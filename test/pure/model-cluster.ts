@@ -41,6 +41,8 @@ export class ModelCluster {
   updates = 0;
   /** Thrown by the next update of a record, after it took effect. */
   nextReplaceError: Error | undefined;
+  /** What happens while a patch of a pod is on its way. */
+  duringPatch: () => void = () => undefined;
   /** Thrown by the next patch of a pod, which never reached the API server. */
   nextPatchLoss: Error | undefined;
   /** Wakes are lost: what happens is told to the views and the book, and nobody looks. */
@@ -247,6 +249,7 @@ export class ModelCluster {
     const loss = this.nextPatchLoss;
     this.nextPatchLoss = undefined;
     if (loss !== undefined) throw loss;
+    this.duringPatch();
     return this.pods.replace(pod, (live) => ({
       ...live,
       metadata: {

@@ -51,6 +51,33 @@ describe('a pod with the gate fast.io/address', () => {
     expect(cluster.records.live.get('10.0.0.0')?.spec.owner.name).toBe('c');
   });
 
+  it('is not let through for an address at rest that its pool has lost by an edit', async () => {
+    cluster.addPool('edited', ['10.2.0.0/31'], { coolDownSeconds: 600 });
+    cluster.addPod('old', 'node-a', 'edited');
+    await cluster.settle();
+    cluster.removePod('old');
+    await cluster.settle();
+    cluster.sayReleased('10.2.0.0');
+    cluster.editPool('edited', { ips: ['10.2.0.1'] });
+    await cluster.settle();
+    for (const name of ['a', 'b']) await addGated(name, {}, 'edited');
+    expect([gatesOf('a'), gatesOf('b')]).toEqual(['example.org/other', 'fast.io/address,example.org/other']);
+    expect(note()).toContain('b the 1 addresses that pool edited has left are for the 1 pods let through');
+  });
+
+  it('keeps its place when somebody else’s patch let it through a moment before', async () => {
+    cluster.addPool('single', ['10.1.0.0']);
+    cluster.duringPatch = () => {
+      cluster.duringPatch = () => undefined;
+      const pod = cluster.pods.live.get('default/a') as Pod;
+      const metadata = { ...pod.metadata, annotations: { ...pod.metadata.annotations, 'fast.io/expects': 'single' } };
+      cluster.pods.put({ ...pod, metadata, spec: { schedulingGates: [] } });
+    };
+    await addGated('a', {}, 'single');
+    await addGated('b', {}, 'single');
+    expect([gatesOf('a'), gatesOf('b')]).toEqual(['', 'fast.io/address,example.org/other']);
+  });
+
   it('takes the place of one that was let through and is gone', async () => {
     for (const name of ['a', 'b', 'c']) await addGated(name);
     cluster.removePod('a');
@@ -63,6 +90,16 @@ describe('a pod with the gate fast.io/address', () => {
     cluster.changeLeader();
     await cluster.settle();
     expect(gatesOf('c')).toContain('fast.io/address');
+  });
+
+  it('does not wait, for a new leader, behind pods that have had their addresses for long', async () => {
+    await addGated('a');
+    await bind('a');
+    expect(cluster.held()).toContain('10.0.0.0 Bound a');
+    cluster.changeLeader();
+    await cluster.settle();
+    await addGated('b');
+    expect(gatesOf('b')).toBe('example.org/other');
   });
 
   it('is not let through twice over while the watch does not show who was', async () => {
