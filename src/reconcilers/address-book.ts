@@ -175,23 +175,17 @@ export class AddressBook {
     if (kept !== undefined) return { address: parseAddress(kept.metadata.name), manner: 'kept', base: kept };
     const lowest = entry.free.lowest();
     if (lowest !== undefined) return { address: lowest, manner: 'free', base: undefined };
-    for (const address of this.#ledger.tally(poolName).resting()) {
-      const base = this.#takeable(entry, address, wish);
-      if (base !== undefined) return { address, manner: 'resting', base };
-    }
-    return undefined;
+    const [base] = this.rested(poolName, wish);
+    return base && { address: parseAddress(base.metadata.name), manner: 'resting', base };
   }
 
-  /** How many addresses the pool has that it can give to anybody now, free or at rest; counted as far as `most`. */
-  left(poolName: string, wish: Wish, most: number): number {
+  /** What rests in the pool and can be the owner's now, the longest-rested first. */
+  *rested(poolName: string, wish: Wish): Generator<IpAllocation> {
     const entry = this.#pools.get(poolName);
-    if (entry === undefined) return 0;
-    let left = entry.free.count;
     for (const address of this.#ledger.tally(poolName).resting()) {
-      if (left >= most) break;
-      if (this.#takeable(entry, address, wish) !== undefined) left += 1;
+      const base = entry && this.#takeable(entry, address, wish);
+      if (base !== undefined) yield base;
     }
-    return left;
   }
 
   /** What `offer` says, kept for the owner until `withdraw`; for the same owner the same again. */

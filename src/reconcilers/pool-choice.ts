@@ -107,7 +107,9 @@ function letThrough(pool: Pool, { manner }: Offer, { isUnscheduled, wish }: Aske
   const isAny = wish.fixed === undefined && (manner === 'free' || manner === 'resting');
   if (isUnscheduled !== true || !isAny) return { pool, manner };
   const expected = book.expected.before(wish.owner.uid, pool.name);
-  const left = book.left(pool.name, wish, expected + 1);
+  const { free } = book.counts(pool.name);
+  const rested = free > expected ? [] : [...book.rested(pool.name, wish).take(expected + 1 - free)];
+  const left = free + rested.length;
   if (left > expected) return { pool, manner };
   const message = `the ${left} addresses that pool ${pool.name} has left are for the ${expected} pods let through before this one`;
   return { refusal: { reason: 'PoolExhausted', message } };

@@ -208,7 +208,7 @@ async function elsewhere(call: BytesCall, fd: number, bytes: Buffer, length: num
   return await new Promise((resolve, reject) => {
     call(fd, bytes, length, 0, (error: Error | null, result: number) => {
       if (error) reject(error);
-      else resolve(Number(result));
+      else resolve(result);
     });
   });
 }
