@@ -2,21 +2,26 @@
 // What people, schedulers and the other controllers of a cluster do: pods, StatefulSets, pools and nodes come and go.
 import { createHash } from 'node:crypto';
 import type { Ips } from '../../src/api/generated/ips.ts';
-import { addressAnnotation, poolAnnotation } from '../../src/api/names.ts';
+import { addressAnnotation, poolAnnotation, schedulingGate } from '../../src/api/names.ts';
 import type { OwnerReference } from '../../src/api/object.ts';
 import type { Node, Pod } from '../../src/api/workloads.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { nodeKind, podKind, poolKind, statefulSetKind } from '../../src/operator/kinds.ts';
+import { serviceCidrs } from '../../src/kube/resources.ts';
+import { namespaceKind, nodeKind, podKind, poolKind, statefulSetKind } from '../../src/operator/kinds.ts';
 import { isFinished } from '../../src/reconcilers/pod.ts';
 import { admin, type Cluster, reservedSeconds } from './cluster.ts';
 import type { Machine } from './machine.ts';
+import { foreignGate, Scheduler } from './scheduler.ts';
 
 const mostPods = 14;
 const mostSets = 2;
 const podPools = [undefined, undefined, 'sample-ips', 'sample-ips', 'sample-ips,default-ips', 'late-ips'];
+const namespacePools = [undefined, 'sample-ips', 'sample-ips,default-ips', 'over-ips'];
 /** What pods ask for by name: mostly of their own pool, so that they rival each other; and what nobody ever gets. */
 const fixedInSample = ['10.1.0.0', '10.1.0.1', '10.1.0.1', '10.1.0.5'];
 const fixedInDefault = ['10.2.0.1', '10.2.0.1', '10.2.0.2', '10.2.0.3'];
+/** The last one is of Services. */
+const fixedInOver = ['10.3.0.0', '10.3.0.1', '10.3.0.5'];
 const fixedInVain = ['10.8.0.1', '10.244.0.1', 'ten'];
 const setPools = [undefined, 'sample-ips', 'sample-ips', 'sample-ips,default-ips'];
 const outOfService = { key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' };
@@ -24,26 +29,32 @@ const outOfService = { key: 'node.kubernetes.io/out-of-service', effect: 'NoExec
 /** What the pool sample-ips may hold; all of it is small, so that it runs full. */
 const samples = [['10.1.0.0-10.1.0.4'], ['10.1.0.0-10.1.0.2'], ['10.1.0.2-10.1.0.6'], ['10.1.0.0', '10.1.0.5']];
 
-type Set = KubeObject & { spec: { replicas: number; pool?: string | undefined } };
+const moreServices = 'more-services';
+
+type Set = KubeObject & { spec: { replicas: number; pool?: string | undefined; isGated: boolean } };
 
 interface Asked {
   readonly pool: string | undefined;
   readonly fixed?: string | undefined;
   readonly owner?: OwnerReference;
+  readonly namespace?: string;
+  readonly isGated?: boolean;
 }
 
 export class Acts {
+  readonly scheduler: Scheduler;
   readonly #cluster: Cluster;
   #names = 0;
   readonly #setNames: string[] = [];
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
+    this.scheduler = new Scheduler(cluster);
   }
 
   /** Does one thing, by chance. */
   act(): void {
-    const { random } = this.#cluster;
+    const { random, isPlain } = this.#cluster;
     random.weighted<() => void>([
       [8, () => this.#createPod()],
       [6, () => this.#deletePod()],
@@ -52,6 +63,10 @@ export class Acts {
       [2.5, () => this.#changeSet()],
       [0.8, () => this.#editPool()],
       [0.5, () => this.#togglePool()],
+      [isPlain ? 0 : 1, () => this.#annotateNamespace()],
+      [isPlain ? 0 : 0.3, () => this.#toggleServices()],
+      [this.scheduler.unscheduled().length > 0 ? 8 : 0, () => this.scheduler.scheduleOne()],
+      [this.scheduler.gated().length > 0 ? 2 : 0, () => this.scheduler.liftOne()],
       [0.6, () => this.#changeFile()],
       [1, () => this.#harmNode()],
       [this.#harmed().length > 0 ? 5 : 0, () => this.#healNode()],
@@ -67,7 +82,8 @@ export class Acts {
       for (let ordinal = 0; ordinal < set.spec.replicas; ordinal += 1) {
         const name = `${set.metadata.name}-${ordinal}`;
         const isThere = server.objects(podKind).some(({ metadata }) => metadata.name === name);
-        if (!isThere) this.#bindPod(name, { pool: set.spec.pool, owner: ownerOf(set) });
+        const { pool, isGated } = set.spec;
+        if (!isThere) this.#makePod(name, { pool, isGated, owner: ownerOf(set) });
       }
     }
     for (const pod of server.objects(podKind)) {
@@ -83,7 +99,8 @@ export class Acts {
   collectPods(): void {
     const { server } = this.#cluster;
     for (const pod of server.objects(podKind)) {
-      const node = this.#node(pod.spec.nodeName ?? '');
+      if (pod.spec.nodeName === undefined) continue;
+      const node = this.#node(pod.spec.nodeName);
       if (node !== undefined && node.spec?.taints === undefined) continue;
       const { name, namespace = '', uid = '' } = pod.metadata;
       if (!isFinished(pod)) {
@@ -136,30 +153,59 @@ export class Acts {
   #createPod(): void {
     this.#names += 1;
     if (this.#cluster.server.objects(podKind).length >= mostPods) return;
-    const { random } = this.#cluster;
-    const pool = random.pick(podPools);
+    const { random, isPlain } = this.#cluster;
+    const pool = random.pick(isPlain ? podPools : [...podPools, 'over-ips']);
     const fixed = random.chance(0.2) ? random.pick(this.#fixed(pool)) : undefined;
-    this.#bindPod(`p${this.#names}`, { pool, fixed });
+    const namespace = random.chance(0.3) ? 'other' : 'default';
+    this.#makePod(`p${this.#names}`, { pool, fixed, namespace, isGated: this.#drawsGate() });
   }
 
   #fixed(pool: string | undefined): string[] {
     if (this.#cluster.random.chance(0.1)) return fixedInVain;
+    if (pool === 'over-ips') return fixedInOver;
     return pool === undefined ? fixedInDefault : fixedInSample;
   }
 
-  /** The scheduler is not told apart from who made the pod: a pod without a node is nothing to Fast. */
-  #bindPod(name: string, { pool, fixed, owner }: Asked): void {
+  /** The scheduler is told apart from who made the pod only where that asks for it: a pod without a node is nothing to Fast. */
+  #makePod(name: string, { pool, fixed, owner, namespace = 'default', isGated = false }: Asked): void {
     const { server, random } = this.#cluster;
-    const ready = server.objects(nodeKind).filter((node) => node.spec?.taints === undefined);
-    const node = random.pick(ready.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)));
-    if (node === undefined) return;
-    const metadata: Pod['metadata'] = { name, namespace: 'default' };
+    const node = isGated ? undefined : this.scheduler.readyNode();
+    if (!isGated && node === undefined) return;
+    const metadata: Pod['metadata'] = { name, namespace };
     metadata.annotations = {
       ...(pool === undefined ? {} : { [poolAnnotation]: pool }),
       ...(fixed === undefined ? {} : { [addressAnnotation]: fixed }),
     };
     if (owner !== undefined) metadata.ownerReferences = [owner];
-    server.create(podKind, { metadata, spec: { nodeName: node.metadata.name } }, admin);
+    const gates = [schedulingGate, ...(isGated && random.chance(0.3) ? [foreignGate] : [])];
+    const spec =
+      node === undefined
+        ? { schedulingGates: gates.map((gate) => ({ name: gate })) }
+        : { nodeName: node.metadata.name };
+    server.create(podKind, { metadata, spec }, admin);
+  }
+
+  #drawsGate(): boolean {
+    return !this.#cluster.isPlain && this.#cluster.random.chance(0.3);
+  }
+
+  #annotateNamespace(): void {
+    const { server, random } = this.#cluster;
+    const name = random.pick(['default', 'other', 'other']);
+    const namespace = server.objects(namespaceKind).find(({ metadata }) => metadata.name === name);
+    if (namespace === undefined) return;
+    const { annotations: _, ...metadata } = namespace.metadata;
+    const pool = random.pick(namespacePools);
+    const annotations = pool === undefined ? {} : { annotations: { [poolAnnotation]: pool } };
+    server.replace(namespaceKind, { ...namespace, metadata: { ...metadata, ...annotations } }, admin);
+  }
+
+  /** A second range for Services, over more of a pool. */
+  #toggleServices(): void {
+    const { server } = this.#cluster;
+    const isThere = server.objects(serviceCidrs).some(({ metadata }) => metadata.name === moreServices);
+    if (isThere) server.delete(serviceCidrs, moreServices, {}, admin);
+    else this.#cluster.addServices(moreServices, ['10.3.0.2/31']);
   }
 
   #pick(isFit: (pod: Pod) => boolean = () => true): Pod | undefined {
@@ -187,7 +233,7 @@ export class Acts {
     const sets = this.#sets();
     const set = random.pick(sets);
     if (set === undefined || (sets.length < mostSets && random.chance(0.3))) {
-      const spec = { replicas: 1 + random.below(3), pool: random.pick(setPools) };
+      const spec = { replicas: 1 + random.below(3), pool: random.pick(setPools), isGated: this.#drawsGate() };
       const made: Set = { metadata: { name: this.#setName(), namespace: 'default' }, spec };
       server.create(statefulSetKind, made as KubeObject & { metadata: { name: string } }, admin);
     } else if (random.chance(0.2)) {

@@ -5,6 +5,7 @@ import { installNamespace, nodePool } from '../../src/api/names.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { Node } from '../../src/api/workloads.ts';
 import { type Log, silentLog } from '../../src/kube/log.ts';
+import { serviceCidrs } from '../../src/kube/resources.ts';
 import { namespaceKind, nodeKind, poolKind } from '../../src/operator/kinds.ts';
 import { timestamp } from '../../src/reconcilers/allocation.ts';
 import { SimulatedAgent } from './agent.ts';
@@ -18,6 +19,7 @@ import { MemoryClient, type Network } from './memory-client.ts';
 import { SimulatedNetwork } from './network.ts';
 import { NodeLifecycle } from './node-lifecycle.ts';
 import type { Random } from './random.ts';
+import { seenNow } from './sent.ts';
 import { Process, ProcessClock, VirtualTime } from './time.ts';
 import { Trace } from './trace.ts';
 import { faultLog, nameOfCaller, printedLog, wordsOfWrite } from './words.ts';
@@ -40,6 +42,8 @@ export interface ClusterOptions {
   readonly nodes: number;
   /** All controllers lead at once. */
   readonly isForced: boolean;
+  /** Without gates, annotations of namespaces and Services: what is rare without them would be rarer among them. */
+  readonly isPlain: boolean;
   readonly print?: ((line: string) => void) | undefined;
 }
 
@@ -57,12 +61,14 @@ export class Cluster {
   /** What never dies: the rest of the world. */
   readonly world = new Process('world', 'world');
   isForced: boolean;
+  readonly isPlain: boolean;
   readonly #log: Log;
 
-  constructor({ random, nodes, isForced, print }: ClusterOptions) {
+  constructor({ random, nodes, isForced, isPlain, print }: ClusterOptions) {
     mounted.clear();
     this.random = random;
     this.isForced = isForced;
+    this.isPlain = isPlain;
     this.trace = new Trace(() => this.time.nowMs, print);
     const log = print === undefined ? silentLog : printedLog(print, {});
     this.#log = faultLog(log, (error) => this.judge.break(9, `a program fails: ${error.stack}`, []));
@@ -93,6 +99,7 @@ export class Cluster {
     const name = `${seat.name}.${seat.starts}`;
     const process = new Process(name, `machine of ${seat.name}`);
     seat.process = process;
+    this.judge.services.onStart(name);
     const client = new MemoryClient(this.server, this.#networkOf(process, seat), { is: 'controller', name });
     const controller = new SimulatedController({
       identity: name,
@@ -185,6 +192,10 @@ export class Cluster {
         if (['create', 'replace', 'delete'].includes(verb) && plural === 'ipallocations' && controller !== undefined) {
           this.judge.sent.note(process.name, verb, address, controller.informers.views, controller.core.book);
         }
+        if (verb === 'patch' && plural === 'pods' && controller !== undefined) {
+          const seen = seenNow(this.time.nowMs, verb, controller.informers.views, controller.core.book);
+          this.judge.gates.note(process.name, address, seen);
+        }
         return inner.call(attempt, run, options);
       },
     };
@@ -198,11 +209,19 @@ export class Cluster {
     const reserved = (): Partial<Ips['spec']> => ({ reservedSeconds: this.random.pick(reservedSeconds) ?? 0 });
     this.addPool('sample-ips', ['10.1.0.0-10.1.0.4'], reserved());
     this.addPool('default-ips', ['10.2.0.0/29'], { excludeIPs: ['10.2.0.2'], ...reserved() });
+    if (this.isPlain) return;
+    this.addServices('kubernetes', ['10.3.0.4/30']);
+    this.addPool('over-ips', ['10.3.0.0/29'], reserved());
   }
 
   addPool(name: string, ips: string[], more: Partial<Ips['spec']> = {}): void {
     const spec = { subnet: '10.244.0.1/32', ips, coolDownSeconds: 10, ...more };
     this.server.create(poolKind, { metadata: { name }, spec }, admin);
+  }
+
+  /** Addresses of the pool over-ips that Services get. */
+  addServices(name: string, cidrs: string[]): void {
+    this.server.create(serviceCidrs, { metadata: { name }, spec: { cidrs } }, admin);
   }
 
   #addMachine(index: number): void {

@@ -8,6 +8,7 @@ import type { Log } from '../../src/kube/log.ts';
 import type { Metrics } from '../../src/kube/metrics.ts';
 import { Controllers, QueueSwitch } from '../../src/operator/controllers.ts';
 import { Informers } from '../../src/operator/informers.ts';
+import { ServicesReader } from '../../src/operator/services-reader.ts';
 import { TenureClient } from '../../src/operator/tenure.ts';
 import { writesOn } from '../../src/operator/writes.ts';
 import { Core } from '../../src/reconcilers/core.ts';
@@ -80,14 +81,20 @@ export class SimulatedController {
 
   async #lead(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#loseLead(), { once: true });
-    await this.#relistUntilDone(signal);
+    const services = new ServicesReader({
+      client: this.#o.client,
+      kubernetes: undefined,
+      tell: (range) => this.core.router.onServices(range),
+      log: this.#o.log,
+    });
+    await this.#relistUntilDone(signal, services);
     if (signal.aborted) return;
     const { log, clock } = this.#o;
     const install = { reconcile: async () => done };
     const controllers = new Controllers({
       core: this.core,
       install,
-      services: install,
+      services,
       log,
       clock,
       signal: this.#tenure.signal,
@@ -102,10 +109,10 @@ export class SimulatedController {
     }
   }
 
-  async #relistUntilDone(signal: AbortSignal): Promise<void> {
+  async #relistUntilDone(signal: AbortSignal, services: ServicesReader): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.informers.relist();
+        await Promise.all([this.informers.relist(), services.reconcile(signal)]);
         return;
       } catch (error) {
         this.#o.log.warn({ err: error }, 'cannot list the cluster yet');

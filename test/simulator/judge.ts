@@ -3,18 +3,22 @@
 // the server's objects and the machines' kernels, at each write and after each step.
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
-import type { Pod } from '../../src/api/workloads.ts';
-import { endpointKind, podKind, recordKind, statefulSetKind } from '../../src/operator/kinds.ts';
+import type { Namespace, Pod } from '../../src/api/workloads.ts';
+import { endpointKind, podKind, poolKind, recordKind, statefulSetKind } from '../../src/operator/kinds.ts';
 import { identityOf, isFinished, isStaticIdentity } from '../../src/reconcilers/pod.ts';
 import type { ApiServer, WriteObserver } from './api-server.ts';
+import { Gates } from './gates.ts';
 import { changes } from './kernel.ts';
 import { type LivePod, nameOf } from './live-pod.ts';
 import type { Machine, Sandbox } from './machine.ts';
 import { Mirrors } from './mirrors.ts';
+import { isOfPool } from './pool-names.ts';
+import { listedTwice, whyNotSaid } from './said.ts';
 import { isSameOrdinal } from './ordinals.ts';
 import type { Caller } from './rights.ts';
 import { Rests } from './rests.ts';
 import { Sent } from './sent.ts';
+import { ServiceRanges } from './virtual-addresses.ts';
 import { Silences } from './silences.ts';
 
 export interface Broken {
@@ -33,6 +37,9 @@ export class Judge {
   readonly excused = new Set<string>();
   /** What the senders of creates saw when they sent them. */
   readonly sent: Sent;
+  /** What the senders of patches of pods saw. */
+  readonly gates = new Gates();
+  readonly services = new ServiceRanges();
   readonly #mirrors: Mirrors;
   readonly #machines: readonly Machine[];
   readonly #rests: Rests;
@@ -53,7 +60,7 @@ export class Judge {
 
   constructor(machines: readonly Machine[], now: () => number) {
     this.#machines = machines;
-    this.#rests = new Rests(now);
+    this.#rests = new Rests(now, (address) => this.services.haveHeld(address));
     this.sent = new Sent(now);
     this.#mirrors = new Mirrors(machines, now);
     this.#now = now;
@@ -69,11 +76,20 @@ export class Judge {
 
   readonly onWrite: WriteObserver = (kind, caller, old, now) => {
     if (kind.plural === 'ipallocations') this.#onRecord(caller, old as IpAllocation, now as IpAllocation);
-    if (kind.plural === 'pods') this.#mirrors.onPod(old as Pod | undefined, now as Pod | undefined);
+    if (kind.plural === 'pods') this.#onPod(caller, old as Pod | undefined, now as Pod | undefined);
+    if (kind.plural === 'namespaces' && now !== undefined) this.sent.namespaces.onNamespace(now as Namespace);
+    if (kind.plural === 'servicecidrs') this.services.onWrite(old, now);
     const spokenFor = this.#restores > 0 ? undefined : this.#silences.onWrite(kind, caller, old, now);
     if (spokenFor !== undefined) this.break(4, spokenFor, [now?.metadata.name ?? '']);
     if (kind.plural === 'ipses') this.#rests.onPool(now as Ips | undefined, (now ?? old)?.metadata.name ?? '');
   };
+
+  #onPod(caller: Caller, old: Pod | undefined, now: Pod | undefined): void {
+    this.#mirrors.onPod(old, now);
+    if (caller.is !== 'controller') return;
+    const letThrough = this.gates.onPod(caller.name, old, now);
+    if (letThrough !== undefined && this.#restores === 0) this.break(7, letThrough, [now?.metadata.uid ?? '']);
+  }
 
   onAdded({ name }: Machine, sandbox: Sandbox): void {
     const { address, pod } = sandbox;
@@ -105,13 +121,14 @@ export class Judge {
     this.#excuseUnrecorded();
   }
 
-  /** Whether the pod runs with an address that is another's, as can be after a backup alone. */
+  /** Whether the pod runs with an address that is another's, or that no pool holds any more, as can be after a backup alone. */
   isRobbed(pod: Pod): boolean {
     const identity = identityOf(pod);
     if (!this.excused.has(identity)) return false;
     const live = this.#live().find((each) => each.identity === identity);
-    const owner = live === undefined ? undefined : this.#record(live.address)?.spec.owner.uid;
-    return owner !== undefined && owner !== identity;
+    if (live === undefined) return false;
+    const owner = this.#record(live.address)?.spec.owner.uid;
+    return owner === undefined ? !isOfPool(live.address, this.#server?.objects(poolKind) ?? []) : owner !== identity;
   }
 
   /** Whether the sandbox of a static pod has no network any more: nobody but a person starts it anew. */
@@ -134,17 +151,10 @@ export class Judge {
     if (this.#restores === 0 && this.oneLeads) this.#listedOnce();
   }
 
-  /** Every node sends where the endpoints say: no address is at two ends. Of two leaders that is not promised. */
+  /** Every node sends where the endpoints say. Of two leaders that is not promised. */
   #listedOnce(): void {
-    const holders = new Map<string, string>();
-    for (const { metadata, spec } of this.#server?.objects(endpointKind) ?? []) {
-      for (const address of spec.podAddresses ?? []) {
-        const other = holders.get(address);
-        holders.set(address, metadata.name);
-        if (other === undefined) continue;
-        this.break(1, `${address} is listed by the endpoints of ${other} and of ${metadata.name}`, [address]);
-      }
-    }
+    const twice = listedTwice(this.#server?.objects(endpointKind) ?? []);
+    if (twice !== undefined) this.break(1, twice.text, twice.things);
   }
 
   /** Pods that run, with the address that they run with. */
@@ -241,21 +251,9 @@ export class Judge {
 
   #onStatus(node: string, old: IpAllocation, now: IpAllocation): void {
     const { address, owner } = now.spec;
-    const { released, attached } = now.status ?? {};
-    const said = [
-      released !== undefined && released.owner.uid !== old.status?.released?.owner.uid ? released.owner.uid : owner.uid,
-      attached !== undefined && attached.owner.uid !== old.status?.attached?.owner.uid ? attached.owner.uid : owner.uid,
-    ].find((uid) => uid !== owner.uid);
-    if (said !== undefined) {
-      const text = `the agent of ${node} wrote of ${said} on the record ${address}, which is ${owner.uid}'s`;
-      this.break(4, text, [address, said, owner.uid]);
-    }
-    const isNews = released?.owner.uid === owner.uid && old.status?.released?.owner.uid !== owner.uid;
-    if (isNews && now.spec.state !== 'Releasing') {
-      const text = `the agent of ${node} called ${address} released, which is ${owner.uid}'s and ${now.spec.state}`;
-      this.break(4, text, [address, owner.uid]);
-    }
-    if (released?.owner.uid === owner.uid) this.#released.add(`${node} ${address} ${owner.uid}`);
+    const untrue = whyNotSaid(node, old, now);
+    if (untrue !== undefined) this.break(4, untrue.text, untrue.things);
+    if (now.status?.released?.owner.uid === owner.uid) this.#released.add(`${node} ${address} ${owner.uid}`);
   }
 
   #onCreate(creator: string, record: IpAllocation): void {
@@ -278,7 +276,11 @@ export class Judge {
     // Who asks for one by name does not mind whether it has rested.
     const tooSoon = isLast || asked === address ? undefined : this.#rests.whyNotRested(record, before, records);
     const because =
-      (this.#rests.heldLately(record.spec.ips, address) ? undefined : outside) ?? notAsked ?? another ?? tooSoon;
+      (this.#rests.heldLately(record.spec.ips, address) ? undefined : outside) ??
+      notAsked ??
+      another ??
+      this.services.whyNotGiven(creator, record, this.#pods(), this.#server?.objects(endpointKind) ?? []) ??
+      tooSoon;
     if (because !== undefined && this.#restores === 0) {
       this.break(7, `${address} was given to ${owner.namespace}/${owner.name}: ${because}`, [address]);
     }

@@ -39,4 +39,5 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   daemonsets: builtIn(true),
   statefulsets: builtIn(true),
   leases: builtIn(false),
+  servicecidrs: builtIn(true),
 };

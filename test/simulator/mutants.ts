@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds that are broken on purpose: what the simulator has to find. Each changes a few lines of a source, and says so when
 // those lines are no longer there.
+import { poolMutants } from './pool-mutants.ts';
 
 export interface Edit {
   /** Relative to the repository. */
@@ -133,7 +134,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'stale status written back',
     what: 'the agent says of whoever has the record now what it decided of an older version',
-    from: 11,
+    from: 51,
     edits: [
       {
         file: 'src/node/record-reports.ts',
@@ -325,4 +326,5 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  ...poolMutants,
 ];

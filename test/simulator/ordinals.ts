@@ -2,12 +2,13 @@
 // What a StatefulSet is promised: each ordinal gets its former address back as long as that is kept for it, and waits for
 // one that its former pod's node has not let go of. Judged by what the leader saw when it sent its write.
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
-import { addressAnnotation, defaultPool, poolAnnotation } from '../../src/api/names.ts';
+import { addressAnnotation } from '../../src/api/names.ts';
 import type { Pod } from '../../src/api/workloads.ts';
 import { parseAddress } from '../../src/ip/address.ts';
 import { identityOf, nodeAddressesOf } from '../../src/reconcilers/pod.ts';
 import { parsePool, type Pool } from '../../src/reconcilers/pool.ts';
 import { ordinalKey } from '../../src/reconcilers/stateful-set.ts';
+import { poolNamesOf } from './pool-names.ts';
 import type { Seen } from './sent.ts';
 import { startMs } from './time.ts';
 
@@ -45,7 +46,7 @@ function ofOrdinal(spec: IpAllocation['spec'], { records }: Seen): IpAllocation[
 }
 
 function isComingBack({ spec, metadata: { name } }: IpAllocation, pod: Pod, seen: Seen): boolean {
-  const pools = pod.metadata.annotations?.[poolAnnotation]?.split(',') ?? [defaultPool];
+  const pools = poolNamesOf(pod, seen.namespaces);
   const pool = poolOf(spec.ips, seen);
   if (pool === undefined || !pools.includes(pool.name) || pool.reservedMs === 0) return false;
   if (!isUsable(name, pool, seen)) return false;
@@ -54,8 +55,8 @@ function isComingBack({ spec, metadata: { name } }: IpAllocation, pod: Pod, seen
   return startMs + seen.atMs < Date.parse(spec.stateSince) + pool.reservedMs;
 }
 
-function isUsable(address: string, pool: Pool, { pools, nodes }: Seen): boolean {
-  if (!pool.declared.contains(parseAddress(address))) return false;
+function isUsable(address: string, pool: Pool, { pools, nodes, services }: Seen): boolean {
+  if (!pool.declared.contains(parseAddress(address)) || services.contains(parseAddress(address))) return false;
   if (pools.some(({ spec }) => spec.subnet.split('/')[0] === address)) return false;
   return !nodes.some((node) => nodeAddressesOf(node).includes(address));
 }

@@ -34,8 +34,11 @@ export class Rests {
   /** By address. */
   readonly #released = new Map<string, Release>();
 
-  constructor(now: () => number) {
+  readonly #isServices: (address: Address) => boolean;
+
+  constructor(now: () => number, isServices: (address: Address) => boolean) {
     this.#now = now;
+    this.#isServices = isServices;
   }
 
   onPool(pool: Ips | undefined, name: string): void {
@@ -95,7 +98,8 @@ export class Rests {
     for (const { first, last } of parsed.pool.declared.ranges) {
       for (let each = first; each <= last; each += 1) {
         const text = formatAddress(each);
-        if (text !== address && !taken.has(text) && !this.#released.has(text)) return each;
+        const isOurs = text !== address && !this.#isServices(each);
+        if (isOurs && !taken.has(text) && !this.#released.has(text)) return each;
       }
     }
     return undefined;

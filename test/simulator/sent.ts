@@ -5,11 +5,13 @@ import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import { addressAnnotation } from '../../src/api/names.ts';
-import type { Node, Pod } from '../../src/api/workloads.ts';
+import type { Namespace, Node, Pod } from '../../src/api/workloads.ts';
 import { parseAddress } from '../../src/ip/address.ts';
 import { identityOf, nodeAddressesOf } from '../../src/reconcilers/pod.ts';
+import type { RangeSet } from '../../src/ip/range-set.ts';
 import { parsePool } from '../../src/reconcilers/pool.ts';
 import { whyNotOrdinals, whyToBeKept } from './ordinals.ts';
+import { NamespacePools } from './pool-names.ts';
 import type { AddressBook } from '../../src/reconcilers/address-book.ts';
 import type { Views } from '../../src/reconcilers/ports.ts';
 
@@ -21,6 +23,9 @@ export interface Seen {
   readonly endpoints: readonly NodeEndpoint[];
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
+  readonly namespaces: readonly Namespace[];
+  /** What it knew to be addresses of Services. */
+  readonly services: RangeSet;
   /** How many addresses each pool had beside this one. */
   readonly free: ReadonlyMap<string, number>;
 }
@@ -34,28 +39,18 @@ interface WhyNot {
 
 /** What each sender saw, of each address since it was last given. */
 export class Sent {
+  readonly namespaces: NamespacePools;
   readonly #facts = new Map<string, Seen[]>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
     this.#now = now;
+    this.namespaces = new NamespacePools(now);
   }
 
   note(creator: string, verb: string, address: string, views: Views, book: AddressBook): void {
-    const { pools, endpoints, nodes, pods } = views;
     const key = `${creator} ${address}`;
-    const free = new Map(book.pools().map(({ name }) => [name, book.counts(name).free]));
-    const seen = {
-      atMs: this.#now(),
-      verb,
-      records: book.records(),
-      pools: pools.list(),
-      endpoints: endpoints.list(),
-      nodes: nodes.list(),
-      pods: pods.list(),
-      free,
-    };
-    this.#facts.set(key, [...(this.#facts.get(key) ?? []), seen]);
+    this.#facts.set(key, [...(this.#facts.get(key) ?? []), seenNow(this.#now(), verb, views, book)]);
   }
 
   /** When it was asked for at first. */
@@ -84,7 +79,8 @@ export class Sent {
     const outside = always(seen.map((each) => whyNotGiven(record, each)));
     // Before it knew of the pod it wrote of the address for other reasons.
     const knowing = seen.filter(({ pods }) => pods.some((pod) => identityOf(pod) === record.spec.owner.uid));
-    const another = always(knowing.map((each) => whyNotOrdinals(record, each)));
+    const ofOrdinal = always(knowing.map((each) => whyNotOrdinals(record, each)));
+    const another = ofOrdinal ?? always(knowing.map((each) => this.namespaces.whyNotItsPool(record, each)));
     const pod = knowing[0]?.pods.find((each) => identityOf(each) === record.spec.owner.uid);
     return { outside, another, asked: pod?.metadata.annotations?.[addressAnnotation] };
   }
@@ -98,6 +94,23 @@ export class Sent {
   #given(creator: string, address: string): Seen[] {
     return (this.#facts.get(`${creator} ${address}`) ?? []).filter(({ verb }) => verb !== 'delete');
   }
+}
+
+/** All that a controller sees. */
+export function seenNow(atMs: number, verb: string, views: Views, book: AddressBook): Seen {
+  const { pools, endpoints, nodes, pods, namespaces } = views;
+  return {
+    atMs,
+    verb,
+    records: book.records(),
+    pools: pools.list(),
+    endpoints: endpoints.list(),
+    nodes: nodes.list(),
+    pods: pods.list(),
+    namespaces: namespaces.list(),
+    services: book.services.addresses,
+    free: new Map(book.pools().map(({ name }) => [name, book.counts(name).free])),
+  };
 }
 
 /** The first of the reasons, where each time there was one. */

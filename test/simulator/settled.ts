@@ -3,18 +3,30 @@
 // the counts equal a recount.
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
-import { addressAnnotation, defaultPool, nodePool, poolAnnotation } from '../../src/api/names.ts';
+import { addressAnnotation, nodePool } from '../../src/api/names.ts';
 import type { Pod } from '../../src/api/workloads.ts';
 import { decodeClusterPod } from '../../src/datapath/codecs.ts';
 import { formatAddress, parseAddress } from '../../src/ip/address.ts';
-import type { RangeSet } from '../../src/ip/range-set.ts';
-import { endpointKind, nodeKind, podKind, poolKind, recordKind, statefulSetKind } from '../../src/operator/kinds.ts';
+import { parseRange } from '../../src/ip/range.ts';
+import { RangeSet } from '../../src/ip/range-set.ts';
+import { serviceCidrs } from '../../src/kube/resources.ts';
+import {
+  endpointKind,
+  namespaceKind,
+  nodeKind,
+  podKind,
+  poolKind,
+  recordKind,
+  statefulSetKind,
+} from '../../src/operator/kinds.ts';
 import { identityOf, isFinished, needOf } from '../../src/reconcilers/pod.ts';
 import { parsePool } from '../../src/reconcilers/pool.ts';
 import { ordinalKey, type ReservedFor, reservedForOf } from '../../src/reconcilers/stateful-set.ts';
 import type { Cluster } from './cluster.ts';
+import { expecting } from './gates.ts';
 import type { Broken } from './judge.ts';
 import type { Machine } from './machine.ts';
+import { poolNamesOf } from './pool-names.ts';
 import { datapathOf } from './silences.ts';
 import { startMs } from './time.ts';
 
@@ -45,12 +57,15 @@ class Look {
   readonly #records: IpAllocation[];
   readonly #pods: Pod[];
   readonly #pools: Ips[];
+  readonly #services: RangeSet;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
     this.#records = cluster.server.objects(recordKind);
     this.#pods = cluster.server.objects(podKind);
     this.#pools = cluster.server.objects(poolKind);
+    const cidrs = cluster.server.objects(serviceCidrs).flatMap(({ spec }) => spec?.cidrs ?? []);
+    this.#services = RangeSet.of(cidrs.map(parseRange));
   }
 
   /** Each pod that can have an address has one, and runs with it. */
@@ -60,6 +75,8 @@ class Look {
       const identity = identityOf(pod);
       if (pod.metadata.deletionTimestamp !== undefined)
         return [broken(9, `${name} does not come to its end`, identity)];
+      if (needOf(pod) === 'unscheduled') return [broken(9, `${name} is not scheduled`, identity)];
+      if (needOf(pod) === 'gated') return this.#gated(pod);
       if (needOf(pod) !== 'address') return [];
       const own = this.#records.filter(({ spec }) => spec.owner.uid === identity && isInHands(spec.state));
       const [record] = own;
@@ -73,6 +90,18 @@ class Look {
       const addresses = own.map(({ metadata }) => metadata.name);
       if (own.length > 1) return [broken(2, `${name} has ${own.length} records: ${addresses}`, identity, ...addresses)];
       return this.#runs(pod, record);
+    });
+  }
+
+  /** Gated is who would find no address: all that his pools have are for those who were let through before. */
+  #gated(pod: Pod): Broken[] {
+    const isServed = (each: Pod): boolean => this.#records.some(({ spec }) => spec.owner.uid === identityOf(each));
+    const fixed = pod.metadata.annotations?.[addressAnnotation];
+    return this.#poolsOf(pod).flatMap((pool) => {
+      const free = this.#givable(pool, pod).filter((each) => each === (fixed ?? each));
+      if (free.length <= expecting(pool.metadata.name, this.#pods, isServed).length) return [];
+      const text = `pod ${pod.metadata.name} is not let through, and pool ${pool.metadata.name} has ${free} free`;
+      return [broken(9, text, identityOf(pod))];
     });
   }
 
@@ -214,7 +243,7 @@ class Look {
   }
 
   #poolsOf(pod: Pod): Ips[] {
-    const names = pod.metadata.annotations?.[poolAnnotation]?.split(',') ?? [defaultPool];
+    const names = poolNamesOf(pod, this.#cluster.server.objects(namespaceKind));
     const isReady = ({ metadata }: Ips): boolean =>
       metadata.deletionTimestamp === undefined && metadata.name !== nodePool;
     return names.flatMap((name) => this.#pool(name) ?? []).filter(isReady);
@@ -244,8 +273,9 @@ class Look {
 
   #usable(declared: RangeSet): string[] {
     const kept = this.#pools.map(({ spec }) => spec.subnet.split('/')[0]);
-    return declared.ranges
-      .flatMap(({ first, last }) =>
+    return declared
+      .subtract(this.#services)
+      .ranges.flatMap(({ first, last }) =>
         Array.from({ length: last - first + 1 }, (_, index) => formatAddress(first + index)),
       )
       .filter((address) => !kept.includes(address));

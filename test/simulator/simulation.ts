@@ -60,8 +60,9 @@ export class Simulation {
     const random = this.#random;
     const nodes = random.pick([1, 2, 2, 3]) ?? 1;
     const isForced = random.chance(0.25);
+    const isPlain = random.chance(0.5);
     this.#troubles = drawTroubles(random);
-    this.#cluster = new Cluster({ random, nodes, isForced, print });
+    this.#cluster = new Cluster({ random, nodes, isForced, isPlain, print });
     this.#acts = new Acts(this.#cluster);
     this.#faults = new Faults(this.#cluster, this.#troubles);
   }
@@ -168,6 +169,7 @@ export class Simulation {
   /** Time passes, and everybody does his work. */
   async #pass(ms: number): Promise<void> {
     this.#acts.controlSets();
+    this.#acts.scheduler.tidy();
     this.#acts.mendRobbed();
     this.#cluster.nodeLifecycle.look();
     for (const kubelet of this.#cluster.kubelets.values()) kubelet.tidy();
