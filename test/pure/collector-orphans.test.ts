@@ -15,17 +15,15 @@ beforeEach(async () => {
   await cluster.settle();
 });
 
-const podRecords = (): string[] => cluster.held().filter((line) => !line.startsWith('10.9.'));
-
 describe('the address of a wire without a record', () => {
   it('is given to nobody else while its node lists it, and to whoever waits as soon as it is listed no more', async () => {
     cluster.sayOrphans('node-a', [{ address: '10.0.0.0', ownerUID: 'somebody' }]);
     for (const name of ['a', 'b']) cluster.addPod(name, 'node-a', 'small');
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
     cluster.sayOrphans('node-a', []);
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a', '10.0.0.0 Bound b']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a', '10.0.0.0 Bound b']);
   });
 
   it('goes to its own pod, whatever that pod’s status says', async () => {
@@ -34,7 +32,7 @@ describe('the address of a wire without a record', () => {
     cluster.sayOrphans('node-a', [{ address: '10.0.0.1', ownerUID: pod.metadata.uid ?? '' }]);
     cluster.pods.resume();
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
   });
 
   it('goes to neither of two pods whose wires have it', async () => {
@@ -45,7 +43,7 @@ describe('the address of a wire without a record', () => {
     );
     cluster.addPool('late', ['10.0.5.0']);
     await cluster.settle();
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
   });
 
   it('is kept though the pool is edited', async () => {
@@ -53,7 +51,7 @@ describe('the address of a wire without a record', () => {
     cluster.editPool('small', { ips: ['10.0.0.0'] });
     cluster.addPod('a', 'node-a', 'small');
     await cluster.settle();
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
   });
 });
 
@@ -75,7 +73,7 @@ describe('the wire of a pod that lives', () => {
     await cluster.settle();
     cluster.sayOrphans('node-a', [{ address: '10.0.0.1', ownerUID: pod.metadata.uid ?? '' }]);
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
     expect(cluster.records.live.get('10.0.0.1')?.spec).toMatchObject({
       ips: 'small',
       nodeName: 'node-a',
@@ -102,13 +100,13 @@ describe('the wire of a pod that lives', () => {
   it('takes the place of a record that the pod was given meanwhile and does not use', async () => {
     const pod = cluster.addPod('a', 'node-a', 'small', running);
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
     cluster.sayOrphans('node-a', [{ address: '10.0.0.1', ownerUID: pod.metadata.uid ?? '' }]);
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound a']);
     cluster.sayAttached('10.0.0.1');
     await cluster.settle();
-    expect(podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
+    expect(cluster.podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
   });
 
   it('is taken away when the pod uses another wire, which has its record', async () => {
@@ -117,7 +115,7 @@ describe('the wire of a pod that lives', () => {
     cluster.sayAttached('10.0.0.0');
     cluster.sayOrphans('node-a', [{ address: '10.0.0.1', ownerUID: pod.metadata.uid ?? '' }]);
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a', `10.0.0.1 Releasing ${pod.metadata.uid}`]);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a', `10.0.0.1 Releasing ${pod.metadata.uid}`]);
     expect(cluster.repairs).toEqual(['wireReleased']);
   });
 
@@ -127,7 +125,7 @@ describe('the wire of a pod that lives', () => {
     cluster.sayOrphans('node-a', [{ address: '10.7.7.7', ownerUID: pod.metadata.uid ?? '' }]);
     await cluster.collect();
     await cluster.collect();
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
     expect(cluster.repairs).toEqual(['personTold']);
     expect(cluster.events.at(-1)).toMatchObject({
       type: 'Warning',
@@ -137,7 +135,7 @@ describe('the wire of a pod that lives', () => {
     cluster.addPool('found', ['10.7.7.7']);
     await cluster.settle();
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.7.7.7 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.7.7.7 Bound a']);
   });
 
   it('stays with a pod that is being deleted, until its containers have ended', async () => {
@@ -145,10 +143,10 @@ describe('the wire of a pod that lives', () => {
     const pod = cluster.addPod('a', 'node-a', 'small', { ...running, metadata });
     cluster.sayOrphans('node-a', [{ address: '10.0.0.1', ownerUID: pod.metadata.uid ?? '' }]);
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
     cluster.removePod('a');
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.1 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Releasing a']);
   });
 
   it('is no wire of a node’s own address, whatever pool of nodes holds that', async () => {
@@ -172,7 +170,7 @@ describe('the wire of a pod that lives', () => {
     cluster.sayOrphans('node-a', []);
     cluster.core.router.wakeAll();
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
   });
 
   it('is adopted once by two leaders, and the second finds it done', async () => {
@@ -186,7 +184,7 @@ describe('the wire of a pod that lives', () => {
       cluster.areListsEmpty = true;
       cluster.records.put({ metadata: { name: '10.0.0.1' }, spec: { ...spec, owner } } as IpAllocation);
     });
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
     expect(cluster.repairs).toEqual([]);
   });
 });
@@ -202,7 +200,7 @@ describe('the wire of a pod that is gone', () => {
   it('is taken away by its node, and its address is free when the node has said so', async () => {
     leave('gone');
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound other', '10.0.0.1 Releasing gone']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound other', '10.0.0.1 Releasing gone']);
     expect(cluster.repairs).toEqual(['wireReleased']);
     expect(cluster.events.at(-1)).toMatchObject({
       kind: 'Node',
@@ -215,20 +213,20 @@ describe('the wire of a pod that is gone', () => {
     await cluster.collect();
     cluster.addPod('next', 'node-a', 'small');
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound other', '10.0.0.1 Bound next']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound other', '10.0.0.1 Bound next']);
   });
 
   it('is never held by anybody on its way out', async () => {
     leave('gone');
     cluster.isDeaf = true;
     await cluster.collect();
-    expect(podRecords()).toContain('10.0.0.1 Releasing gone');
+    expect(cluster.podRecords()).toContain('10.0.0.1 Releasing gone');
   });
 
   it('is taken away too when no pool holds its address any more', async () => {
     cluster.sayOrphans('node-a', [{ address: '10.7.7.7', ownerUID: 'gone' }]);
     await cluster.collect();
-    expect(podRecords()).toContain('10.7.7.7 Releasing gone');
+    expect(cluster.podRecords()).toContain('10.7.7.7 Releasing gone');
   });
 
   it('is taken away when the pod is there, but finished or on another node', async () => {
@@ -249,7 +247,7 @@ describe('the wire of a pod that is gone', () => {
     await cluster.settle();
     leave('gone');
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing other']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing other']);
   });
 
   it('is left alone when a fresh list shows the pod after all', async () => {
@@ -257,7 +255,7 @@ describe('the wire of a pod that is gone', () => {
     const late = cluster.addPod('late', 'node-a', 'nowhere');
     leave(late.metadata.uid ?? '');
     await cluster.collect();
-    expect(podRecords()).toContain('10.0.0.1 Bound late');
+    expect(cluster.podRecords()).toContain('10.0.0.1 Bound late');
   });
 
   it('is left alone when there is a record: then its node decides by that', async () => {
@@ -290,7 +288,7 @@ describe('the wire of a pod that is gone', () => {
       const annotations = { [staticPodAnnotation]: identity, [poolAnnotation]: 'small' };
       cluster.addPod('web-node-a', 'node-a', undefined, { metadata: { name: 'web-node-a', annotations } });
       await cluster.settle();
-      expect(podRecords()).toContain('10.0.0.1 Bound web-node-a');
+      expect(cluster.podRecords()).toContain('10.0.0.1 Bound web-node-a');
     });
 
     it('is taken away when its Node object has been gone for the time of a fence', async () => {

@@ -16,10 +16,9 @@ beforeEach(async () => {
   cluster.addPool('small', ['10.0.0.0/30']);
   cluster.addPod('a', 'node-a', 'small');
   await cluster.settle();
-  expect(podRecords()).toEqual(['10.0.0.0 Bound a']);
+  expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
 });
 
-const podRecords = (): string[] => cluster.held().filter((line) => !line.startsWith('10.9.'));
 const record = (address: string): IpAllocation => {
   const found = cluster.records.live.get(address);
   if (found === undefined) throw new Error(`no record ${address}`);
@@ -52,7 +51,7 @@ describe('a record whose pod is gone', () => {
   it('is released, with an event at the record and one count', async () => {
     unheard(() => cluster.removePod('a'));
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
     expect(cluster.repairs).toEqual(['recordReleased']);
     expect(told('Collected')).toEqual([
       expect.stringMatching(/^10\.0\.0\.0: pod default\/a \(Pod-1\) is gone, and no event had told of it$/),
@@ -66,7 +65,7 @@ describe('a record whose pod is gone', () => {
     if (pod === undefined) throw new Error('no pod');
     unheard(() => cluster.pods.put({ ...pod, status: { phase: 'Succeeded' } }));
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
   });
 
   it('is found by a fresh list, though the watch has told nothing at all', async () => {
@@ -74,7 +73,7 @@ describe('a record whose pod is gone', () => {
     cluster.pods.lose();
     cluster.removePod('a');
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
   });
 
   it('that somebody released meanwhile, as a live read shows, is no repair', async () => {
@@ -90,7 +89,7 @@ describe('a record whose pod is gone', () => {
   it('that is on its way out is no repair', async () => {
     unheard(() => cluster.removePod('a'));
     await cluster.collect(() => cluster.core.router.wakeAll());
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
     expect(cluster.repairs).toEqual([]);
   });
 });
@@ -107,7 +106,7 @@ describe('a record whose pod a list does not show', () => {
       cluster.records.put({ ...record('10.0.0.0'), metadata: { name: '10.0.0.1' }, spec: fields });
     });
     await cluster.collect();
-    expect(podRecords()).toContain('10.0.0.1 Bound late');
+    expect(cluster.podRecords()).toContain('10.0.0.1 Bound late');
     expect(cluster.repairs).toEqual([]);
   });
 
@@ -117,7 +116,7 @@ describe('a record whose pod a list does not show', () => {
     await cluster.settle();
     unheard(() => cluster.removePod('web'));
     await cluster.collect();
-    expect(podRecords()).toContain('10.0.0.1 Bound web');
+    expect(cluster.podRecords()).toContain('10.0.0.1 Bound web');
     expect(cluster.repairs).toEqual([]);
   });
 
@@ -130,7 +129,7 @@ describe('a record whose pod a list does not show', () => {
         cluster.records.put({ ...before, metadata: { name: '10.0.0.0' } });
       }),
     );
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
   });
 });
 
@@ -150,7 +149,7 @@ describe('two records of one pod', () => {
       cluster.sayAttached('10.0.0.1');
     });
     await cluster.collect();
-    expect(podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
+    expect(cluster.podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
     expect(cluster.repairs).toEqual(['spareReleased']);
     expect(told('Collected')).toEqual(['10.0.0.0: a has two addresses and uses 10.0.0.1']);
   });
@@ -158,7 +157,7 @@ describe('two records of one pod', () => {
   it('stay two while neither is wired, since the next ADD chooses', async () => {
     unheard(() => twin('10.0.0.0', '10.0.0.1'));
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound a']);
     expect(cluster.repairs).toEqual([]);
   });
 
@@ -174,7 +173,7 @@ describe('a pod without a record', () => {
   it('is looked at again when nobody was at work for it', async () => {
     unheard(() => cluster.addPod('b', 'node-a', 'small'));
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound b']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound b']);
     expect(cluster.repairs).toEqual(['podWoken']);
     expect(told('Collected')).toEqual([expect.stringContaining('b: the pod had no address')]);
   });
@@ -200,7 +199,7 @@ describe('a pod without a record', () => {
   it('that has gone between the looks is forgotten', async () => {
     unheard(() => cluster.addPod('b', 'node-a', 'small'));
     await cluster.collect(() => unheard(() => cluster.removePod('b')));
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
     expect(cluster.repairs).toEqual([]);
   });
 });
@@ -256,7 +255,7 @@ describe('a pod that runs with an address which is another’s by now', () => {
     cluster.removePod('a');
     await cluster.settle();
     await cluster.collect();
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
     expect(told('AddressLost')).toEqual([]);
   });
 });
@@ -273,7 +272,7 @@ describe('a round', () => {
     expect(cluster.failedRepairs).toHaveLength(1);
     expect(cluster.repairs).toHaveLength(2);
     await cluster.collect();
-    expect(podRecords().every((line) => line.includes('Releasing'))).toBe(true);
+    expect(cluster.podRecords().every((line) => line.includes('Releasing'))).toBe(true);
     expect(cluster.repairs).toEqual(['recordReleased', 'recordReleased', 'recordReleased']);
   });
 

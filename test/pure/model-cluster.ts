@@ -131,15 +131,13 @@ export class ModelCluster {
 
   /** What the agent says once the owner's wire is gone. */
   sayReleased(address: string): void {
-    const record = this.records.live.get(address);
-    if (record === undefined) throw new Error(`the model has no record ${address}`);
+    const record = this.record(address);
     this.records.put({ ...record, status: { ...record.status, released: { owner: { uid: record.spec.owner.uid } } } });
   }
 
   /** What the agent says once the owner's wire is there. */
   sayAttached(address: string): void {
-    const record = this.records.live.get(address);
-    if (record === undefined) throw new Error(`the model has no record ${address}`);
+    const record = this.record(address);
     const attached = { owner: { uid: record.spec.owner.uid }, containerID: 'c', interface: 'i' };
     this.records.put({ ...record, status: { ...record.status, attached } });
   }
@@ -162,6 +160,17 @@ export class ModelCluster {
   /** `10.0.0.1 Bound pod-a`, in the order of their making. */
   held(): string[] {
     return [...this.records.live.values()].map(({ spec }) => `${spec.address} ${spec.state} ${spec.owner.name}`);
+  }
+
+  /** The same without the nodes' own, which are of 10.9.0.0/16 in the stories. */
+  podRecords(): string[] {
+    return this.held().filter((line) => !line.startsWith('10.9.'));
+  }
+
+  record(address: string): IpAllocation {
+    const record = this.records.live.get(address);
+    if (record === undefined) throw new Error(`the model has no record ${address}`);
+    return record;
   }
 
   /** Works until nothing is queued; what is to be looked at later waits for `pass`. */

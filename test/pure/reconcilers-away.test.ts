@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes and the mirrors of static pods that go away and come back, and how long their addresses wait for them.
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { poolAnnotation, staticPodAnnotation } from '../../src/api/names.ts';
 import { ModelCluster } from './model-cluster.ts';
 
@@ -15,13 +14,6 @@ beforeEach(async () => {
   await cluster.settle();
 });
 
-const podRecords = (): string[] => cluster.held().filter((line) => !line.startsWith('10.9.'));
-const live = (address: string): IpAllocation => {
-  const record = cluster.records.live.get(address);
-  if (record === undefined) throw new Error(`no record ${address}`);
-  return record;
-};
-
 describe('a node that registered anew on the same machine', () => {
   it('keeps the address of a deleted pod until its agent has let go of it, as any node does', async () => {
     cluster.addPod('a', 'node-a', 'small');
@@ -33,10 +25,10 @@ describe('a node that registered anew on the same machine', () => {
     cluster.removePod('a');
     await cluster.settle();
     await cluster.pass(3_600_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
     cluster.sayReleased('10.0.0.0');
     await cluster.settle();
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
   });
 });
 
@@ -47,7 +39,7 @@ describe('a node that is gone while its pods are still in the API', () => {
     cluster.nodes.remove('node-a');
     await cluster.settle();
     await cluster.pass(120_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
     const spec = cluster.endpoints.live.get('node-a')?.spec;
     expect(spec?.podAddresses).toEqual(['10.0.0.0']);
     expect(spec?.overlayAddress).toBeUndefined();
@@ -69,13 +61,13 @@ describe('a node that is gone while its machine runs on', () => {
     cluster.removePod('a');
     await cluster.settle();
     await cluster.pass(55_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound b']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound b']);
     cluster.sayReleased('10.0.0.0');
     cluster.removePod('b');
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.1 Releasing b']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Releasing b']);
     await cluster.pass(60_000);
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
   });
 });
 
@@ -93,11 +85,11 @@ describe('a node that goes a second time', () => {
     cluster.nodes.remove('node-a');
     cluster.removePod('a');
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
     await cluster.pass(55_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
     await cluster.pass(10_000);
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
   });
 
   it('so has one that was out of service', async () => {
@@ -110,7 +102,7 @@ describe('a node that goes a second time', () => {
     cluster.sayReleased('10.9.0.0');
     await cluster.settle();
     cluster.nodes.put({ ...anew, spec: outOfService });
-    cluster.records.put(live('10.0.0.0'));
+    cluster.records.put(cluster.record('10.0.0.0'));
     await cluster.settle();
     cluster.nodes.put({ ...anew, spec: {} });
     await cluster.settle();
@@ -119,9 +111,9 @@ describe('a node that goes a second time', () => {
     cluster.removePod('a');
     await cluster.settle();
     await cluster.pass(55_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
     await cluster.pass(10_000);
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
   });
 });
 
@@ -142,7 +134,7 @@ describe("a static pod's mirror", () => {
     mirror();
     await cluster.settle();
     await cluster.pass(600_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
   });
 
   it('that stays away frees the address of a pod that has no wire', async () => {
@@ -151,7 +143,7 @@ describe("a static pod's mirror", () => {
     cluster.removePod('web-node-a');
     await cluster.settle();
     await cluster.pass(60_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
   });
 
   it('that stays away for long takes no wire from the pod, which runs by its file', async () => {
@@ -161,7 +153,7 @@ describe("a static pod's mirror", () => {
     cluster.removePod('web-node-a');
     await cluster.settle();
     await cluster.pass(3_600_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
   });
 
   it('and its file removed: the address is on its way back soon after its node has said that the wire is gone', async () => {
@@ -171,12 +163,12 @@ describe("a static pod's mirror", () => {
     cluster.removePod('web-node-a');
     await cluster.settle();
     await cluster.pass(600_000);
-    cluster.records.put({ ...live('10.0.0.0'), status: {} });
+    cluster.records.put({ ...cluster.record('10.0.0.0'), status: {} });
     await cluster.settle();
     await cluster.pass(29_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
     await cluster.pass(2_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
   });
 
   it('that goes with its Node takes no wire from the pod while the machine registers anew', async () => {
@@ -188,14 +180,14 @@ describe("a static pod's mirror", () => {
       cluster.nodes.remove('node-a');
       await cluster.settle();
       await cluster.pass(50_000);
-      expect(podRecords(), `round ${round}`).toEqual(['10.0.0.0 Bound web-node-a']);
+      expect(cluster.podRecords(), `round ${round}`).toEqual(['10.0.0.0 Bound web-node-a']);
       cluster.addNode('node-a');
       await cluster.settle();
     }
     mirror();
     await cluster.settle();
     await cluster.pass(600_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
   });
 
   it('that goes with its Node for good frees the address, and the agent has the time of a fence to cut the wire', async () => {
@@ -206,11 +198,11 @@ describe("a static pod's mirror", () => {
     cluster.nodes.remove('node-a');
     await cluster.settle();
     await cluster.pass(61_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
     await cluster.pass(55_000);
-    expect(live('10.0.0.0').status?.released).toBeUndefined();
+    expect(cluster.record('10.0.0.0').status?.released).toBeUndefined();
     await cluster.pass(10_000);
-    expect(podRecords()).not.toContain('10.0.0.0 Releasing web-node-a');
+    expect(cluster.podRecords()).not.toContain('10.0.0.0 Releasing web-node-a');
   });
 
   it('that goes long after its Node leaves the agent as much time to cut the wire', async () => {
@@ -223,10 +215,10 @@ describe("a static pod's mirror", () => {
     cluster.removePod('web-node-a');
     await cluster.settle();
     await cluster.pass(31_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
     await cluster.pass(55_000);
-    expect(live('10.0.0.0').status?.released).toBeUndefined();
+    expect(cluster.record('10.0.0.0').status?.released).toBeUndefined();
     await cluster.pass(10_000);
-    expect(podRecords()).not.toContain('10.0.0.0 Releasing web-node-a');
+    expect(cluster.podRecords()).not.toContain('10.0.0.0 Releasing web-node-a');
   });
 });

@@ -2,7 +2,6 @@
 // What goes wrong between two writes, and must not last: lost creates, late views, nodes that come back, two records of
 // one pod. Each story is named after what a person would have seen.
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Ips } from '../../src/api/generated/ips.ts';
 import { ModelCluster } from './model-cluster.ts';
 
@@ -16,13 +15,6 @@ beforeEach(async () => {
   await cluster.settle();
 });
 
-const podRecords = (): string[] => cluster.held().filter((line) => !line.startsWith('10.9.'));
-const live = (address: string): IpAllocation => {
-  const record = cluster.records.live.get(address);
-  if (record === undefined) throw new Error(`no record ${address}`);
-  return record;
-};
-
 describe('a create that got no answer', () => {
   it('does not make a pod wait for the last address, which is kept for that very pod', async () => {
     cluster.addPool('single', ['10.0.1.0']);
@@ -31,7 +23,7 @@ describe('a create that got no answer', () => {
     cluster.addPod('a', 'node-a', 'single');
     await cluster.settle();
     await cluster.pass(5);
-    expect(podRecords()).toEqual(['10.0.1.0 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.1.0 Bound a']);
   });
 
   it('does not make a node wait for the last overlay address, which is kept for that very node', async () => {
@@ -55,7 +47,7 @@ describe('a create that got no answer', () => {
     cluster.pools.put({ ...small, spec, metadata: { ...small.metadata, generation: 2 } });
     await cluster.settle();
     await cluster.pass(5_000);
-    expect(podRecords()).toEqual(['10.0.0.1 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
   });
 
   it('gives the node no overlay address that the pool of nodes has lost meanwhile', async () => {
@@ -88,7 +80,7 @@ describe('a create that got no answer', () => {
     await cluster.settle();
     cluster.addPod('b', 'node-a', 'small');
     await cluster.settle();
-    expect(podRecords()).toHaveLength(2);
+    expect(cluster.podRecords()).toHaveLength(2);
   });
 
   it('does not keep an address for ever when the node is gone', async () => {
@@ -107,19 +99,19 @@ describe('a read that the watch has overtaken', () => {
   it('does not put an old version in the place of the newer one, whose writes would conflict for ever', async () => {
     cluster.addPod('a', 'node-a', 'small');
     await cluster.settle();
-    const old = live('10.0.0.0');
+    const old = cluster.record('10.0.0.0');
     cluster.records.put({ ...old, status: { attached: { owner: { uid: 'x' }, containerID: 'c', interface: 'i' } } });
     cluster.core.book.observeAhead(old, 0);
     cluster.removePod('a');
     await cluster.settle();
     await cluster.pass(1_000);
-    expect(podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
   });
 
   it('finds the record that took the place of one which the watch never showed', async () => {
     cluster.addPod('b', 'node-a', 'small');
     await cluster.settle();
-    const shown = live('10.0.0.0');
+    const shown = cluster.record('10.0.0.0');
     const never = { ...shown, metadata: { ...shown.metadata, uid: 'never shown' } };
     cluster.core.book.observeAhead(never, 0);
     cluster.nowMs += 60_000;
@@ -132,7 +124,7 @@ describe('a node that the view does not show yet', () => {
   it('keeps its overlay address: a live read decides', async () => {
     cluster.nodes.hold();
     const node = cluster.addNode('node-b', '10.29.15.50');
-    const own = live('10.9.0.0');
+    const own = cluster.record('10.9.0.0');
     const spec = { ...own.spec, address: '10.9.0.1', nodeName: 'node-b', nodeUID: node.metadata.uid ?? '' };
     const owner = { kind: 'Node' as const, name: 'node-b', uid: node.metadata.uid ?? '' };
     cluster.records.put({ ...own, metadata: { name: '10.9.0.1' }, spec: { ...spec, owner } });
@@ -143,7 +135,7 @@ describe('a node that the view does not show yet', () => {
 
 describe('two records of one owner, of two leaders', () => {
   const second = (of: string, address: string): void => {
-    const record = live(of);
+    const record = cluster.record(of);
     cluster.records.put({
       ...record,
       metadata: { name: address },
@@ -156,17 +148,17 @@ describe('two records of one owner, of two leaders', () => {
     await cluster.settle();
     second('10.0.0.0', '10.0.0.1');
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound a']);
-    const { uid } = live('10.0.0.1').spec.owner;
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound a']);
+    const { uid } = cluster.record('10.0.0.1').spec.owner;
     const attached = { owner: { uid }, containerID: 'c', interface: 'i' };
-    cluster.records.put({ ...live('10.0.0.1'), status: { attached } });
+    cluster.records.put({ ...cluster.record('10.0.0.1'), status: { attached } });
     await cluster.settle();
-    expect(podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
+    expect(cluster.podRecords().sort()).toEqual(['10.0.0.0 Releasing a', '10.0.0.1 Bound a']);
   });
 
   it('become one for a node too, and its overlay address stays', async () => {
     second('10.9.0.0', '10.9.0.1');
-    cluster.records.put(live('10.9.0.0'));
+    cluster.records.put(cluster.record('10.9.0.0'));
     await cluster.settle();
     expect(cluster.endpoints.live.get('node-a')?.spec.overlayAddress).toBe('10.9.0.0');
     expect(cluster.held().sort()).toEqual(['10.9.0.0 Bound node-a', '10.9.0.1 Releasing node-a']);
@@ -184,10 +176,10 @@ describe('a pool', () => {
   it('whose selector names a waiting pod serves it at once', async () => {
     cluster.addPod('a', 'node-a');
     await cluster.settle();
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
     cluster.addPool('chosen', ['10.0.2.0'], { podSelector: {} });
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.2.0 Bound a']);
+    expect(cluster.podRecords()).toEqual(['10.0.2.0 Bound a']);
   });
 });
 
@@ -196,7 +188,7 @@ describe('a pod that runs on after its record is lost with the whole of Fast', (
     cluster.addPod('new', 'node-a', 'small');
     cluster.addPod('old', 'node-a', 'small', { status: { phase: 'Running', podIP: '10.0.0.0' } });
     await cluster.settle();
-    expect(podRecords().sort()).toEqual(['10.0.0.0 Bound old', '10.0.0.1 Bound new']);
+    expect(cluster.podRecords().sort()).toEqual(['10.0.0.0 Bound old', '10.0.0.1 Bound new']);
   });
 
   it('gets it even while the pool is not there yet, and others wait when nothing else is left', async () => {
@@ -205,7 +197,7 @@ describe('a pod that runs on after its record is lost with the whole of Fast', (
     await cluster.settle();
     cluster.addPool('late', ['10.0.3.0']);
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.3.0 Bound old']);
+    expect(cluster.podRecords()).toEqual(['10.0.3.0 Bound old']);
     expect(cluster.endpoints.live.get('node-a')?.spec.waiting?.map((each) => each.name)).toEqual(['new']);
   });
 
@@ -214,9 +206,9 @@ describe('a pod that runs on after its record is lost with the whole of Fast', (
     const old = cluster.addPod('old', 'node-a', 'nowhere', { status: { phase: 'Running', podIP: '10.0.3.0' } });
     cluster.addPod('new', 'node-a', 'late');
     await cluster.settle();
-    expect(podRecords()).toEqual([]);
+    expect(cluster.podRecords()).toEqual([]);
     cluster.pods.put({ ...old, status: { phase: 'Succeeded', podIP: '10.0.3.0' } });
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.0.3.0 Bound new']);
+    expect(cluster.podRecords()).toEqual(['10.0.3.0 Bound new']);
   });
 });

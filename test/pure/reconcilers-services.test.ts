@@ -6,7 +6,6 @@ import { ModelCluster } from './model-cluster.ts';
 
 let cluster: ModelCluster;
 
-const podRecords = (): string[] => cluster.held().filter((line) => !line.startsWith('10.9.'));
 const condition = (pool: string, type: string): string => {
   const found = cluster.pools.live.get(pool)?.status?.conditions?.find((each) => each.type === type);
   return `${found?.status} ${found?.reason}: ${found?.message}`;
@@ -47,12 +46,12 @@ describe('a pool that holds addresses of Services', () => {
     const annotations = { 'fast.io/ips': 'mixed', 'fast.io/ip': '10.96.0.6' };
     cluster.addPod('named', 'node-a', undefined, { metadata: { name: 'named', annotations } });
     await cluster.settle();
-    expect(podRecords()).toEqual(['10.96.0.8 Bound x', '10.96.0.9 Bound y']);
+    expect(cluster.podRecords()).toEqual(['10.96.0.8 Bound x', '10.96.0.9 Bound y']);
     expect(cluster.events.map(({ note }) => note)).toContain(
       "10.96.0.6 is in the Services' range, which no pod gets; correct the annotation fast.io/ip",
     );
     await services('10.97.0.0/16');
-    expect(podRecords()).toEqual(['10.96.0.8 Bound x', '10.96.0.9 Bound y', '10.96.0.6 Bound z']);
+    expect(cluster.podRecords()).toEqual(['10.96.0.8 Bound x', '10.96.0.9 Bound y', '10.96.0.6 Bound z']);
     expect(condition('mixed', 'OverlappingServices')).toMatch('False OutsideServiceRange');
   });
 
@@ -60,7 +59,7 @@ describe('a pool that holds addresses of Services', () => {
     cluster.addPod('x', 'node-a', 'mixed');
     await cluster.settle();
     await services('10.96.0.0/24');
-    expect(podRecords()).toContain('10.96.0.8 Bound x');
+    expect(cluster.podRecords()).toContain('10.96.0.8 Bound x');
     expect(cluster.pools.live.get('mixed')?.status).toMatchObject({ total: 0, bound: 1, outOfRange: 1 });
     expect(condition('mixed', 'Ready')).toMatch('False NothingUsable: pool mixed has no address to give: ');
   });
