@@ -125,7 +125,9 @@ export class RecordReconciler {
     if (owner.kind === 'Node') return views.nodes.get(owner.name)?.metadata.uid === owner.uid ? 'alive' : 'unseen';
     const pod = views.pods.get(owner.name, owner.namespace);
     if (pod === undefined || identityOf(pod) !== owner.uid) return 'unseen';
-    return isFinished(pod) ? 'finished' : 'alive';
+    if (!isFinished(pod)) return 'alive';
+    // A static pod begins anew under its identity, by a mirror that the view may not show yet.
+    return isStaticIdentity(owner.uid) ? 'unseen' : 'finished';
   }
 
   /** The view may not show an owner yet that the former leader has served: an address is taken on a live read only. */

@@ -156,6 +156,30 @@ describe("a static pod's mirror", () => {
     expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
   });
 
+  it('that had failed in a lagging view takes no wire from the pod, which has begun anew', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    const pod = cluster.pods.live.get('default/web-node-a');
+    if (pod === undefined) throw new Error('no pod');
+    cluster.pods.put({ ...pod, status: { phase: 'Failed' } });
+    cluster.pods.hold();
+    cluster.removePod('web-node-a');
+    mirror();
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
+  });
+
+  it('that has failed for good frees the address', async () => {
+    mirror();
+    await cluster.settle();
+    const pod = cluster.pods.live.get('default/web-node-a');
+    if (pod === undefined) throw new Error('no pod');
+    cluster.pods.put({ ...pod, status: { phase: 'Failed' } });
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+  });
+
   it('and its file removed: the address is on its way back soon after its node has said that the wire is gone', async () => {
     mirror();
     await cluster.settle();
