@@ -3,7 +3,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { countFlows, deleteFlows, RouteSocket } from 'ebpf-native';
 import type { Log } from '../kube/log.ts';
-import type { Wire } from '../wiring/wire.ts';
 import type { Host } from './host.ts';
 
 /**
@@ -23,43 +22,37 @@ export function wakeConntrack(host: Host, log: Log): void {
   }
 }
 
-/** An address that was given back, and by whom. */
-type Former = Pick<Wire, 'address' | 'identity'>;
-
 export class Flows {
   readonly #host: Host;
-  readonly #isInUse: (former: Former) => boolean;
+  readonly #isIdle: (address: string) => boolean;
   #socket: RouteSocket | undefined;
   /** One search at a time: each walks through the whole table, on a thread of its own. */
   #last: Promise<unknown> = Promise.resolve();
   /** The search that has not begun, and what it is for: many pods that go at once share it. */
-  #next: { readonly formers: Former[]; readonly done: Promise<void> } | undefined;
+  #next: { readonly addresses: Set<string>; readonly done: Promise<void> } | undefined;
 
-  /** A pod whose address is in use again when its flows are found keeps them: they may be those of its next sandbox. */
-  constructor(host: Host, isInUse: (former: Former) => boolean) {
+  /** An address that is in use again when its flows are found keeps them: they may be those of its pod's next sandbox. */
+  constructor(host: Host, isIdle: (address: string) => boolean) {
     this.#host = host;
-    this.#isInUse = isInUse;
+    this.#isIdle = isIdle;
   }
 
-  /** Makes conntrack forget what a pod had with its address. @throws NetlinkError, where the kernel has no conntrack too */
-  forget(former: Former): Promise<void> {
-    this.#next ??= this.#search([]);
-    this.#next.formers.push(former);
+  /** Makes conntrack forget an address that was given back. @throws NetlinkError, where the kernel has no conntrack too */
+  forget(address: string): Promise<void> {
+    this.#next ??= this.#search(new Set());
+    this.#next.addresses.add(address);
     return this.#next.done;
   }
 
-  #search(formers: Former[]): { formers: Former[]; done: Promise<void> } {
+  #search(addresses: Set<string>): { addresses: Set<string>; done: Promise<void> } {
     const done = this.#last.then(async () => {
       // Whoever was told of the same deletion is here by then.
       await nextTurn();
       this.#next = undefined;
       this.#socket ??= RouteSocket.open(this.#host.netns, 'netfilter');
-      const byAddress = Map.groupBy(formers, ({ address }) => address);
-      const isIdle = (address: string): boolean =>
-        byAddress.get(address)?.some((each) => !this.#isInUse(each)) ?? false;
-      await deleteFlows(this.#socket, [...byAddress.keys()], isIdle);
+      await deleteFlows(this.#socket, [...addresses], this.#isIdle);
     });
     this.#last = done.catch(() => undefined);
-    return { formers, done };
+    return { addresses, done };
   }
 }

@@ -41,7 +41,7 @@ export class WireRemover {
 
   constructor(options: WireRemoverOptions) {
     this.#o = options;
-    this.#flows = new Flows(options.host, (former) => this.#isInUse(former));
+    this.#flows = new Flows(options.host, (address) => !this.#isInUse(address));
   }
 
   /**
@@ -52,11 +52,9 @@ export class WireRemover {
     const { datapath, book } = this.#o;
     this.#step(`take ${wire.address} out of local_pod_ips`, () => dropLocalPod(datapath.localPods, wire));
     this.#step(`take the label off ${wire.interface}`, () => this.#unlabel(wire));
-    // Of a removal that failed the flows are forgotten, and those that are there by now are the other pod's.
-    const isRobbed = !book.leaving().some(({ ifindex }) => ifindex === wire.ifindex) && this.#isAnothers(wire);
     book.leave(wire);
     if (this.#running.has(wire.ifindex)) return;
-    const running = this.#finish(wire, isRobbed).finally(() => {
+    const running = this.#finish(wire).finally(() => {
       this.#running.delete(wire.ifindex);
     });
     this.#running.set(wire.ifindex, running);
@@ -100,10 +98,8 @@ export class WireRemover {
     return findLink(this.#o.host.socket, { index: wire.ifindex })?.name === wire.interface;
   }
 
-  async #finish(wire: Wire, isRobbed: boolean): Promise<void> {
+  async #finish(wire: Wire): Promise<void> {
     const { datapath, book, log, onGone, observer } = this.#o;
-    // Nothing passes the wire any more, and the pod that has its address has hardly begun.
-    if (isRobbed) await this.#flush(wire);
     try {
       await observed(observer, `delete ${wire.interface}`, () => this.#delete(wire));
     } catch (error) {
@@ -113,19 +109,15 @@ export class WireRemover {
       }
     }
     forgetLimited(datapath, wire.interface, book.list());
-    if (!this.#isInUse(wire) && !this.#isAnothers(wire)) await this.#flush(wire);
+    if (!this.#isInUse(wire.address)) {
+      await observed(observer, `flush conntrack of ${wire.address}`, () => this.#flushConntrack(wire.address));
+    }
     book.forget(wire.ifindex);
     onGone(wire);
   }
 
-  /** Whether the pod has its address still, in another sandbox. */
-  #isInUse({ address, identity }: Pick<Wire, 'address' | 'identity'>): boolean {
-    return this.#o.book.list().some((wire) => wire.address === address && wire.identity === identity);
-  }
-
-  /** Whether another pod has the wire's address by now. */
-  #isAnothers({ address, identity }: Wire): boolean {
-    return this.#o.book.list().some((wire) => wire.address === address && wire.identity !== identity);
+  #isInUse(address: string): boolean {
+    return this.#o.book.list().some((wire) => wire.address === address);
   }
 
   async #delete(wire: Wire): Promise<void> {
@@ -148,13 +140,11 @@ export class WireRemover {
     return this.#nextDeletion;
   }
 
-  async #flush(wire: Wire): Promise<void> {
-    const { log, observer } = this.#o;
-    const { address } = wire;
+  async #flushConntrack(address: string): Promise<void> {
     try {
-      await observed(observer, `flush conntrack of ${address}`, () => this.#flows.forget(wire));
+      await this.#flows.forget(address);
     } catch (error) {
-      log.warn({ err: error, address }, 'conntrack keeps flows of an address that was given back');
+      this.#o.log.warn({ err: error, address }, 'conntrack keeps flows of an address that was given back');
     }
   }
 }

@@ -172,19 +172,6 @@ describe('an ADD', () => {
     expect(await eventually(() => statusOf('10.244.10.0')?.attached?.containerID)).toBe('container-p1-again');
   });
 
-  it('of a pod whose address another had until now inherits no flow that would steer its packets', async () => {
-    await node.addPod('p1', '10.244.10.0');
-    const tuples = ['-s', '10.244.10.0', '-d', '10.9.9.9', '-r', '10.9.9.9', '-q', '10.244.10.0'];
-    const ports = ['--sport', '4000', '--dport', '53', '--reply-port-src', '53', '--reply-port-dst', '4000'];
-    inside('one', 'conntrack', '-I', '-p', 'udp', ...tuples, ...ports, '-t', '60');
-    node.sandbox('p2');
-    node.records.put(record('10.244.10.0', 'p2'));
-    expect((await node.add('p2', 'p2')).address).toBe('10.244.10.0');
-    await node.wiring.remover.settled();
-    expect(node.wiring.book.list()).toMatchObject([{ identity: 'p2', address: '10.244.10.0' }]);
-    expect(inside('one', 'conntrack', '-L', '-s', '10.244.10.0')).not.toContain('dst=10.9.9.9');
-  });
-
   it('is refused once the address is being released', async () => {
     node.sandbox('p1');
     node.records.put(record('10.244.10.0', 'p1', { state: 'Releasing' }));
