@@ -26,8 +26,8 @@ export class NodeSilent extends Error {
 /** What the API server says when it gets no connection to a kubelet; undefined for all other errors. */
 function whyNotDialled(error: unknown): string | undefined {
   if (!(error instanceof KubeError)) return undefined;
-  // That there is a wrong certificate is a kubelet's answer too.
-  if (/x509|tls: /.test(error.message)) return undefined;
+  // That there is a wrong certificate is a kubelet's answer too; and a webhook that nobody reaches is another machine.
+  if (/x509|tls: |failed calling webhook/.test(error.message)) return undefined;
   const [, because] = /dial tcp:? (.+)/.exec(error.message) ?? /error dialing backend: (.+)/.exec(error.message) ?? [];
   return because?.replace(/^(\S+:\d+): (?:connect: )?/, '$1: ');
 }

@@ -26,8 +26,10 @@ export interface Configuration {
   dns?: object;
   /** Whether the plugin bandwidth will limit the pod. */
   hasBandwidthLimit: boolean;
-  /** The plugins that fast-cni has to run for this pod, in their order. */
+  /** The plugins that fast-cni has to run, in their order: for a pod those that it asks for, else all. */
   delegates: Delegate[];
+  /** As it stands, for them. */
+  whole: object;
   /** Absent where the runtime gave no list, which is no statement about any attachment. */
   validAttachments?: ValidAttachment[];
 }
@@ -116,10 +118,12 @@ const isAsked: Record<DelegatedCapability, (value: unknown) => boolean> = {
   bandwidth: hasBandwidthLimit,
 };
 
-function delegatesOf({ delegates, runtimeConfig }: RawConfiguration): Delegate[] {
+function delegatesOf({ delegates, runtimeConfig }: RawConfiguration, command: CniCommand): Delegate[] {
+  const isOfPod = command === 'ADD' || command === 'DEL' || command === 'CHECK';
   return delegatedCapabilities.flatMap((capability) => {
-    const [type, value] = [delegates?.[capability], runtimeConfig?.[capability]];
-    return type !== undefined && isAsked[capability](value) ? [{ type, capability, value }] : [];
+    const type = delegates?.[capability];
+    const isNeeded = !isOfPod || isAsked[capability](runtimeConfig?.[capability]);
+    return type !== undefined && isNeeded ? [{ type }] : [];
   });
 }
 
@@ -138,7 +142,8 @@ export function parseConfiguration(value: unknown, command: CniCommand): Configu
     name: raw.name,
     socket: raw.socket ?? agentSocketPath,
     hasBandwidthLimit: hasBandwidthLimit(raw.runtimeConfig?.['bandwidth']),
-    delegates: delegatesOf(raw),
+    delegates: delegatesOf(raw, command),
+    whole: raw,
     timeoutMs: (raw.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
     ...(raw.dns ? { dns: raw.dns } : {}),
     ...previousResult(raw, command),

@@ -9,18 +9,17 @@ import type { Host, PluginOutcome } from './host.ts';
 import type { RawResult } from './result.ts';
 import { validatePreviousResult } from './validators.ts';
 
-/** A plugin and what the runtime wants of it. */
 export interface Delegate {
   /** The name of the executable in one of the folders of CNI_PATH. */
   readonly type: string;
-  readonly capability: string;
-  /** Of `runtimeConfig`. */
-  readonly value: unknown;
 }
 
-type DelegatedCommand = 'ADD' | 'DEL' | 'CHECK';
+type DelegatedCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS';
 
-/** A plugin that waits longer has a fault; together with the agent's share it stays below the kubelet's two minutes. */
+/**
+ * A plugin that waits longer has a fault. With two of them and the longest wait of the agent an ADD stays below the kubelet's
+ * two minutes; the undoing of one that failed may last longer than that.
+ */
 const maxTimeoutMs = 20_000;
 
 function failure(type: string, because: string, details?: string): CniError {
@@ -59,10 +58,10 @@ export class Delegates {
   }
 
   /** What the plugin printed; throws code 105 with its words where it failed. */
-  #run({ type, capability, value }: Delegate, command: DelegatedCommand, prevResult: RawResult | undefined): string {
-    const { cniVersion, name, timeoutMs } = this.#configuration;
-    const runtimeConfig = { [capability]: value };
-    const body = JSON.stringify({ cniVersion, name, type, runtimeConfig, ...(prevResult ? { prevResult } : {}) });
+  #run({ type }: Delegate, command: DelegatedCommand, prevResult: RawResult | undefined): string {
+    const { whole, timeoutMs } = this.#configuration;
+    // Section 4: the complete configuration, so that its keys are the plugin's options too.
+    const body = JSON.stringify({ ...whole, type, prevResult });
     const outcome = find(this.#host, type, command, body, Math.min(timeoutMs, maxTimeoutMs));
     if ('problem' in outcome) throw failure(type, outcome.message);
     if (outcome.exitCode === 0) return outcome.text;
@@ -93,29 +92,36 @@ export class Delegates {
         extended = this.#extend(delegate, extended);
       }
     } catch (error) {
-      this.#delete(begun, extended);
+      this.#all('DEL', begun.toReversed(), extended);
       throw error;
     }
     return extended;
   }
 
-  /** Section 4: what a delegate checks comes after what its caller does. Throws code 105 of the first that complains. */
-  check(): void {
+  /** Behind what fast-cni does itself; throws code 105 of the first that complains. */
+  ask(command: 'CHECK' | 'STATUS'): void {
     const { delegates, prevResult } = this.#configuration;
-    for (const delegate of delegates) this.#run(delegate, 'CHECK', prevResult);
+    for (const delegate of delegates) this.#run(delegate, command, prevResult);
+  }
+
+  /** Section 2, "GC": all of them collect, whatever one of them says. Throws code 105 of the first that complains. */
+  collect(): void {
+    const failure = this.#all('GC', this.#configuration.delegates, undefined);
+    if (failure !== undefined) throw failure;
   }
 
   /** Runs all of them, the last first, and answers the first failure. */
   del(): CniError | undefined {
     const { delegates, prevResult } = this.#configuration;
-    return this.#delete(delegates, prevResult);
+    return this.#all('DEL', delegates.toReversed(), prevResult);
   }
 
-  #delete(delegates: readonly Delegate[], prevResult: RawResult | undefined): CniError | undefined {
+  /** The first failure; it keeps none of the others. */
+  #all(command: 'DEL' | 'GC', delegates: readonly Delegate[], prevResult: RawResult | undefined): CniError | undefined {
     const failures: CniError[] = [];
-    for (const delegate of delegates.toReversed()) {
+    for (const delegate of delegates) {
       try {
-        this.#run(delegate, 'DEL', prevResult);
+        this.#run(delegate, command, prevResult);
       } catch (error) {
         if (!(error instanceof CniError)) throw error;
         failures.push(error);

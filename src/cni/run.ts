@@ -53,10 +53,15 @@ function add(host: Host, configuration: Configuration, environment: Environment)
   }
 }
 
-/** What a delegate could not undo keeps the wire from nobody; the runtime hears of it and tries again. */
+/** A delegate that fails does not keep the wire; the runtime hears of all that failed, and tries again. */
 function del(host: Host, configuration: Configuration, environment: Environment): void {
   const failure = new Delegates(host, configuration).del();
-  askAgent(host, 'DEL', configuration, environment);
+  try {
+    askAgent(host, 'DEL', configuration, environment);
+  } catch (error) {
+    if (failure === undefined || !(error instanceof CniError)) throw error;
+    throw new CniError(failure.code, `${failure.message}; besides: ${error.message}`, failure.details);
+  }
   if (failure !== undefined) throw failure;
 }
 
@@ -73,7 +78,9 @@ function answer(host: Host, command: CniCommand, input: HostOutcome): string {
     return '';
   }
   askAgent(host, command, configuration, environment);
-  if (command === 'CHECK') new Delegates(host, configuration).check();
+  const delegates = new Delegates(host, configuration);
+  if (command === 'GC') delegates.collect();
+  else delegates.ask(command);
   return '';
 }
 

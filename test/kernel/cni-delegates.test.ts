@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plugins that fast-cni runs, by libcni and for real: a pod's hostPort is reached and its limit lies on its wire, both
 // go with it, and plugins that fail in strange ways leave nothing.
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildCniPlugins } from '../../scripts/build-cni-plugins.ts';
 import { inside, insideArguments, netnsPath, one } from './agent-node.ts';
 import { node, runtime, useRuntime } from './bench.ts';
 import { pod } from './cni-rules.ts';
 import { configure, succeed, tool, useCnitool } from './libcni.ts';
-import { type Ended, failureOf, program, startPlugin } from './runtime.ts';
+import { failureOf, program, type RunningPlugin, startPlugin } from './runtime.ts';
 
 useRuntime();
 useCnitool();
@@ -72,6 +72,19 @@ describe.each(['0.4.0', '1.0.0', '1.1.0'])('a pod that asks for something, CNI %
   });
 });
 
+describe('what is of no pod', () => {
+  it('passes by the plugins, which know neither GC nor STATUS yet', async () => {
+    configure('1.1.0', own);
+    pod(node);
+    await succeed('add', 'p1', { portMappings });
+    await succeed('status');
+    await succeed('gc');
+    await node.wiring.remover.settled();
+    expect(node.veths()).toEqual([]);
+    await succeed('del', 'p1', { portMappings });
+  });
+});
+
 describe('a pod that asks for nothing', () => {
   it('starts and goes where the plugins are missing', async () => {
     configure('1.0.0', { ...own, delegates: { portMappings: 'none', bandwidth: 'none' } });
@@ -89,6 +102,8 @@ describe('a pod that asks for nothing', () => {
 
 describe('a plugin that fails in a strange way', () => {
   const folder = mkdtempSync(join(tmpdir(), 'fagent-delegate-'));
+  // Of the name in an earlier folder, which is no plugin.
+  beforeAll(() => void mkdirSync(join(folder, 'folders/strange'), { recursive: true }));
   afterAll(() => rmSync(folder, { recursive: true }));
 
   function script(lines: string, mode = 0o755): void {
@@ -98,7 +113,7 @@ describe('a plugin that fails in a strange way', () => {
     chmodSync(path, mode);
   }
 
-  async function add(): Promise<Ended> {
+  function start(): RunningPlugin {
     pod(node);
     const configuration = {
       cniVersion: '1.0.0',
@@ -114,15 +129,15 @@ describe('a plugin that fails in a strange way', () => {
       CNI_CONTAINERID: 'container-p1',
       CNI_NETNS: netnsPath('p1'),
       CNI_IFNAME: 'eth0',
-      CNI_PATH: `/nowhere:${program}:${folder}`,
+      CNI_PATH: `/nowhere:${program}:${folder}/folders:${folder}`,
       CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1;K8S_POD_UID=p1',
       PATH: '/usr/bin:/bin',
     };
-    return await startPlugin(variables, JSON.stringify(configuration)).ended;
+    return startPlugin(variables, JSON.stringify(configuration));
   }
 
   async function refuses(words: string): Promise<void> {
-    expect(failureOf(await add())).toMatchObject({ code: 105, msg: expect.stringContaining(words) });
+    expect(failureOf(await start().ended)).toMatchObject({ code: 105, msg: expect.stringContaining(words) });
     await node.wiring.remover.settled();
     expect([node.veths(), node.wiring.book.list()]).toEqual([[], []]);
   }
@@ -138,6 +153,25 @@ describe('a plugin that fails in a strange way', () => {
     await refuses(words);
   });
 
+  it('is ended with all that it has started, which writes nothing afterwards', async () => {
+    const trace = join(folder, 'trace');
+    script(`(sleep 3; touch ${trace}) & sleep 30`);
+    await refuses('no end within 2000 ms');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(existsSync(trace)).toBe(false);
+  });
+
+  it('goes with fast-cni, when a runtime gives that up', async () => {
+    const begun = join(folder, 'begun');
+    script(`touch ${begun}; exec sleep 31`);
+    const running = start();
+    await vi.waitFor(() => expect(existsSync(begun)).toBe(true), 5000);
+    running.child.kill('SIGKILL');
+    await running.ended;
+    const isLeft = (): string => inside('one', 'sh', '-c', `pgrep -fx 'sleep 31' || true`);
+    await vi.waitFor(() => expect(isLeft()).toBe(''), 2000);
+  });
+
   it.each([
     ['', 'exec sleep 30'],
     [' and has closed its output', 'exec >&-; exec sleep 30'],
@@ -145,6 +179,11 @@ describe('a plugin that fails in a strange way', () => {
     script(lines);
     await refuses('no end within 2000 ms');
     expect(inside('one', 'sh', '-c', `pgrep -fx 'sleep 30' || true`)).toBe('');
+  });
+
+  it('is named where what is to run it is missing', async () => {
+    writeFileSync(join(folder, 'strange'), '#!/nonexistent\n', { mode: 0o755 });
+    await refuses('the plugin strange failed: No such file');
   });
 
   it('is named where it must not be run', async () => {

@@ -39,20 +39,19 @@ describe('the plugins of a pod that asks for them', () => {
     expect(check.steps).toEqual(['agent CHECK', 'fast-portmap CHECK', 'fast-bandwidth CHECK']);
   });
 
-  it('get the result so far, their own part of runtimeConfig and the name of the network', () => {
-    const { plugins, stdout } = run('ADD', { portMappings, bandwidth });
+  it('get the whole configuration under their own name, with the result so far', () => {
+    const runtimeConfig = { portMappings, bandwidth };
+    const { plugins, stdout } = run('ADD', runtimeConfig, { conf: { snat: false } });
     expect(plugins[0]).toEqual({
       path: '/opt/cni/bin/fast-portmap',
       command: 'ADD',
       body: {
-        cniVersion: '1.1.0',
-        name: 'fast',
+        ...configuration({ delegates, runtimeConfig, snat: false }),
         type: 'fast-portmap',
-        runtimeConfig: { portMappings },
         prevResult: JSON.parse(stdout) as object,
       },
     });
-    expect(plugins[1]?.body['runtimeConfig']).toEqual({ bandwidth });
+    expect(plugins[1]?.body['type']).toBe('fast-bandwidth');
   });
 
   it('may extend the result, for the next and for the runtime', () => {
@@ -100,6 +99,24 @@ describe('a pod that asks for nothing', () => {
   });
 });
 
+describe('commands that are of no pod', () => {
+  it('reach every plugin that is named, with GC the list of what is valid too', () => {
+    const conf = { 'cni.dev/valid-attachments': [] };
+    const { steps, plugins } = run('GC', {}, { conf });
+    expect(steps).toEqual(['agent GC', 'fast-portmap GC', 'fast-bandwidth GC']);
+    expect(plugins[1]?.body['cni.dev/valid-attachments']).toEqual([]);
+    expect(run('STATUS', {}).steps).toEqual(['agent STATUS', 'fast-portmap STATUS', 'fast-bandwidth STATUS']);
+  });
+
+  it('fail where a plugin does; GC reaches the others all the same', () => {
+    const conf = { 'cni.dev/valid-attachments': [] };
+    const collect = run('GC', {}, { conf, plugin: butFor('fast-portmap', 'GC', broken) });
+    expect(collect.steps).toEqual(['agent GC', 'fast-portmap GC', 'fast-bandwidth GC']);
+    expect(errorOf(collect)).toMatchObject({ code: 105, msg: expect.stringContaining('fast-portmap') });
+    expect(errorOf(run('STATUS', {}, { plugin: butFor('fast-bandwidth', 'STATUS', broken) })).code).toBe(105);
+  });
+});
+
 describe('a plugin that fails', () => {
   it('with ADD undoes the plugins that were run and the wire, and its words reach the runtime', () => {
     const outcome = run('ADD', { portMappings, bandwidth }, { plugin: butFor('fast-bandwidth', 'ADD', broken) });
@@ -117,6 +134,14 @@ describe('a plugin that fails', () => {
     const outcome = run('DEL', { portMappings, bandwidth }, { plugin: butFor('fast-bandwidth', 'DEL', broken) });
     expect(errorOf(outcome)).toMatchObject({ code: 105, msg: expect.stringContaining('fast-bandwidth') });
     expect(outcome.steps).toEqual(['fast-bandwidth DEL', 'fast-portmap DEL', 'agent DEL']);
+  });
+
+  it('with DEL is named beside the agent where that fails too', () => {
+    const answer = { problem: 'timeout', message: 'no answer within 55000 ms' } as const;
+    const outcome = run('DEL', { portMappings }, { plugin: butFor('fast-portmap', 'DEL', broken), answer });
+    const { code, msg } = errorOf(outcome);
+    expect(code).toBe(105);
+    expect(msg).toMatch(/fast-portmap failed: port 8080 is taken; besides: the agent .* gave no answer/);
   });
 
   it('with CHECK says what is wrong', () => {
