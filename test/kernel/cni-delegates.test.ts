@@ -166,10 +166,13 @@ describe('a plugin that fails in a strange way', () => {
     script(`touch ${begun}; exec sleep 31`);
     const running = start();
     await vi.waitFor(() => expect(existsSync(begun)).toBe(true), 5000);
+    // The plugin has its stderr, so that only its end would end the streams.
+    const isDead = new Promise((resolve) => running.child.once('exit', resolve));
     running.child.kill('SIGKILL');
-    await running.ended;
+    await isDead;
     const isLeft = (): string => inside('one', 'sh', '-c', `pgrep -fx 'sleep 31' || true`);
     await vi.waitFor(() => expect(isLeft()).toBe(''), 2000);
+    await running.ended;
   });
 
   it.each([
