@@ -82,7 +82,7 @@ describe('fast-ctl', () => {
     const { stdout, code } = await fastCtl('status');
     expect(stdout).toContain('!!  pods        1 waits for an address, held by the scheduling gate\n');
     expect(stdout).toContain('default/held: pool nowhere does not exist; ');
-    expect(stdout).toContain('    pods: kubectl describe pod -n default held\n');
+    expect(stdout).toMatch(/^ +pods: kubectl --kubeconfig \S+ describe pod -n default held$/m);
     expect(code).toBe(1);
   });
 

@@ -106,6 +106,9 @@ describe('a plugin that fails in a strange way', () => {
   beforeAll(() => void mkdirSync(join(folder, 'folders/strange'), { recursive: true }));
   afterAll(() => rmSync(folder, { recursive: true }));
 
+  /** No other run's on this machine. */
+  const endless = `sleep 30.${process.pid}`;
+
   function script(lines: string, mode = 0o755): void {
     const path = join(folder, 'strange');
     rmSync(path, { recursive: true, force: true });
@@ -155,7 +158,7 @@ describe('a plugin that fails in a strange way', () => {
 
   it('is ended with all that it has started, which writes nothing afterwards', async () => {
     const trace = join(folder, 'trace');
-    script(`(sleep 3; touch ${trace}) & sleep 30`);
+    script(`(sleep 3; touch ${trace}) & ${endless}`);
     await refuses('no end within 2000 ms');
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(existsSync(trace)).toBe(false);
@@ -163,25 +166,25 @@ describe('a plugin that fails in a strange way', () => {
 
   it('goes with fast-cni, when a runtime gives that up', async () => {
     const begun = join(folder, 'begun');
-    script(`touch ${begun}; exec sleep 31`);
+    script(`touch ${begun}; exec ${endless}`);
     const running = start();
     await vi.waitFor(() => expect(existsSync(begun)).toBe(true), 5000);
     // The plugin has its stderr, so that only its end would end the streams.
     const isDead = new Promise((resolve) => running.child.once('exit', resolve));
     running.child.kill('SIGKILL');
     await isDead;
-    const isLeft = (): string => inside('one', 'sh', '-c', `pgrep -fx 'sleep 31' || true`);
+    const isLeft = (): string => inside('one', 'sh', '-c', `pgrep -fx '${endless}' || true`);
     await vi.waitFor(() => expect(isLeft()).toBe(''), 2000);
     await running.ended;
   });
 
   it.each([
-    ['', 'exec sleep 30'],
-    [' and has closed its output', 'exec >&-; exec sleep 30'],
+    ['', `exec ${endless}`],
+    [' and has closed its output', `exec >&-; exec ${endless}`],
   ])('is killed where it does not end%s', async (_title, lines) => {
     script(lines);
     await refuses('no end within 2000 ms');
-    expect(inside('one', 'sh', '-c', `pgrep -fx 'sleep 30' || true`)).toBe('');
+    expect(inside('one', 'sh', '-c', `pgrep -fx '${endless}' || true`)).toBe('');
   });
 
   it('is named where what is to run it is missing', async () => {
