@@ -74,7 +74,12 @@ export function uninstallLine(without: readonly string[], { off, withoutAgent }:
   return ['fast-ctl uninstall --yes', ...(all.length === 0 ? [] : ['--without', ...all])].join(' ');
 }
 
-/** Lines on the nodes that nobody can clean now, but for those that are left anyway. */
+/** The nodes that nobody can clean now, but for those that are left anyway. */
+export function absentOf(without: readonly string[], { off, withoutAgent }: Absent): string[] {
+  return [...off, ...withoutAgent].filter((name) => !without.includes(name));
+}
+
+/** Lines on these nodes. */
 export function sayAbsent(without: readonly string[], { off, withoutAgent }: Absent): string {
   const line = (names: readonly string[], what: string, cure: string): string => {
     const some = names.filter((name) => !without.includes(name));

@@ -8,7 +8,15 @@ import { type KubeObject, resource } from '../kube/object.ts';
 import { pods } from '../kube/resources.ts';
 import { agents, controller, type Installed, guards, kinds, rest } from './installed.ts';
 import { allOf, endpointKind, poolKind } from './kinds.ts';
-import { isRemoved, removedOf, sayAbsent, standingOf, uninstallLine } from './node-standing.ts';
+import {
+  absentOf,
+  isRemoved,
+  removedOf,
+  sayAbsent,
+  type Standing,
+  standingOf,
+  uninstallLine,
+} from './node-standing.ts';
 import type { Cluster, Surroundings } from './surroundings.ts';
 
 const pollMs = 500;
@@ -74,8 +82,13 @@ export class Removal {
     this.#say = say;
   }
 
-  /** @throws Error that says what stands in the way and how to go on */
-  async run(): Promise<void> {
+  /**
+   * `standing` is that of the nodes before it.
+   * @throws Error that says what stands in the way and how to go on
+   */
+  async run(standing: Standing): Promise<void> {
+    await this.#needAgents();
+    this.#needNodes(standing);
     await this.#cleanNodes();
     await this.#forgetOperator();
     await this.#deleteAll('controller', [controller]);
@@ -106,8 +119,18 @@ export class Removal {
     );
   }
 
+  /** @throws Error where a node cannot take part: pods of the others would lose their network for what comes to no end */
+  #needNodes(standing: Standing): void {
+    const { without } = this.#o;
+    const absent = absentOf(without, standing);
+    if (absent.length === 0) return;
+    const [them, are] = absent.length === 1 ? ['it', 'it is'] : ['them', 'they are'];
+    const again = uninstallLine(without, { off: [], withoutAgent: [] });
+    const cure = `Once ${are} back: ${again}. To leave ${them} as ${are}: ${uninstallLine(without, standing)}`;
+    throw new Error(`not begun, since not every node can be cleaned now.\n${sayAbsent(without, standing)}${cure}`);
+  }
+
   async #cleanNodes(): Promise<void> {
-    await this.#needAgents();
     for (const { metadata } of await this.#endpoints()) {
       const patch = { metadata: { annotations: { [removalAnnotation]: 'true' } } };
       await this.#cluster.patch(endpointKind, metadata.name, patch, { type: 'merge' });

@@ -65,7 +65,7 @@ async function plan(cluster: Cluster, without: readonly string[], standing: Stan
   const done = clean.length === 0 ? '' : `Fast is off ${clean.length} nodes already: ${clean.join(', ')}\n`;
   const what = `This takes Fast off ${nodes.length} nodes${left} and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
   const isForgotten = clean.length + dirty.length === 0 && pools.length > 0;
-  return `${done}${what}${isForgotten ? forgotten : ''}${sayAbsent(without, standing)}`;
+  return `${done}${what}${isForgotten ? forgotten : ''}`;
 }
 
 export function uninstallCommand(s: Surroundings): Command {
@@ -95,11 +95,12 @@ export function uninstallCommand(s: Surroundings): Command {
       const standing = await standingOf(cluster);
       say(await plan(cluster, o.without, standing));
       if (o.yes !== true) {
-        say(`Nothing was done. To do it: ${uninstallLine(o.without, standing)}\n`);
+        const absent = sayAbsent(o.without, standing);
+        say(`${absent}Nothing was done. To do it: ${uninstallLine(o.without, standing)}\n`);
         return;
       }
       const options = { timeoutMs: o.timeout, without: o.without };
-      await new Removal(cluster, s, options, (line) => say(`${line}\n`)).run();
+      await new Removal(cluster, s, options, (line) => say(`${line}\n`)).run(standing);
       say(left);
     });
 }

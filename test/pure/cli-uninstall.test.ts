@@ -84,12 +84,13 @@ function cluster(deaf: readonly string[] = []) {
 const machine = (name: string, status: string): KubeObject =>
   ({ metadata: { name }, status: { conditions: [{ type: 'Ready', status }] } }) as KubeObject;
 
-/** A clock that every wait moves. */
-function clock() {
+/** A clock that every wait moves. `meanwhile` is what happens during the first wait. */
+function clock(meanwhile: () => void = () => undefined) {
   let ms = 0;
   return {
     nowMs: () => ms,
     sleep: (delayMs: number) => {
+      if (ms === 0) meanwhile();
       ms += delayMs;
       return Promise.resolve();
     },
@@ -172,14 +173,48 @@ describe('fast-ctl uninstall', () => {
     expect(shown.stdout).toContain('To do it: fast-ctl uninstall --yes\n');
   });
 
-  it('after Ctrl-C or its time gives the command that leaves the node that is off', async () => {
-    const { fake, have } = cluster(['two']);
-    have('nodes', machine('one', 'False'), machine('two', 'Unknown'));
+  it('does not begin where it knows that a node is off: names it, and the commands with and without it', async () => {
+    const { fake, done, have } = cluster(['two']);
     const around = () => ({ cluster: () => Promise.resolve(fake), ...clock() });
+    have('nodes', machine('one', 'True'), machine('two', 'Unknown'));
+    const refused = await fastCtl('uninstall --yes', around());
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr:
+        'fast-ctl: not begun, since not every node can be cleaned now.\n' +
+        'Off, cut off or gone: two. Start them first, or --without two\n' +
+        'Once it is back: fast-ctl uninstall --yes. To leave it as it is: fast-ctl uninstall --yes --without two\n',
+    });
+    expect(refused.stdout).not.toContain('Off, cut off');
+    expect(done).toEqual([]);
+    expect(await fastCtl('uninstall --yes --without two', around())).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('does not begin where a node has no agent, and goes on leaving out what it was told to', async () => {
+    const { fake, done, have } = cluster(['one', 'two']);
+    have('nodes', machine('one', 'Unknown'), machine('two', 'True'));
+    have('pods', agentOn('one'));
+    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    const { code, stderr } = await fastCtl('uninstall --yes --without one', around);
+    expect(code).toBe(1);
+    expect(stderr).toContain('Without an agent that could clean them: two. See fast-ctl status, or --without two\n');
+    expect(stderr).toContain('Once it is back: fast-ctl uninstall --yes --without one. To leave it');
+    expect(stderr).toContain('fast-ctl uninstall --yes --without one two\n');
+    expect(done).toEqual([]);
+  });
+
+  it('after Ctrl-C or its time gives the command that leaves the node that went off meanwhile', async () => {
+    const { fake, have } = cluster(['two']);
+    have('nodes', machine('one', 'False'), machine('two', 'True'));
+    const goesOff = (): void => have('nodes', machine('one', 'False'), machine('two', 'Unknown'));
+    const around = () => ({ cluster: () => Promise.resolve(fake), ...clock(goesOff) });
     const late = await fastCtl('uninstall --yes --timeout 5s', around());
     expect(late.stderr).toContain('not done after 5 s: two (its agent has not answered).\nOff, cut off or gone: two.');
     expect(late.stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
-    const stopped = await fastCtl('uninstall --yes', { ...around(), stopped: AbortSignal.abort() });
+    have('nodes', machine('one', 'False'), machine('two', 'True'));
+    const stop = new AbortController();
+    const pressed = { ...clock(() => [goesOff(), stop.abort()]), stopped: stop.signal };
+    const stopped = await fastCtl('uninstall --yes', { ...around(), ...pressed });
     expect(stopped.code).toBe(130);
     expect(stopped.stderr).toContain('stopped; the nodes still to do: two');
     expect(stopped.stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
@@ -190,8 +225,9 @@ describe('fast-ctl uninstall', () => {
     const { fake, have } = cluster(['two']);
     const clean = { conditions: [{ type: 'Removed', status: 'True', message: 'all is gone' }] };
     have('nodeendpoints', ...['one', 'two'].map((name) => ({ metadata: { name }, status: clean }) as KubeObject));
-    have('nodes', machine('one', 'False'), machine('two', 'Unknown'));
-    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    have('nodes', machine('one', 'False'), machine('two', 'False'));
+    const goesOff = (): void => have('nodes', machine('one', 'False'), machine('two', 'Unknown'));
+    const around = { cluster: () => Promise.resolve(fake), ...clock(goesOff) };
     const { stderr } = await fastCtl('uninstall --yes --timeout 5s', around);
     expect(stderr).toContain('the pods of the agents are not done after 5 s: fast-agent-two on two.');
     expect(stderr).toContain('To go on: fast-ctl uninstall --yes --without two\n');
