@@ -16,6 +16,7 @@ import type {
 } from '../kube/resources.ts';
 import type { ServiceRange } from '../reconcilers/services.ts';
 import { controllerLogs } from './kubectl-lines.ts';
+import type { Silences } from './kubelet-silence.ts';
 
 export interface ClusterView {
   /** That of the install. */
@@ -28,6 +29,7 @@ export interface ClusterView {
   /** Those admission policies and bindings that are not there. */
   readonly missingPolicies: readonly string[] | 'hidden';
   readonly nodes: readonly Node[] | 'hidden';
+  readonly silences: Silences | 'hidden';
   /** Pods that no node has yet. */
   readonly unscheduled: readonly Pod[] | 'hidden';
   /** Pods that run; read only where a record has no wire. */

@@ -45,6 +45,18 @@ function isCutOff(node: Node | undefined): boolean {
   return readyOf(node)?.status === 'Unknown';
 }
 
+/** Seen before the control plane says so. */
+function silenceOf({ silences }: ClusterView, name: string): string | undefined {
+  const forMs = silences === 'hidden' ? undefined : silences.get(name);
+  return forMs === undefined ? undefined : `its kubelet has said nothing for ${sayDuration(forMs)}`;
+}
+
+function saySilent(view: ClusterView, { metadata: { name = '' } }: Node): Finding[] {
+  const says = silenceOf(view, name);
+  if (says === undefined) return [];
+  return [{ name, says: `${says}: it may be off or cut off`, cure: describe('node', name) }];
+}
+
 function sayUnready(node: Node, endpoint: NodeEndpoint | undefined, nowMs: number): Finding {
   const { name = '' } = node.metadata;
   const { status, message = '', lastTransitionTime } = readyOf(node) ?? {};
@@ -123,6 +135,8 @@ export function agents(view: ClusterView): Check {
 interface NodesByState {
   /** Machines that are off, cut off, or whose kubelet says that they are not ready. */
   readonly unready: readonly Finding[];
+  /** Ready to the control plane, which has not noticed yet. */
+  readonly silent: readonly Finding[];
   readonly broken: readonly Finding[];
   readonly slow: readonly Finding[];
   readonly unknown: readonly Finding[];
@@ -144,6 +158,7 @@ function nodesByState(view: ClusterView, endpoints: readonly NodeEndpoint[]): No
   };
   return {
     unready: unready.map((node) => sayUnready(node, known.get(node.metadata.name ?? ''), view.nowMs)),
+    silent: [...machines.values()].filter(isReady).flatMap((node) => saySilent(view, node)),
     broken: broken.map((one) => finding(one, saidOf(one, 'DatapathReady'))),
     slow: slow
       .filter((one) => !broken.includes(one))
@@ -155,21 +170,26 @@ function nodesByState(view: ClusterView, endpoints: readonly NodeEndpoint[]): No
 }
 
 /** By its Node, and where one may not see those by what the controller says in its place. */
-function isOff({ nodes: machines }: ClusterView, endpoint: NodeEndpoint): boolean {
+function isOff(view: ClusterView, endpoint: NodeEndpoint): boolean {
+  const { nodes: machines } = view;
   const silent = endpoint.status?.conditions?.some(
     ({ type, status }) => type === 'DatapathReady' && status === 'Unknown',
   );
+  if (silenceOf(view, endpoint.metadata.name) !== undefined) return true;
   if (machines === 'hidden') return silent === true;
   const machine = machines.find(({ metadata }) => metadata.name === endpoint.metadata.name);
   return machine === undefined || isCutOff(machine);
 }
 
-function sayOff({ nodes: machines, nowMs }: ClusterView, name: string): string {
+function sayOff(view: ClusterView, name: string): string {
+  const { nodes: machines, nowMs } = view;
   const machine = machines === 'hidden' ? undefined : machines.find(({ metadata }) => metadata.name === name);
   const { lastTransitionTime } = readyOf(machine) ?? {};
   const since = lastTransitionTime === undefined ? '' : ` for ${sayDuration(nowMs - Date.parse(lastTransitionTime))}`;
   const isGone = machines !== 'hidden' && machine === undefined;
-  return isGone ? 'its Node is gone' : `NotReady${since}, off or cut off`;
+  if (isGone) return 'its Node is gone';
+  const silence = isReady(machine) ? silenceOf(view, name) : undefined;
+  return silence ?? `NotReady${since}, off or cut off`;
 }
 
 const isAskedToLeave = ({ metadata }: NodeEndpoint): boolean => metadata.annotations?.[removalAnnotation] !== undefined;
@@ -208,22 +228,25 @@ export function nodes(view: ClusterView): Check {
   const all = view.nodes === 'hidden' ? [] : view.nodes;
   const leftOut = new Set(all.filter(isLeftOut).map(({ metadata }) => metadata.name));
   const endpoints = view.endpoints.filter(({ metadata }) => !leftOut.has(metadata.name));
-  const { unready, broken, slow, unknown } = nodesByState(view, endpoints);
+  const { unready, silent, broken, slow, unknown } = nodesByState(view, endpoints);
   const notThere = new Set([...unready, ...broken].map(({ name }) => name));
   const ready = endpoints.filter(({ metadata }) => !notThere.has(metadata.name)).length;
   const counted: Array<[number, string]> = [
     [unready.length, 'NotReady'],
+    [silent.length, 'silent'],
     [view.endpoints.length - endpoints.length, 'where the DaemonSet wants no agent'],
     [slow.length, 'without the fast path'],
     [unknown.length, 'without a NodeEndpoint'],
   ];
   const more = counted.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
   if (view.nodes === 'hidden') more.push('this account may not see which machines are on');
+  else if (view.silences === 'hidden') more.push('this account may not see when kubelets spoke last');
   const text = [`${ready} of ${endpoints.length} datapaths ready`, ...more].join(', ');
   const counts = {
     datapaths: endpoints.length,
     ready,
     ...(view.nodes === 'hidden' ? {} : { notReady: unready.length, withoutEndpoint: unknown.length }),
+    ...(view.silences === 'hidden' || view.nodes === 'hidden' ? {} : { silent: silent.length }),
     leftOut: view.endpoints.length - endpoints.length,
     withoutFastPath: slow.length,
     leaving: endpoints.filter(isAskedToLeave).length,
@@ -231,9 +254,11 @@ export function nodes(view: ClusterView): Check {
   const said = { what, text, counts };
   const asked = leaving(view, endpoints, said);
   if (asked !== undefined) return asked;
-  const findings = [...unready, ...broken, ...slow, ...unknown];
+  const findings = [...unready, ...broken, ...silent, ...slow, ...unknown];
   if (unready.length + broken.length > 0) return { ...said, state: 'bad', findings };
   if (view.endpoints.length === 0) return { ...said, state: 'bad', findings };
   if (findings.length > 0) return { ...said, state: 'doubtful', findings };
-  return view.nodes === 'hidden' ? { ...said, state: 'doubtful', cure: askAnother } : { ...said, state: 'good' };
+  return view.nodes === 'hidden' || view.silences === 'hidden'
+    ? { ...said, state: 'doubtful', cure: askAnother }
+    : { ...said, state: 'good' };
 }

@@ -3,9 +3,9 @@
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { agentName, installNamespace, removedCondition } from '../api/names.ts';
 import { isReason } from '../kube/errors.ts';
-import type { KubeObject } from '../kube/object.ts';
 import { type Node, nodes, type Pod, pods } from '../kube/resources.ts';
 import { allOf, endpointKind } from './kinds.ts';
+import { silentKubelets } from './kubelet-silence.ts';
 import type { Cluster } from './surroundings.ts';
 
 export const removedOf = ({ status }: NodeEndpoint) =>
@@ -28,9 +28,9 @@ export interface Standing {
 type Absent = Pick<Standing, 'off' | 'withoutAgent'>;
 
 /** @returns undefined where the account may not see them */
-async function seen<T extends KubeObject>(list: Promise<{ items: T[] }>): Promise<T[] | undefined> {
+async function seen<T>(look: Promise<T>): Promise<T | undefined> {
   try {
-    return (await list).items;
+    return await look;
   } catch (error) {
     if (isReason(error, 'forbidden', 'notFound')) return undefined;
     throw error;
@@ -38,16 +38,17 @@ async function seen<T extends KubeObject>(list: Promise<{ items: T[] }>): Promis
 }
 
 /** False is no sign of it: a kubelet that runs says so of a node without a network plugin, as every clean one is. */
-const isSilent = ({ status }: Node): boolean =>
+const isUnknown = ({ status }: Node): boolean =>
   status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown';
 
 const isLiveAgent = ({ metadata: { labels, deletionTimestamp } }: Pod): boolean =>
   labels?.['app.kubernetes.io/name'] === agentName && deletionTimestamp === undefined;
 
-export async function standingOf(cluster: Pick<Cluster, 'list'>): Promise<Standing> {
+export async function standingOf(cluster: Pick<Cluster, 'list'>, nowMs: number): Promise<Standing> {
   const endpoints = await allOf(cluster, endpointKind);
-  const machines = await seen(cluster.list(nodes));
-  const ours = await seen(cluster.list(pods, { namespace: installNamespace }));
+  const machines = (await seen(cluster.list(nodes)))?.items;
+  const silences = await seen(silentKubelets(cluster, nowMs));
+  const ours = (await seen(cluster.list(pods, { namespace: installNamespace })))?.items;
   const nameOf = (endpoint: NodeEndpoint): string => endpoint.metadata.name;
   const clean = endpoints.filter(isRemoved).map(nameOf);
   const dirty = endpoints.filter((endpoint) => !isRemoved(endpoint)).map(nameOf);
@@ -56,7 +57,8 @@ export async function standingOf(cluster: Pick<Cluster, 'list'>): Promise<Standi
   const byName = new Map(machines?.map((node) => [node.metadata.name ?? '', node]));
   const isOff = (name: string): boolean => {
     const machine = byName.get(name);
-    return machines !== undefined && (machine === undefined || isSilent(machine));
+    if (silences?.has(name) === true) return true;
+    return machines !== undefined && (machine === undefined || isUnknown(machine));
   };
   const agents = new Set(ours?.filter(isLiveAgent).map(({ spec }) => spec?.nodeName));
   return {

@@ -221,7 +221,7 @@ export class Removal {
   /** The command that can come to its end as things are now. */
   async #wayOn(): Promise<string> {
     const { without } = this.#o;
-    const standing = await standingOf(this.#cluster);
+    const standing = await standingOf(this.#cluster, this.#s.nowMs());
     const absent = sayAbsent(without, standing);
     const hint = absent === '' ? '; a node that is gone or off is left out by --without NODE' : '';
     return `${absent}To go on: ${uninstallLine(without, standing)}${hint}`;

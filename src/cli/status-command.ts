@@ -12,6 +12,7 @@ import { untold } from './health-wires.ts';
 import { guards } from './installed.ts';
 import { namespaceKind, podKind } from './ipam-world.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
+import { silentKubelets } from './kubelet-silence.ts';
 import { formatData, type OutputFormat, outputOption } from './output.ts';
 import { atCluster, checksAt } from './same-cluster.ts';
 import { servicesIn } from './services.ts';
@@ -58,6 +59,7 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
     knobs: orHidden(cluster.find(configMaps, configMapName, at)),
     missingPolicies: orHidden(missingPolicies(cluster)),
     nodes: orHidden(allOf(cluster, nodes)),
+    silences: orHidden(silentKubelets(cluster, nowMs)),
     unscheduled: orHidden(cluster.list(podKind, withoutNode).then(({ items }) => items)),
     namespaces: orHidden(allOf(cluster, namespaceKind)),
     endpoints: allOf(cluster, endpointKind),

@@ -92,7 +92,7 @@ export function uninstallCommand(s: Surroundings): Command {
         say(nothing);
         return;
       }
-      const standing = await standingOf(cluster);
+      const standing = await standingOf(cluster, s.nowMs());
       say(await plan(cluster, o.without, standing));
       if (o.yes !== true) {
         const absent = sayAbsent(o.without, standing);

@@ -18,7 +18,16 @@ describe('status -o json', () => {
     expect(Object.fromEntries(lines.map(({ what, counts }) => [what, counts]))).toEqual({
       controller: { wanted: 2, ready: 2 },
       agents: { wanted: 2, ready: 2, updated: 2 },
-      nodes: { datapaths: 2, ready: 2, notReady: 0, withoutEndpoint: 0, leftOut: 0, withoutFastPath: 0, leaving: 0 },
+      nodes: {
+        datapaths: 2,
+        ready: 2,
+        notReady: 0,
+        withoutEndpoint: 0,
+        silent: 0,
+        leftOut: 0,
+        withoutFastPath: 0,
+        leaving: 0,
+      },
       pools: {
         forPods: 1,
         total: 10,

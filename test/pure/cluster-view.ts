@@ -39,6 +39,12 @@ export const machine = (name: string, ready: object = {}) => ({
   metadata: { name },
   status: { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: now, ...ready }] },
 });
+/** A kubelet's: by its own clock, and by the API server's where that is given. */
+export const kubeletLease = (name: string, renewedMs: number, notedMs?: number) => {
+  const fieldsV1 = { 'f:spec': { 'f:renewTime': {} } };
+  const noted = notedMs === undefined ? [] : [{ fieldsV1, time: new Date(notedMs).toISOString() }];
+  return { metadata: { name, managedFields: noted }, spec: { renewTime: new Date(renewedMs).toISOString() } };
+};
 export const agentPod = (nodeName: string, status: object = { conditions: [condition('Ready', 'True')] }) => ({
   metadata: { name: `fast-agent-${nodeName}` },
   spec: { nodeName },
@@ -53,6 +59,7 @@ export const well = {
   knobs: { metadata: {}, data: { mode: 'tunnel', mtu: '' } },
   missingPolicies: [],
   nodes: [machine('one'), machine('two')],
+  silences: new Map(),
   unscheduled: [],
   running: [],
   namespaces: [{ metadata: { name: 'default' } }],
@@ -85,6 +92,7 @@ export function clusterOf(change: object = {}): Cluster {
     ipses: view['pools'],
     ipallocations: view['records'],
     namespaces: view['namespaces'],
+    leases: view['kubeletLeases'] ?? [],
   };
   const finds: Record<string, unknown> = {
     deployments: view['deployment'],
