@@ -15,7 +15,7 @@ import type {
   Node,
 } from '../kube/resources.ts';
 import type { ServiceRange } from '../reconcilers/services.ts';
-import { controllerLogs } from './kubectl-lines.ts';
+import { controllerLogs, startController } from './kubectl-lines.ts';
 import type { Silences } from './kubelet-silence.ts';
 
 export interface ClusterView {
@@ -76,9 +76,15 @@ export function applyCure(view: Pick<ClusterView, 'home'>): string {
     : apply;
 }
 
+/** Somebody has scaled it to nothing: there is no pod, and no log. */
+export function isStopped({ deployment }: Pick<ClusterView, 'deployment'>): boolean {
+  return deployment !== 'hidden' && deployment?.spec?.replicas === 0;
+}
+
 /** Where the controller has to say why something is not there; one that is not there itself says nothing. */
 export function askController(view: Pick<ClusterView, 'home' | 'deployment'>): string {
-  return view.deployment === undefined ? applyCure(view) : controllerLogs;
+  if (view.deployment === undefined) return applyCure(view);
+  return isStopped(view) ? startController : controllerLogs;
 }
 
 /** For what was not to be seen. */

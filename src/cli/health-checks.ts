@@ -4,14 +4,22 @@
 import { installNamespace } from '../api/names.ts';
 import type { Lease } from '../kube/resources.ts';
 import { sayDuration } from './duration.ts';
-import { applyCure, askAnother, type Check, type ClusterView, hidden, isHomeEnding } from './health-check.ts';
+import {
+  applyCure,
+  askAnother,
+  type Check,
+  type ClusterView,
+  hidden,
+  isHomeEnding,
+  isStopped,
+} from './health-check.ts';
 import { knobs } from './health-knobs.ts';
 import { agents, nodes } from './health-nodes.ts';
 import { waiting } from './health-pods.ts';
 import { pools } from './health-pools.ts';
 import { wires } from './health-wires.ts';
 import { installCure } from './kinds.ts';
-import { controllerLogs } from './kubectl-lines.ts';
+import { controllerLogs, startController } from './kubectl-lines.ts';
 
 export function assess(view: ClusterView): Check[] {
   const ending = isHomeEnding(view) ? [install(view)] : undefined;
@@ -64,6 +72,8 @@ function controller(view: ClusterView): Check {
   const text = `${ready} of ${wanted} replicas ready, ${lease === 'hidden' ? 'this account may not see who leads' : leads}`;
   const look = `kubectl get pods -n ${installNamespace} -o wide; ${controllerLogs}`;
   const said = { what, text, counts: { wanted, ready } };
+  if (isStopped(view))
+    return { ...said, state: 'bad', text: 'scaled to 0 replicas, nobody leads', cure: startController };
   if (ready === 0 || (leader === undefined && lease !== 'hidden')) return { ...said, state: 'bad', cure: look };
   if (lease === 'hidden') return { ...said, state: 'doubtful', cure: askAnother };
   return ready < wanted ? { ...said, state: 'doubtful', cure: look } : { ...said, state: 'good' };

@@ -2,7 +2,7 @@
 // Whether the pools have something to give: each that is in trouble by its name, and the nodes' own where it is missing.
 import type { Ips } from '../api/generated/ips.ts';
 import { nodePoolSpecOf } from '../api/knobs.ts';
-import { configMapName, installNamespace, nodePool } from '../api/names.ts';
+import { configMapName, defaultPool, installNamespace, nodePool } from '../api/names.ts';
 import { servicesCondition } from '../reconcilers/pool-status.ts';
 import {
   applyCure,
@@ -81,6 +81,13 @@ function cureOfMissing(view: ClusterView): string {
   return isRefused ? `kubectl edit configmap -n ${installNamespace} ${configMapName}` : askController(view);
 }
 
+/** No trouble of an install that is not in use yet, so that it stands behind what is. */
+const noneForPods: Finding = {
+  name: defaultPool,
+  says: 'not made yet: pods get no address',
+  cure: 'kubectl apply -f config/samples/ips.yaml',
+};
+
 const rankOf = ({ says }: PoolInTrouble): number => troubles.findIndex((trouble) => says.has(trouble));
 
 /** Of those for pods; the nodes' own is named beside it only where it is fuller than all of them. */
@@ -133,7 +140,7 @@ export function pools(view: ClusterView): Check {
   if (forPods.length === 0) {
     const text = said === '' ? 'none for pods' : `none for pods; ${said}`;
     const state = counted.some(({ trouble }) => gravity[trouble] === 'bad') ? 'bad' : 'doubtful';
-    return { what, state, text, counts, cure: 'kubectl apply -f config/samples/ips.yaml', findings };
+    return { what, state, text, counts, findings: [...findings, noneForPods] };
   }
   const text = `${forPods.length} for pods; ${said === '' ? fullestOf(forPods, all) : said}`;
   const [first] = counted;

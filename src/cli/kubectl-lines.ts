@@ -8,6 +8,10 @@ const label = 'app.kubernetes.io/name';
 /** Of all replicas, each line with its pod: who leads is seen in it. With a selector alone kubectl shows ten lines. */
 export const controllerLogs = `kubectl logs -n ${installNamespace} -l ${label}=${controllerName} --prefix --tail=-1`;
 
+/** As many as config/controller has; a test compares the two. */
+export const controllerReplicas = 2;
+export const startController = `kubectl scale -n ${installNamespace} deployment/${controllerName} --replicas=${controllerReplicas}`;
+
 /** What selects the pods of all agents. */
 export const agentSelector = `-n ${installNamespace} -l ${label}=${agentName}`;
 

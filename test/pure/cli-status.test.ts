@@ -70,6 +70,19 @@ describe('without a controller', () => {
     expect(said).toContain('kubectl apply -k config/default');
   });
 
+  it('that was scaled to nothing it is scaled up again, and nobody is sent to logs that are nobody’s', () => {
+    const scale = 'kubectl scale -n fast-system deployment/fast-controller-manager --replicas=2';
+    const stopped = { deployment: { metadata: {}, spec: { replicas: 0 }, status: {} }, lease: undefined };
+    expect(amiss(stopped)).toEqual([`bad controller: scaled to 0 replicas, nobody leads -> ${scale}`]);
+    const said = cures({
+      ...gone,
+      ...stopped,
+      knobs: { metadata: {}, data: { 'fast-nodes': '{subnet: 10.244.0.1/32, ips: [10.9.0.0]}' } },
+    });
+    expect(said.join()).not.toContain('kubectl logs');
+    expect(said.filter((cure) => cure === scale)).toHaveLength(3);
+  });
+
   it('nobody is told to apply into a namespace that is being deleted, without a wait', () => {
     expect(cures({ ...gone, home: ending }).join()).not.toMatch(/(?<!&& )kubectl apply -k config.default/);
     expect(amiss({ ...gone, home: ending })[0]).toMatch(/^bad install: the namespace fast-system is being deleted/);
@@ -152,7 +165,16 @@ describe('what is amiss', () => {
       { endpoints: [endpoint('one')] },
       /^doubtful nodes: .*1 without a NodeEndpoint \| two: .* -> kubectl describe node two$/,
     ],
-    ['no pool', { pools: [ofNodes(10)] }, 'doubtful pools: none for pods -> kubectl apply -f config/samples/ips.yaml'],
+    [
+      'no pool for pods',
+      { pools: [ofNodes(10)] },
+      'doubtful pools: none for pods | default-ips: not made yet: pods get no address -> kubectl apply -f config/samples/ips.yaml',
+    ],
+    [
+      'no pool at all, of which each has its own cure and the graver one comes first',
+      { pools: [] },
+      /^bad pools: none for pods; 1 missing \| fast-nodes: missing: .* -> kubectl apply -k config\/default \| default-ips: not made yet: .* -> kubectl apply -f config\/samples\/ips.yaml$/,
+    ],
     [
       'a pool with addresses of Services',
       {
