@@ -8,7 +8,7 @@ import { counters, maps } from '../datapath/generated/layout.ts';
 import { sayDuration } from './duration.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import type { ReadMap } from './pinned-maps.ts';
-import { Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
+import { Ended, stoppedExitCode, type Surroundings } from './surroundings.ts';
 import type { Column, Row } from './table.ts';
 import { colours, plain } from './tones.ts';
 import { wholeNumberOf } from './words.ts';
@@ -133,7 +133,7 @@ async function follow(drops: Drops, { output, last = 0 }: Options, s: Surroundin
     }
     await s.sleep(pollMs);
   }
-  throw new Ended(interruptedExitCode);
+  throw new Ended(stoppedExitCode(s.stopped));
 }
 
 const reasons = [...new Set(counters.filter(({ drop }) => drop).map(({ reason }) => reason))].sort();

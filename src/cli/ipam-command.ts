@@ -12,7 +12,7 @@ import { bookOf, type IpamObjects, readIpam } from './ipam-world.ts';
 import { askNodes, type Asked } from './node-maps.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import { atCluster } from './same-cluster.ts';
-import { type Cluster, type ClusterChoice, Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
+import { type Cluster, type ClusterChoice, Ended, stoppedExitCode, type Surroundings } from './surroundings.ts';
 import { colours, plain } from './tones.ts';
 
 interface OutputChoice extends ClusterChoice {
@@ -91,7 +91,7 @@ function checkCommand(s: Surroundings): Command {
     .action(async (_own: object, command: Command) => {
       const { output, ...choice } = command.optsWithGlobals<OutputChoice>();
       const { breaches: found, objects, asked } = await check(await s.cluster(choice), s, choice);
-      if (s.stopped.aborted) throw new Ended(interruptedExitCode);
+      if (s.stopped.aborted) throw new Ended(stoppedExitCode(s.stopped));
       const breaches = found.map((breach) => ({ ...breach, cure: atCluster(breach.cure, choice) }));
       const unasked = [...asked.unasked].map(([node, because]) => ({ node, because: atCluster(because, choice) }));
       const data = formatData({ breaches, unasked, nodesAsked: asked.maps.size }, output);

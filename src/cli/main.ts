@@ -8,7 +8,7 @@ import { usesPodAccount } from '../kube/pod-account.ts';
 import { nodeKernel } from './node-kernel.ts';
 import { pinnedMaps } from './pinned-maps.ts';
 import { runCommandLine } from './program.ts';
-import { type Cluster, type ClusterChoice, interruptedExitCode } from './surroundings.ts';
+import { type Cluster, type ClusterChoice, stoppedExitCode, type StopSignal, stopSignals } from './surroundings.ts';
 
 /** Said by its name, where reading it would only say that something is not there. */
 function checkKubeconfig({ kubeconfig }: ClusterChoice): void {
@@ -47,14 +47,17 @@ process.stdout.on('error', () => process.exit(0));
 /** For who waits on an API server that does not answer: a command that has something to say at its end says it sooner. */
 const patienceMs = 3_000;
 const stop = new AbortController();
-// The second Ctrl-C is for whoever does not want to wait for the end of the first.
-process.once('SIGINT', () => {
-  stop.abort();
+
+/** The second Ctrl-C is for whoever does not want to wait for the end of the first. */
+function stopBy(signal: StopSignal): void {
+  for (const name of stopSignals) process.off(name, stopBy);
+  stop.abort(signal);
   setTimeout(() => {
     process.stderr.write('fast-ctl: stopped\n');
-    process.exit(interruptedExitCode);
+    process.exit(stoppedExitCode(stop.signal));
   }, patienceMs).unref();
-});
+}
+for (const name of stopSignals) process.on(name, stopBy);
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openMaps: pinnedMaps,

@@ -7,7 +7,7 @@ import type { CounterReading } from '../datapath/entries.ts';
 import { maps } from '../datapath/generated/layout.ts';
 import { durationOf } from './duration.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
-import { Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
+import { Ended, stoppedExitCode, type Surroundings } from './surroundings.ts';
 import type { Column, Row } from './table.ts';
 import { colours, plain } from './tones.ts';
 import { wholeNumberOf } from './words.ts';
@@ -71,7 +71,7 @@ async function monitor(options: Options, s: Surroundings): Promise<void> {
       s.print(`${at}\n${formatRows(columns, rows, options.output, { nothing: 'no packet came by', paint })}\n`);
     }
   }
-  if (s.stopped.aborted) throw new Ended(interruptedExitCode);
+  if (s.stopped.aborted) throw new Ended(stoppedExitCode(s.stopped));
 }
 
 export function monitorCommand(s: Surroundings): Command {

@@ -5,7 +5,7 @@ import { installNamespace } from '../api/names.ts';
 import { KubeError } from '../kube/errors.ts';
 import type { ExecStreams, ExecTarget } from '../kube/exec.ts';
 import { agentPodOf } from './agent-pod.ts';
-import type { Cluster, Surroundings } from './surroundings.ts';
+import { type Cluster, stoppedExitCode, type Surroundings } from './surroundings.ts';
 
 /** A node that has said nothing for this long is asked for a sign of life: what it was asked may take its time. */
 const quietMs = 3_000;
@@ -77,13 +77,14 @@ export async function execOnNode(
 }
 
 /** For a person who looks at this node: what is said there is said here. */
-export function runOnNode(
+export async function runOnNode(
   cluster: Pick<Cluster, 'list' | 'exec'>,
   node: string,
   args: readonly string[],
   { print, printError, stopped }: Pick<Surroundings, 'print' | 'printError' | 'stopped'>,
 ): Promise<number> {
-  return execOnNode(cluster, node, args, { stdout: print, stderr: printError, signal: stopped });
+  const code = await execOnNode(cluster, node, args, { stdout: print, stderr: printError, signal: stopped });
+  return stopped.aborted ? stoppedExitCode(stopped) : code;
 }
 
 /** Whether a program runs there at all. */

@@ -16,7 +16,7 @@ import { statusCommand } from './status-command.ts';
 import { traceCommand } from './trace-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
 import { refuseEmpty, unknownIn } from './words.ts';
-import { type ClusterChoice, Ended, interruptedExitCode, type Surroundings } from './surroundings.ts';
+import { type ClusterChoice, Ended, stoppedExitCode, type Surroundings } from './surroundings.ts';
 
 interface GlobalOptions extends ClusterChoice {
   readonly node?: string;
@@ -128,6 +128,6 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
     const choice = program.opts<ClusterChoice>();
     // Messages of the kernel, of the API server and of the codecs carry their cure; a stack would only hide it.
     s.printError(`fast-ctl: ${atCluster(sentenceOf(error, s.usesPodAccount(choice)), choice)}\n`);
-    return s.stopped.aborted ? interruptedExitCode : 1;
+    return s.stopped.aborted ? stoppedExitCode(s.stopped) : 1;
   }
 }

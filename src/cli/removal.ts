@@ -6,6 +6,7 @@ import { agentName, controllerName, installNamespace, removalAnnotation } from '
 import { isReason } from '../kube/errors.ts';
 import { type KubeObject, resource } from '../kube/object.ts';
 import { pods } from '../kube/resources.ts';
+import { sayDuration } from './duration.ts';
 import { agents, controller, type Installed, guards, kinds, rest } from './installed.ts';
 import { allOf, endpointKind, poolKind } from './kinds.ts';
 import {
@@ -20,6 +21,9 @@ import {
 import type { Cluster, Surroundings } from './surroundings.ts';
 
 const pollMs = 500;
+/** Where a wait takes longer than this, it says what for, and again from time to time. */
+const firstWordMs = 2_000;
+const wordEveryMs = 10_000;
 
 export interface RemovalOptions {
   /** How long all agents together, and later all objects together, may take. */
@@ -69,6 +73,7 @@ export class Removal {
   readonly #s: Pick<Surroundings, 'nowMs' | 'sleep' | 'stopped'>;
   readonly #o: RemovalOptions;
   readonly #say: Say;
+  #saidAbsent = '';
 
   constructor(
     cluster: Cluster,
@@ -132,6 +137,8 @@ export class Removal {
 
   async #cleanNodes(): Promise<void> {
     for (const { metadata } of await this.#endpoints()) {
+      // Who was not asked is named below with the others.
+      if (this.#s.stopped.aborted) break;
       const patch = { metadata: { annotations: { [removalAnnotation]: 'true' } } };
       await this.#cluster.patch(endpointKind, metadata.name, patch, { type: 'merge' });
     }
@@ -163,6 +170,7 @@ export class Removal {
   }
 
   async #deleteAll(what: string, objects: readonly Installed[]): Promise<void> {
+    if (this.#s.stopped.aborted) throw new Error(`stopped before the step "${what}".\n${await this.#wayOn()}`);
     let count = 0;
     for (const one of objects) if (await this.#delete(one)) count += 1;
     this.#say(count === 0 ? `${what}: none left` : `${what}: ${count} deleted`);
@@ -218,6 +226,13 @@ export class Removal {
     return left;
   }
 
+  /** Nodes that went off since the beginning, as soon as it is known: nobody needs to wait for them to the end. */
+  async #sayAbsent(): Promise<void> {
+    const absent = sayAbsent(this.#o.without, await standingOf(this.#cluster, this.#s.nowMs())).trimEnd();
+    if (absent !== '' && absent !== this.#saidAbsent) this.#say(absent);
+    this.#saidAbsent = absent;
+  }
+
   /** The command that can come to its end as things are now. */
   async #wayOn(): Promise<string> {
     const { without } = this.#o;
@@ -230,6 +245,7 @@ export class Removal {
   /** Asks until nothing is left of it. */
   async #until(what: string, leftOf: () => Promise<string[]>): Promise<void> {
     const endMs = this.#s.nowMs() + this.#o.timeoutMs;
+    let sayAtMs = this.#s.nowMs() + firstWordMs;
     for (;;) {
       const left = await leftOf();
       if (left.length === 0) return;
@@ -238,6 +254,11 @@ export class Removal {
       if (this.#s.nowMs() >= endMs) {
         const late = `${what} are not done after ${this.#o.timeoutMs / 1000} s: ${list}.`;
         throw new Error(`${late}\n${await this.#wayOn()}`);
+      }
+      if (this.#s.nowMs() >= sayAtMs) {
+        sayAtMs = this.#s.nowMs() + wordEveryMs;
+        this.#say(`waiting for ${what}, ${sayDuration(endMs - this.#s.nowMs())} more at most: ${list}`);
+        await this.#sayAbsent();
       }
       await this.#s.sleep(pollMs);
     }

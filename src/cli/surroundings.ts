@@ -43,12 +43,18 @@ export interface Surroundings {
   readonly monotonicNs: () => bigint;
   /** Waits; ends early, without an error, when a person has had enough. */
   readonly sleep: (delayMs: number) => Promise<void>;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by Ctrl-C and by SIGTERM; its reason is the signal's name. */
   readonly stopped: AbortSignal;
 }
 
-/** What a shell says of a program that was ended by SIGINT. */
-export const interruptedExitCode = 130;
+/** What asks a command to end: a person's Ctrl-C, and what supervisors and `timeout` send. */
+export const stopSignals = ['SIGINT', 'SIGTERM'] as const;
+export type StopSignal = (typeof stopSignals)[number];
+
+/** What a shell says of a program that was ended by this signal. */
+export function stoppedExitCode({ reason }: AbortSignal): number {
+  return reason === ('SIGTERM' satisfies StopSignal) ? 143 : 130;
+}
 
 /** The command has said all that there is to say; the shell gets this code. */
 export class Ended extends Error {

@@ -21,7 +21,7 @@ The order:
   1. each node's agent takes away wires, the device fast_vxlan, routes, rules, eBPF pins and CNI files, and says so
   2. the operator's Subscription and version (OLM), controller, admission policies, agents
   3. the kinds Ips, IpAllocation and NodeEndpoint with all objects, rights, the namespace fast-system
-It can be stopped by Ctrl-C and run again at any point.
+It can be stopped by Ctrl-C or SIGTERM and run again at any point; it says then how to go on.
 
 Before it, move workloads away or stop them: a pod that runs keeps its address but loses its network, and needs a new
 sandbox from the next network plugin.`;

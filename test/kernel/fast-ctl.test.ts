@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fast-ctl as a process, against maps that are really pinned.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +90,19 @@ describe('fast-ctl on a node', () => {
     const ended = await fastCtl('maps', 'list', 'local_pod_ips', '--pin-folder', folder);
     expect(ended.code).toBe(0);
     expect(ended.stdout.split('\n')[1]).toMatch(/^10\.244\.10\.9 +7 +02:fa:57:0a:f4:0a/);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('that looks until it is ended is ended by %s, and says so by its exit code', async (signal, wanted) => {
+    const line = ['monitor', '--interval', '100ms', '--pin-folder', folder];
+    const child = spawn(process.execPath, [join(root, 'src/cli/main.ts'), ...line]);
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout.once('data', () => child.kill(signal));
+    const [code] = (await once(child, 'close')) as [number];
+    expect({ code, stderr }).toEqual({ code: wanted, stderr: '' });
   });
 
   it('asks for the agent when nothing is pinned', async () => {

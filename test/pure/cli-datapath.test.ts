@@ -145,6 +145,8 @@ describe('fast-ctl monitor', () => {
     const looks = [{ counters: [] }, { counters: [] }, { counters: [] }];
     expect(await fastCtl('monitor', node(...looks))).toMatchObject({ code: 130, stderr: '' });
     expect(await fastCtl('monitor --count 1', node(...looks))).toMatchObject({ code: 0, stderr: '' });
+    const ended = { ...node(...looks), stopped: AbortSignal.abort('SIGTERM') };
+    expect(await fastCtl('monitor', ended), 'by SIGTERM').toMatchObject({ code: 143, stderr: '' });
   });
 
   it('shows what moved, by the time that has really passed', async () => {
