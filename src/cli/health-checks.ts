@@ -108,11 +108,20 @@ function addresses({ records, nowMs }: ClusterView): Check {
   return { what, state: 'doubtful', text: `${text}; ${stuck.length} of them overdue`, counts, findings };
 }
 
+/** What each of config/policy keeps from happening. */
+const withoutPolicy: Readonly<Record<string, string>> = {
+  'fast-agents': 'an agent can write for other nodes',
+  'fast-records': 'others than the controller can write records',
+  'fast-removal': 'the kinds can be deleted while pods use them',
+  'fast-pods': 'a pod whose bandwidth limit cannot be read is taken, and can then neither start nor be deleted',
+};
+
 function policies({ missingPolicies }: ClusterView): Check {
   const what = 'policies';
   if (missingPolicies === 'hidden') return hidden(what);
   const counts = { missing: missingPolicies.length };
-  if (missingPolicies.length === 0) return { what, state: 'good', text: 'agents are kept to their own nodes', counts };
-  const text = `${missingPolicies.join(', ')} missing: an agent can write for other nodes`;
-  return { what, state: 'doubtful', text, counts, cure: 'kubectl apply -k config/policy' };
+  if (missingPolicies.length === 0) return { what, state: 'good', text: 'all in place', counts };
+  const text = `${missingPolicies.length} missing`;
+  const findings = missingPolicies.map((name) => ({ name, says: withoutPolicy[name] ?? 'missing' }));
+  return { what, state: 'doubtful', text, counts, cure: 'kubectl apply -k config/policy', findings };
 }

@@ -37,8 +37,8 @@ const named = (of: Resource<KubeObject>, ...names: string[]): Installed[] =>
 
 /** They guard what is to be removed, so they go first of it; but after the controller, which would say that they are missing. */
 export const guards: readonly Installed[] = [
-  ...named(policyBindings, 'fast-records', 'fast-agents', 'fast-removal'),
-  ...named(policies, 'fast-records', 'fast-agents', 'fast-removal'),
+  ...named(policyBindings, 'fast-records', 'fast-agents', 'fast-removal', 'fast-pods'),
+  ...named(policies, 'fast-records', 'fast-agents', 'fast-removal', 'fast-pods'),
 ];
 
 /** It would make again what is removed, so it goes before all that it makes. */

@@ -247,7 +247,12 @@ describe('what is amiss', () => {
       },
       /^doubtful wires: 1 without a record \| 10\.244\.10\.9: a wire on one without a record -> /,
     ],
-    ['a policy that is missing', { missingPolicies: ['fast-agents'] }, /^doubtful policies: fast-agents missing/],
+    [
+      'a policy that is missing, with what it keeps from happening',
+      { missingPolicies: ['fast-agents', 'fast-pods'] },
+      'doubtful policies: 2 missing -> kubectl apply -k config/policy | fast-agents: an agent can write for other nodes' +
+        ' | fast-pods: a pod whose bandwidth limit cannot be read is taken, and can then neither start nor be deleted',
+    ],
     [
       'a lease that one may not see, which says nothing of who leads',
       { lease: 'hidden' },
@@ -276,7 +281,7 @@ describe('fast-ctl status', () => {
       'ok  addresses   1 bound, 0 releasing, 0 cooling, 0 reserved',
       'ok  pods        none waits for an address',
       'ok  wires       each has its record',
-      'ok  policies    agents are kept to their own nodes',
+      'ok  policies    all in place',
       'ok  knobs       mode set',
     ]);
   });
