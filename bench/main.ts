@@ -5,6 +5,8 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
+import { endPrograms } from '../scripts/steps.ts';
+import { onStop } from '../scripts/stop-signals.ts';
 import type { Bench } from './bench.ts';
 import { jsonOf, textOf } from './report.ts';
 
@@ -43,9 +45,12 @@ async function run(name: string, options: { json?: true; rounds?: number; only?:
     process.stderr.write(`${((performance.now() - startMs) / 1000).toFixed(0).padStart(4)} s  ${line}\n`);
   };
   const stop = new AbortController();
-  process.once('SIGINT', () => {
-    say('stopping; once more Ctrl-C leaves at once');
-    stop.abort(new Error('stopped by Ctrl-C'));
+  onStop((signal, code) => {
+    if (stop.signal.aborted) process.exit(code);
+    process.exitCode = code;
+    say(`${signal}: stopping; once more leaves at once`);
+    stop.abort(new Error(`stopped by ${signal}`));
+    endPrograms();
   });
   const result = await bench.run({ rounds, say, signal: stop.signal, ...(only === undefined ? {} : { only }) });
   process.stdout.write(`${textOf(name, result)}\n`);
@@ -69,5 +74,5 @@ const program = new Command('bench')
 
 await program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode ??= 1;
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A command of ours that may be stopped in the middle: it says what was stopped, and that the next run goes on from there.
-import { constants } from 'node:os';
 import { endPrograms, say, stepUnderWay } from './steps.ts';
+import { onStop } from './stop-signals.ts';
 
 /**
  * Runs the work of a script to its end, which is its exit code too. Its signal is aborted by Ctrl-C and its kin, which also
@@ -10,17 +10,14 @@ import { endPrograms, say, stepUnderWay } from './steps.ts';
 export async function interruptible(command: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const stop = new AbortController();
   let exitCode: number | undefined;
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      // One press comes from the terminal, again from npm and again from npm's script.
-      if (exitCode !== undefined) return;
-      exitCode = 128 + constants.signals[name];
-      const what = stepUnderWay();
-      say(`\n${name}: stopping${what === undefined ? '' : ` in the step "${what}"`}`);
-      stop.abort(new Error(`stopped by ${name}`));
-      endPrograms();
-    });
-  }
+  onStop((signal, code) => {
+    if (exitCode !== undefined) return;
+    exitCode = code;
+    const what = stepUnderWay();
+    say(`\n${signal}: stopping${what === undefined ? '' : ` in the step "${what}"`}`);
+    stop.abort(new Error(`stopped by ${signal}`));
+    endPrograms();
+  });
   try {
     await work(stop.signal);
   } catch (error) {

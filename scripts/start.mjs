@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -77,27 +78,33 @@ const commands = {
   },
 };
 
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 class Missing extends Error {}
 
 function say(line) {
   process.stderr.write(`${line}\n`);
 }
 
-/** What is installed at the moment. */
+/** What is installed at the moment, and the program that does it. */
 let underWay;
 
 /** Once another program has taken over, its own words are said. */
-function sayStopped() {
-  say(`\nSIGINT: stopped${underWay === undefined ? '' : ` in "${underWay}"`}. Run again, it goes on from there.`);
-  process.exit(130);
+function sayStopped(signal) {
+  say(
+    `\n${signal}: stopped${underWay === undefined ? '' : ` in "${underWay.what}"`}. Run again, it goes on from there.`,
+  );
+  // A terminal tells it by itself, a supervisor does not.
+  underWay?.child.kill(signal);
+  process.exit(128 + constants.signals[signal]);
 }
 
 /** Runs a long command quietly, with a line at least every 8 s, and shows its last words only when it fails. */
 async function quietly(what, program, args, options = {}) {
   const started = Date.now();
-  underWay = what;
   say(`· ${what}`);
   const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  underWay = { what, child };
   let tail = '';
   const keep = (chunk) => {
     tail = (tail + chunk).slice(-4000);
@@ -169,13 +176,13 @@ function requireToolchains() {
 }
 
 function handOver(script, args) {
-  process.off('SIGINT', sayStopped);
+  for (const signal of stopSignals) process.off(signal, sayStopped);
   const bin = join(root, 'node_modules', '.bin');
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
   const child = spawn(join(bin, 'node'), [...script, ...args], { cwd: root, stdio: 'inherit', env });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  for (const signal of stopSignals) process.on(signal, () => child.kill(signal));
   child.on('close', (code, signal) => {
-    process.exitCode = signal === null ? (code ?? 1) : 130;
+    process.exitCode = signal === null ? (code ?? 1) : 128 + constants.signals[signal];
   });
 }
 
@@ -195,7 +202,7 @@ function answers(name, { about, takes = [] }, args) {
 }
 
 async function main() {
-  process.on('SIGINT', sayStopped);
+  for (const signal of stopSignals) process.on(signal, sayStopped);
   const [name, ...args] = process.argv.slice(2);
   const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined;
   if (command === undefined) throw new Missing(`no command "${name}"; there are ${Object.keys(commands).join(', ')}`);

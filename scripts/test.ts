@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm test [TIER…]`: builds all that the tests run, then every tier from fast to slow, and counts. In CI a skip is a failure.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureKubernetes } from '../test/cluster/kubernetes.ts';
 import { buildAll } from './build.ts';
-import { buildFolder, root, say } from './steps.ts';
+import { buildFolder, endPrograms, root, say } from './steps.ts';
+import { onStop } from './stop-signals.ts';
 
 const tiers = ['pure', 'kernel', 'ship', 'api', 'cluster'] as const;
 type Tier = (typeof tiers)[number];
@@ -25,6 +26,14 @@ interface Report {
   success: boolean;
 }
 
+let running: ChildProcess | undefined;
+onStop((signal, code) => {
+  process.exitCode ??= code;
+  endPrograms();
+  // A terminal tells it by itself, a supervisor does not.
+  running?.kill(signal);
+});
+
 /** Runs one tier, its output shown as it comes. A tier that ends without a report counts as one failed test. */
 async function runTier(tier: Tier): Promise<Count> {
   const file = join(buildFolder, `test-${tier}.json`);
@@ -35,12 +44,11 @@ async function runTier(tier: Tier): Promise<Count> {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  const forward = (): boolean => child.kill('SIGINT');
-  process.once('SIGINT', forward);
+  running = child;
   await new Promise((resolve) => {
     child.on('close', resolve);
   });
-  process.off('SIGINT', forward);
+  running = undefined;
   try {
     const report = JSON.parse(readFileSync(file, 'utf8')) as Report;
     const skipped = report.numPendingTests + report.numTodoTests;
@@ -74,6 +82,7 @@ async function main(words: string[]): Promise<void> {
     total.passed += count.passed;
     total.failed += count.failed;
     total.skipped += count.skipped;
+    if (process.exitCode !== undefined) break;
   }
   if (process.env['CI'] !== undefined && total.skipped > 0) {
     say(`${total.skipped} skipped tests count as failed in CI`);
@@ -82,12 +91,12 @@ async function main(words: string[]): Promise<void> {
   }
   const skipped = total.skipped === 0 ? '' : `, ${total.skipped} skipped`;
   console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
-  process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+  process.exitCode ??= total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
 
 try {
   await main(process.argv.slice(2));
 } catch (error) {
   say(`fast: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  process.exitCode ??= 1;
 }
