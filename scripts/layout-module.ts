@@ -48,7 +48,7 @@ function structsOf(headers: CHeaders): string {
 
 function moduleOf(headers: CHeaders): string {
   const constants = headers.constants.filter(
-    ({ name }) => /^(LOCAL_POD|LOCAL_DEV|CLUSTER_POD|TUNNEL|DROPS)_/.test(name) && !name.endsWith('_MAX'),
+    ({ name }) => /^(LOCAL_POD|LOCAL_DEV|CLUSTER_POD|TUNNEL|DROPS|DIRECT)_/.test(name) && !name.endsWith('_MAX'),
   );
   const version = headers.constants.find(({ name }) => name === 'LAYOUT_VERSION');
   if (version === undefined) throw new Error('bpf/layout.h does not define LAYOUT_VERSION');

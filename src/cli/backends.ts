@@ -6,6 +6,7 @@ import type { Cluster } from './surroundings.ts';
 interface ServicePort {
   name?: string;
   port: number;
+  nodePort?: number;
   protocol?: string;
 }
 
@@ -57,6 +58,11 @@ export async function serviceByAddress(cluster: Reader, address: string): Promis
   const options = { fieldSelector: `spec.clusterIP=${address}` };
   const { items } = await cluster.list(serviceKind, options, { timeoutMs: patienceMs });
   return items.find(({ spec }) => spec.clusterIP === address);
+}
+
+/** All of them: the API server selects none by a node port. */
+export async function servicesOf(cluster: Pick<Cluster, 'list'>): Promise<Service[]> {
+  return (await cluster.list(serviceKind, {}, { timeoutMs: patienceMs })).items;
 }
 
 /** The Service's IPv4 address; undefined where it has none, as a headless one. */

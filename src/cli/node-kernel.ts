@@ -3,7 +3,7 @@
 // the programs on packets that nobody sent.
 import { execFileSync } from 'node:child_process';
 import type * as ebpfNative from 'ebpf-native';
-import type { BpfMap, RouteSocket } from 'ebpf-native';
+import type { BpfMap, Link, RouteSocket } from 'ebpf-native';
 import type { RawEntry } from '../datapath/codecs.ts';
 import { mapPins } from '../datapath/pins.ts';
 import { parseAddress } from '../ip/address.ts';
@@ -14,6 +14,8 @@ export interface Device {
   readonly name: string;
   /** The agent's note on a host veth: whose wire it is. */
   readonly alias: string;
+  /** RFC 2863. A veth is not `up` while either of its ends is down. */
+  readonly state: Link['operState'];
 }
 
 /** A program at a hook of a device, in the order in which they run. */
@@ -39,6 +41,13 @@ export interface RouteQuestion {
   readonly destination: string;
   readonly source?: string;
   readonly inputIndex?: number;
+}
+
+/** A packet that nobody sent, and how it comes to the program. */
+export interface Sample {
+  readonly packet: Uint8Array;
+  readonly ifindex: number;
+  readonly mark?: number;
 }
 
 /** A run of a program on one packet, with counters that only this run moves. */
@@ -68,12 +77,13 @@ export interface NodeKernel {
    * Loads the programs of `objectFile` over the node's own maps of pods, with counters and records of drops that are
    * nobody else's, and runs one of them.
    */
-  run(objectFile: string, program: string, packet: Uint8Array, ifindex: number): Ran;
+  run(objectFile: string, program: string, sample: Sample): Ran;
   close(): void;
 }
 
-/** struct __sk_buff (linux/bpf.h): its size, and the offset of ifindex, which BPF_PROG_TEST_RUN lets a caller set. */
+/** struct __sk_buff (linux/bpf.h): its size, and the offsets of what BPF_PROG_TEST_RUN lets a caller set. */
 const contextBytes = 192;
+const contextMark = 8;
 const contextIfindex = 40;
 /** What a program reads of the node. All other maps of a run are its own. */
 const sharedMaps = ['local_pod_ips', 'cluster_pod_ips', 'local_dev'];
@@ -102,7 +112,9 @@ export async function nodeKernel(folder: string): Promise<NodeKernel> {
     }
   };
   const devices = (): Device[] =>
-    native.listLinks(socket).map(({ index, name, alias }) => ({ ifindex: index, name, alias }));
+    native
+      .listLinks(socket)
+      .map(({ index, name, alias, operState }) => ({ ifindex: index, name, alias, state: operState }));
   return {
     lookup: (name, key) => withMap(name, (map) => map.lookup(key)),
     update: (name, [key, value]) => withMap(name, (map) => map.update(key, value)),
@@ -124,7 +136,7 @@ export async function nodeKernel(folder: string): Promise<NodeKernel> {
       return (near ?? all[0])?.address;
     },
     masqueradeListing,
-    run: (file, program, packet, ifindex) => runOnce(native, { file, pins, program, packet, ifindex }),
+    run: (file, program, sample) => runOnce(native, { ...sample, file, pins, program }),
     close: () => socket.close(),
   };
 }
@@ -164,19 +176,18 @@ function attachedTo(native: Native, socket: RouteSocket, device: Device): Attach
   });
 }
 
-interface Run {
+interface Run extends Sample {
   readonly file: string;
   readonly pins: Record<string, string>;
   readonly program: string;
-  readonly packet: Uint8Array;
-  readonly ifindex: number;
 }
 
-function runOnce(native: Native, { file, pins, program: name, packet, ifindex }: Run): Ran {
+function runOnce(native: Native, { file, pins, program: name, packet, ifindex, mark = 0 }: Run): Ran {
   const shared = Object.entries(pins).filter(([map]) => sharedMaps.includes(map));
   const object = native.BpfObject.open(file, { pinPaths: Object.fromEntries(shared) });
   try {
     const context = new DataView(new ArrayBuffer(contextBytes));
+    context.setUint32(contextMark, mark, true);
     context.setUint32(contextIfindex, ifindex, true);
     const program = object.program(name);
     const { verdict } = program.testRun({ data: packet, context: new Uint8Array(context.buffer) });

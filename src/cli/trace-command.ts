@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl trace POD DEST`: which program, entry and route the first packet of a flow takes.
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { bpfPinFolder } from '../api/names.ts';
 import { encodeAddressKey } from '../datapath/codecs.ts';
 import { maps } from '../datapath/generated/layout.ts';
 import { isAddress } from '../ip/address.ts';
-import { runOnNode } from './node-exec.ts';
 import { allOfOurs, NotInstalled, recordKind } from './kinds.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
-import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
+import { type Cluster, type ClusterChoice, type Surroundings } from './surroundings.ts';
 import type { Column } from './table.ts';
 import { serviceByName } from './backends.ts';
-import { type Question, type Step, Trace } from './trace.ts';
+import type { NodeKernel } from './node-kernel.ts';
+import { Trace } from './trace.ts';
+import { Arrival, type Sender } from './trace-arrival.ts';
+import { stepsBeyond } from './trace-beyond.ts';
+import type { Question, Step } from './trace-steps.ts';
+import { traceThere } from './trace-there.ts';
 import { defaultPort, type Target, targetAt, targetOf, type Wish, withService, WrongBackend } from './trace-target.ts';
 import type { Flow } from './trace-packet.ts';
 import { wholeNumberOf } from './words.ts';
@@ -21,6 +25,8 @@ interface Options extends ClusterChoice {
   readonly port?: number;
   readonly backend?: string;
   readonly sourcePort: number;
+  readonly arrivesFrom?: string;
+  readonly direct?: boolean;
   readonly bpfObject: string;
   readonly pinFolder: string;
   readonly output: OutputFormat;
@@ -34,10 +40,21 @@ const columns: Column[] = [
 
 const portOf = wholeNumberOf(1, 65_535, 'give a port from 1 to 65535.');
 
-const serviceHelp = `
+function nodeAddressOf(text: string): string {
+  if (isAddress(text)) return text;
+  throw new InvalidArgumentError('give the IPv4 address of the other node, such as 10.29.15.50.');
+}
+
+const moreHelp = `
 A Service's address is rewritten by kube-proxy on the pod's node. Which Service it is, and which backends are ready, is read
 by the kubeconfig, which needs the rights to get and list services and to list endpointslices; without them name a backend by
---backend. That an address for Services is nobody's is known where it may also list servicecidrs (Kubernetes 1.33 on). As whom a packet leaves the cluster is read from the node's own nftables rules.`;
+--backend. That an address for Services is nobody's is known where it may also list servicecidrs (Kubernetes 1.33 on). As whom a packet leaves the cluster
+is read from the node's own nftables rules.
+
+The half of the node that receives is asked of that node's agent, for which the kubeconfig must be allowed to list
+nodeendpoints and to exec in fast-system; whether that node is on is known by the rights to get nodes and to list leases in
+kube-node-lease. Of a node's own address the pod or Service that has the port is named by the rights to list pods and services.
+What could not be asked is said, with the command for the node itself.`;
 
 interface Place {
   readonly address: string;
@@ -106,10 +123,14 @@ async function targetBy(text: string, wish: Wish, cluster: () => Promise<Reader>
 
 const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-async function traceHere(s: Surroundings, question: Question, folder: string): Promise<Step[]> {
+async function here(
+  s: Surroundings,
+  folder: string,
+  look: (kernel: NodeKernel) => Pick<Trace | Arrival, 'run'>,
+): Promise<Step[]> {
   const kernel = await s.openKernel(folder);
   try {
-    return new Trace(kernel, question).run();
+    return look(kernel).run();
   } finally {
     kernel.close();
   }
@@ -129,55 +150,56 @@ async function isHere(s: Surroundings, address: string, folder: string): Promise
   }
 }
 
-/** What is to be said on the pod's node to ask the same. */
-function wordsOf({ source, destination, protocol, port, sourcePort, backend }: Question): string[] {
-  const follow = backend === undefined ? [] : ['--backend', `${backend.address}:${backend.port}`];
-  const flags = ['--protocol', protocol, '--port', `${port}`, '--source-port', `${sourcePort}`, '-o', 'json'];
-  return ['trace', source, destination, ...flags, ...follow];
-}
-
-/** @throws Ended with what the fast-ctl there said, where it did not answer the question */
-async function traceThere(s: Surroundings, cluster: Cluster, node: string, question: Question): Promise<Step[]> {
-  let said = '';
-  const print = (text: string): void => void (said += text);
-  const code = await runOnNode(cluster, node, wordsOf(question), { ...s, print });
-  if (code === 0 && said !== '') return JSON.parse(said) as Step[];
-  s.print(said);
-  throw new Ended(code);
+async function stepsOf(s: Surroundings, pod: string, to: string, options: Options): Promise<Step[]> {
+  const cluster = (): Promise<Cluster> => s.cluster(options);
+  const from = await placeOf(pod, cluster);
+  const { protocol, sourcePort, bpfObject: objectFile, pinFolder, arrivesFrom } = options;
+  if (arrivesFrom !== undefined) {
+    const { address: destination } = await placeOf(to, cluster);
+    const { port = defaultPort, direct = false } = options;
+    const question = { source: from.address, destination, protocol, port, sourcePort, objectFile };
+    const sender: Sender = { address: arrivesFrom, way: direct ? 'direct' : 'tunnel' };
+    return here(s, pinFolder, (kernel) => new Arrival(kernel, question, sender));
+  }
+  const target = await targetBy(to, { ...options, ...(from.node === undefined ? {} : { node: from.node }) }, cluster);
+  const { address: destination, port, backend } = target;
+  const flow = { source: from.address, destination, protocol, port, sourcePort, objectFile };
+  const question: Question = backend === undefined ? flow : { ...flow, backend };
+  // A name leads to its node, wherever this is; an address is asked for here.
+  const isThere = from.node !== undefined && !(await isHere(s, from.address, pinFolder));
+  const found = isThere
+    ? await traceThere(s, await cluster(), from.node ?? '', question)
+    : await here(s, pinFolder, (kernel) => new Trace(kernel, question));
+  const steps = withService(found, target);
+  const beyond = { surroundings: s, cluster, choice: options, isPodAccount: s.usesPodAccount(options) };
+  return [...steps, ...(await stepsBeyond(steps, question, beyond))];
 }
 
 export function traceCommand(s: Surroundings): Command {
   return new Command('trace')
-    .description('which way the first packet of a flow takes on the node of its pod: programs, entries, routes')
+    .description(
+      'which way the first packet of a flow takes, from its pod on: programs, entries, routes, the receiving node',
+    )
     .argument('<pod>', 'who sends: NAMESPACE/NAME, or an address of a pod of this node')
     .argument('<destination>', 'an address, a pod or Service as NAMESPACE/NAME, or NAMESPACE/svc/NAME')
-    .addHelpText('after', serviceHelp)
+    .addHelpText('after', moreHelp)
     .addOption(new Option('--protocol <name>', 'what is sent').choices(['tcp', 'udp', 'icmp']).default('tcp'))
     .option('--port <n>', "the port of the destination (default: a Service's first, else 80)", portOf)
     .option('--backend <address>', 'of a Service, follow this backend: ADDRESS, ADDRESS:PORT or a pod')
     .option('--source-port <n>', "the pod's own port", portOf, 40_000)
+    .option(
+      '--arrives-from <address>',
+      'the receiving half, on this node: of what the node with this address sends',
+      nodeAddressOf,
+    )
+    .option('--direct', 'with --arrives-from: it comes without a tunnel')
     .addOption(outputOption())
     .option('--pin-folder <path>', 'where the agent pins its maps', bpfPinFolder)
     .option('--bpf-object <file>', "the agent's compiled programs", '/opt/fast/fast.bpf.o')
     .action(async (pod: string, to: string, own: Options, command: Command) => {
       const options = { ...command.optsWithGlobals<ClusterChoice>(), ...own };
-      const cluster = (): Promise<Cluster> => s.cluster(options);
-      const from = await placeOf(pod, cluster);
-      const target = await targetBy(
-        to,
-        { ...options, ...(from.node === undefined ? {} : { node: from.node }) },
-        cluster,
-      );
-      const { protocol, sourcePort, bpfObject: objectFile, pinFolder, output } = options;
-      const { address: destination, port, backend } = target;
-      const flow = { source: from.address, destination, protocol, port, sourcePort, objectFile };
-      const question: Question = backend === undefined ? flow : { ...flow, backend };
-      // A name leads to its node, wherever this is; an address is asked for here.
-      const isThere = from.node !== undefined && !(await isHere(s, from.address, pinFolder));
-      const found = isThere
-        ? await traceThere(s, await cluster(), from.node ?? '', question)
-        : await traceHere(s, question, pinFolder);
-      const steps = withService(found, target);
+      const { output } = options;
+      const steps = await stepsOf(s, pod, to, options);
       s.print(
         formatData(steps, output) ??
           formatRows(

@@ -12,7 +12,7 @@ import {
 } from './backends.ts';
 import { servicesIn } from './services.ts';
 import type { Cluster } from './surroundings.ts';
-import type { Rewritten, Step } from './trace.ts';
+import type { Rewritten, Step } from './trace-steps.ts';
 
 type Reader = Pick<Cluster, 'list' | 'find'>;
 
@@ -186,7 +186,8 @@ export function withService(
   steps: readonly Step[],
   { said, isEnd, isDoubtful }: Pick<Target, 'said' | 'isEnd' | 'isDoubtful'>,
 ): Step[] {
-  const own = steps.filter(({ kind }) => kind !== 'service');
+  // What the fast-ctl there could not know is known here.
+  const own = steps.filter(({ kind }) => kind !== 'service' && kind !== 'node');
   const at = own.findIndex(({ kind }) => kind === 'netfilter');
   // Only what leaves the overlay can have been on its way to a Service.
   const isInside = isDoubtful === true && !own.some(({ kind }) => kind === 'masquerade');

@@ -1,41 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // fast-ctl as a process on a node that the agent's own parts have wired: what it says is what the kernel does.
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildFolder, root } from '../../scripts/steps.ts';
-import {
-  AgentNode,
-  endpointOf,
-  inside,
-  insideArguments,
-  one,
-  outsideAddress,
-  outsideDown,
-  outsideUp,
-  ping,
-  two,
-} from './agent-node.ts';
+import { buildFolder } from '../../scripts/steps.ts';
+import { AgentNode, endpointOf, inside, one, outsideAddress, outsideDown, outsideUp, ping, two } from './agent-node.ts';
+import { type Ended, fastCtlOn } from './fast-ctl-process.ts';
 import { record } from './memory-records.ts';
 
 const pods = { a: '10.244.10.0', b: '10.244.10.1', far: '10.244.10.2' };
 let node: AgentNode;
 let other: AgentNode;
 
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 /** In the node's namespace, as the agent's pod is. */
 function fastCtl(...args: string[]): Promise<Ended> {
-  const line = [process.execPath, join(root, 'src/cli/main.ts'), ...args, '--pin-folder', node.pinFolder];
-  return new Promise((resolve) => {
-    execFile('ip', insideArguments('one', ...line), (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
+  return fastCtlOn('one', node.pinFolder, args);
 }
 
 type Fields = Record<string, unknown>;
@@ -46,9 +24,12 @@ async function rows(...args: string[]): Promise<Fields[]> {
 
 const objectFile = join(buildFolder, 'fast.bpf.o');
 
+const lineOf = ({ kind, where, what }: Fields): string => `${String(kind)} ${String(where)}: ${String(what)}`;
+
 async function trace(from: string, to: string, ...more: string[]): Promise<string[]> {
   const steps = await rows('trace', from, to, '--bpf-object', objectFile, ...more);
-  return steps.map(({ kind, where, what }) => `${String(kind)} ${String(where)}: ${String(what)}`);
+  // There is no API server here that could be asked what is beyond.
+  return steps.filter(({ kind }) => kind !== 'node').map(lineOf);
 }
 
 async function addPod(to: AgentNode, name: keyof typeof pods, nodeName: string): Promise<void> {

@@ -2,7 +2,7 @@
 // What fast-ctl makes of a kernel whose bytes and answers are known: drops, rates, links, differences.
 import { describe, expect, it } from 'vitest';
 import { linkRows } from '../../src/cli/links-command.ts';
-import type { Attached } from '../../src/cli/node-kernel.ts';
+import type { Attached, Device } from '../../src/cli/node-kernel.ts';
 import type { Surroundings } from '../../src/cli/surroundings.ts';
 import { encodeClusterPod, encodeLocalDev, encodeLocalPod, type RawEntry } from '../../src/datapath/codecs.ts';
 import { counters, maps, structs } from '../../src/datapath/generated/layout.ts';
@@ -181,10 +181,10 @@ describe('fast-ctl monitor', () => {
 });
 
 describe('fast-ctl links', () => {
-  const devices = [
-    { ifindex: 2, name: 'eth0', alias: '' },
-    { ifindex: 3, name: 'fast_vxlan', alias: '' },
-    { ifindex: 7, name: 'fast0123456789', alias: 'fast:uid:container:10.244.10.0' },
+  const devices: Device[] = [
+    { ifindex: 2, name: 'eth0', alias: '', state: 'up' },
+    { ifindex: 3, name: 'fast_vxlan', alias: '', state: 'unknown' },
+    { ifindex: 7, name: 'fast0123456789', alias: 'fast:uid:container:10.244.10.0', state: 'up' },
   ];
   const on = (ifindex: number, direction: 'ingress' | 'egress', program: string): Attached => ({
     device: devices.find((one) => one.ifindex === ifindex)?.name ?? '',

@@ -2,7 +2,7 @@
 // fast-ctl trace to a Service: what it says of kube-proxy's rewriting by what the API server has, and which backend it follows.
 import { describe, expect, it } from 'vitest';
 import { type Masquerading, masqueradingOf } from '../../src/cli/masquerade-rules.ts';
-import type { Step } from '../../src/cli/trace.ts';
+import type { Step } from '../../src/cli/trace-steps.ts';
 import { fastCtl, type Shown } from './cli-shell.ts';
 
 const record = {

@@ -54,6 +54,7 @@ export const structs = {
 
 export const clusterPodDirect = 1;
 export const clusterPodAdjacent = 2;
+export const directMark = 4200059372;
 export const dropsIntervalNs = 100000000;
 export const localDevFastPathOff = 1;
 export const localPodStackOnly = 1;

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// fast-ctl trace on the node that receives: what it says is what that node's programs, entries and routes do.
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildFolder } from '../../scripts/steps.ts';
+import { AgentNode, endpointOf, inside, one, outsideAddress, outsideDown, outsideUp, two } from './agent-node.ts';
+import { fastCtlOn } from './fast-ctl-process.ts';
+import { record } from './memory-records.ts';
+
+const pods = { a: '10.244.10.0', b: '10.244.10.1', far: '10.244.10.2' };
+const objectFile = join(buildFolder, 'fast.bpf.o');
+let node: AgentNode;
+let other: AgentNode;
+
+type Fields = Record<string, unknown>;
+
+const lineOf = ({ kind, where, what }: Fields): string => `${String(kind)} ${String(where)}: ${String(what)}`;
+
+/** Of what pod a sends. */
+async function arrival(to: string, from: string, ...more: string[]): Promise<string[]> {
+  const words = ['trace', pods.a, to, '--arrives-from', from, '--bpf-object', objectFile, ...more, '-o', 'json'];
+  const { stdout, stderr } = await fastCtlOn('two', other.pinFolder, words);
+  if (stdout === '') throw new Error(stderr);
+  return (JSON.parse(stdout) as Fields[]).map(lineOf);
+}
+
+beforeAll(async () => {
+  await outsideUp();
+  const endpoints = [endpointOf(one, [pods.a, pods.b]), endpointOf(two, [pods.far])];
+  node = await AgentNode.up(one, endpoints);
+  other = await AgentNode.up(two, endpoints, { mode: 'direct' });
+  for (const [to, name, nodeName] of [
+    [node, 'a', 'one'],
+    [other, 'far', 'two'],
+  ] as const) {
+    to.sandbox(name);
+    to.records.put(record(pods[name], name, { nodeName }));
+    await to.add(name, name);
+    await to.compare();
+  }
+});
+
+afterAll(async () => {
+  await node?.down();
+  await other?.down();
+  outsideDown();
+});
+
+describe('fast-ctl trace on the node that receives', () => {
+  const kindsOf = (steps: string[]) => steps.map((step) => step.split(' ')[0]).join(' ');
+
+  it('runs what hangs on the tunnel, behind an entry in the place of the tunnel’s key', async () => {
+    const steps = await arrival(pods.far, one.nodeAddress);
+    expect(kindsOf(steps)).toBe('arrival entry program entry end');
+    expect(steps[0]).toContain(`from ${one.nodeAddress} by the tunnel, if the network between`);
+    expect(steps[1]).toContain(`${pods.a} is held by the node ${one.nodeAddress}: looked up`);
+    expect(steps[2]).toMatch(/^program fast_vxlan ingress: from_overlay \(id \d+\): redirect, to a pod of this node/);
+    expect(steps[4]).toContain('past the stack');
+  });
+
+  it('says that a sender who does not hold the source is refused', async () => {
+    const steps = await arrival(pods.far, outsideAddress);
+    expect(kindsOf(steps)).toBe('arrival entry end');
+    expect(steps.at(-1)).toBe(
+      "end fast_vxlan ingress: from_overlay drops it: the tunnel's other end does not hold the inner source",
+    );
+  });
+
+  it('says that a pod which is no longer there is not reached', async () => {
+    expect((await arrival(pods.b, one.nodeAddress)).at(-1)).toContain('dropped: neither a pod of this node nor');
+  });
+
+  it('follows what came without a tunnel, from the uplink on', async () => {
+    const steps = await arrival(pods.far, one.nodeAddress, '--direct');
+    expect(kindsOf(steps)).toBe('arrival program entry end');
+    expect(steps[1]).toContain('program up0 ingress: from_uplink');
+  });
+
+  it('follows what is for a pod with a bandwidth limit to its queue, either way', async () => {
+    const mark = (isOn: boolean) =>
+      fastCtlOn('two', other.pinFolder, ['maps', 'set', 'local_pod_ips', pods.far, `stackOnly=${String(isOn)}`]);
+    await mark(true);
+    const byTunnel = await arrival(pods.far, one.nodeAddress);
+    const direct = await arrival(pods.far, one.nodeAddress, '--direct');
+    await mark(false);
+    expect(kindsOf(byTunnel)).toBe('arrival entry program netfilter route end');
+    expect(kindsOf(direct)).toBe('arrival program program netfilter route end');
+    for (const steps of [byTunnel, direct]) {
+      expect(steps.at(-1)).toMatch(/delivered by the stack to the pod behind fast\w+, through the queue of the pod's/);
+    }
+  });
+
+  it('says that a wire is down, instead of that the packet is delivered', async () => {
+    inside('far', 'ip', 'link', 'set', 'eth0', 'down');
+    const steps = await arrival(pods.far, one.nodeAddress);
+    inside('far', 'ip', 'link', 'set', 'eth0', 'up');
+    expect(steps.at(-1)).toContain(`not delivered: the wire of ${pods.far} is down`);
+  });
+
+  it('is named by the sending half, where nobody may be asked', async () => {
+    const words = ['trace', pods.a, pods.far, '--bpf-object', objectFile, '-o', 'json'];
+    const steps = JSON.parse((await fastCtlOn('one', node.pinFolder, words)).stdout) as Fields[];
+    expect(steps.at(-2)).toMatchObject({ outcome: 'toNode', toNode: { address: two.nodeAddress, way: 'tunnel' } });
+    expect(steps.at(-1)?.['what']).toMatch(
+      new RegExp(
+        `^what that node does with it was not to be asked: .+; on that node: ` +
+          `fast-ctl trace ${pods.a} ${pods.far} .*--arrives-from ${one.nodeAddress}$`,
+      ),
+    );
+  });
+});
