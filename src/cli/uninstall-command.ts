@@ -2,6 +2,7 @@
 // `fast-ctl uninstall`: says what it would do, and does it with --yes.
 import { Command, Option } from 'commander';
 import { durationOf } from './duration.ts';
+import { farewell } from './farewell.ts';
 import { installed } from './installed.ts';
 import { allOf, poolKind, recordKind } from './kinds.ts';
 import { type Standing, sayAbsent, standingOf, uninstallLine } from './node-standing.ts';
@@ -25,10 +26,6 @@ It can be stopped by Ctrl-C or SIGTERM and run again at any point; it says then 
 
 Before it, move workloads away or stop them: a pod that runs keeps its address but loses its network, and needs a new
 sandbox from the next network plugin.`;
-
-const left = `Fast is gone. What is left on a node: the empty folder /run/fast until it boots again, and net.ipv4.ip_forward=1.
-Nodes are NotReady until another network plugin is installed; then delete the pods that had an address of Fast.
-`;
 
 const timeout = { leastMs: 1_000, mostMs: 86_400_000 };
 
@@ -101,6 +98,6 @@ export function uninstallCommand(s: Surroundings): Command {
       }
       const options = { timeoutMs: o.timeout, without: o.without };
       await new Removal(cluster, s, options, (line) => say(`${line}\n`)).run(standing);
-      say(left);
+      say(farewell(o.without.filter((name) => !standing.clean.includes(name))));
     });
 }

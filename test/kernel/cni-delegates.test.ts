@@ -53,6 +53,8 @@ describe.each(['0.4.0', '1.0.0', '1.1.0'])('a pod that asks for something, CNI %
     await succeed('del', 'p1', asked);
     await succeed('del', 'p1', asked);
     expect(rules()).not.toContain('10.244.10.0:80');
+    // As docs/install.md says of what is left on a node.
+    expect(rules()).toMatch(/CNI-HOSTPORT-DNAT|cni_hostport/);
     await node.wiring.remover.settled();
     expect(node.veths()).toEqual([]);
   });

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `fast-ctl uninstall` says of nodes that cannot be cleaned, while it waits for them, and when it is stopped then.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { root } from '../../scripts/steps.ts';
+import { farewell } from '../../src/cli/farewell.ts';
 import type { Cluster } from '../../src/cli/surroundings.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
+import { companions, installCni } from '../../src/node/cni-install.ts';
 import { agentOn, clock, cluster, machine } from './cli-installed-cluster.ts';
 import { fastCtl } from './cli-shell.ts';
 
@@ -157,6 +163,48 @@ describe('fast-ctl uninstall, of nodes that cannot be cleaned,', () => {
     expect(code).toBe(130);
     expect(stderr).toContain('stopped before the step "controller".\nTo go on: fast-ctl uninstall --yes;');
     expect(done.filter((one) => one.startsWith('delete'))).toEqual([]);
+  });
+
+  it('names at the end the nodes that it left out, what is on them still, and how to clean them', async () => {
+    const { fake, have } = cluster(['two']);
+    have('nodes', machine('one', 'True'), machine('two', 'Unknown'));
+    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    const { stdout } = await fastCtl('uninstall --yes --without two', around);
+    const [, words = ''] = stdout.split('had an address of Fast.\n');
+    expect(words).toMatch(/^\nNot cleaned: two\. Fast's CNI files are still on the disk there/);
+    expect(words).toContain('a pod that starts there gets\nno network');
+    const { stdout: whole } = await fastCtl('uninstall --yes', {
+      cluster: () => Promise.resolve(cluster().fake),
+      ...clock(),
+    });
+    expect(whole).not.toContain('Not cleaned');
+  });
+
+  it('names at the end no node that was clean when it was left out', async () => {
+    const { fake, have } = cluster(['two']);
+    const clean = { conditions: [{ type: 'Removed', status: 'True', message: 'all is gone' }] };
+    have('nodeendpoints', ...['one', 'two'].map((name) => ({ metadata: { name }, status: clean }) as KubeObject));
+    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    const { code, stdout } = await fastCtl('uninstall --yes --without two', around);
+    expect({ code, isNamed: stdout.includes('Not cleaned') }).toEqual({ code: 0, isNamed: false });
+  });
+
+  it('names every file that an agent puts on the disk of its node, and no other', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fast-farewell-'));
+    const [source, binFolder, confFolder] = ['source', 'opt/cni/bin', 'etc/cni/net.d'].map((path) =>
+      join(folder, path),
+    );
+    const paths = { source: source ?? '', binFolder: binFolder ?? '', confFolder: confFolder ?? '', socket: '/run/s' };
+    mkdirSync(paths.source);
+    for (const name of ['fast-cni', ...companions]) writeFileSync(join(paths.source, name), '');
+    installCni(paths);
+    const put = [paths.binFolder, paths.confFolder].flatMap((in_) =>
+      readdirSync(in_).map((name) => join(in_, name).slice(folder.length)),
+    );
+    rmSync(folder, { recursive: true });
+    const [, named = ''] = /^ {2}rm -f (.*) && reboot$/m.exec(farewell(['two'])) ?? [];
+    expect(named.split(' ').toSorted()).toEqual(put.toSorted());
+    expect(readFileSync(join(root, 'docs/install.md'), 'utf8')).toContain(`rm -f ${named} && reboot`);
   });
 
   it('waits for no pod on a node that is off and left out, and says that it deleted it without grace', async () => {
