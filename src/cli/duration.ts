@@ -16,9 +16,8 @@ export function sayDuration(ms: number): string {
   return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
-/** Milliseconds of `30s`, `2m`, `1h30m` (Go's form, which kubectl takes), or of a number of seconds; undefined for others. */
-export function durationMs(text: string): number | undefined {
-  if (/^[0-9]+(?:\.[0-9]+)?$/.test(text)) return Number(text) * 1_000;
+/** Milliseconds of `30s`, `2m`, `1h30m`, which is Go's form and kubectl's; undefined for others. */
+function durationMs(text: string): number | undefined {
   if (!/^(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+$/.test(text)) return undefined;
   let sumMs = 0;
   for (const [, count, unit = ''] of text.matchAll(/([0-9.]+)(ms|s|m|h)/g))
@@ -26,11 +25,20 @@ export function durationMs(text: string): number | undefined {
   return sumMs;
 }
 
-/** For an option's argParser. `form` ends a sentence that begins with "Write". */
+/**
+ * For an option's argParser. `form` ends a sentence that begins with "Write". A bare number is refused, as kubectl's `--timeout` does: who
+ * means milliseconds or minutes by it would not learn that seconds were taken.
+ */
 export function durationOf({ leastMs, mostMs }: Bounds, form: string): (text: string) => number {
+  const readMs = (text: string): number | undefined => {
+    const ms = durationMs(text);
+    return ms !== undefined && ms >= leastMs && ms <= mostMs ? ms : undefined;
+  };
   return (text) => {
-    const ms = durationMs(text.trim());
-    if (ms !== undefined && ms >= leastMs && ms <= mostMs) return ms;
-    throw new InvalidArgumentError(`Write ${form}.`);
+    const word = text.trim();
+    const ms = readMs(word);
+    if (ms !== undefined) return ms;
+    const isBare = readMs(`${word}s`) !== undefined && /[0-9]$/.test(word);
+    throw new InvalidArgumentError(isBare ? `It has no unit; ${word} seconds are ${word}s.` : `Write ${form}.`);
   };
 }

@@ -196,7 +196,7 @@ describe('fast-ctl drops', () => {
 
 describe('fast-ctl monitor', () => {
   it('counts what passes while it looks', async () => {
-    const looking = fastCtl('monitor', '--count', '1', '--interval', '2', '-o', 'json');
+    const looking = fastCtl('monitor', '--count', '1', '--interval', '2s', '-o', 'json');
     const pinging = setInterval(() => ping('a', pods.b, 5), 100);
     const { stdout } = await looking;
     clearInterval(pinging);

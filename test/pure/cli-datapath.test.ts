@@ -163,7 +163,7 @@ describe('fast-ctl monitor', () => {
 
   it.each([
     ['500ms', 500],
-    ['2', 2_000],
+    ['2s', 2_000],
     ['1.5s', 1_500],
     ['2m', 120_000],
   ])('counts for as long as --interval %s says', async (text, ms) => {

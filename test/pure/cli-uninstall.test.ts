@@ -84,26 +84,6 @@ describe('fast-ctl uninstall', () => {
     await fastCtl('uninstall --yes', { cluster: () => Promise.resolve(fake), ...clock() });
     expect(done.at(-1)).toBe('delete subscriptions fast');
   });
-
-  it.each([
-    ['90s', '90 s'],
-    ['2m', '120 s'],
-    ['1m30s', '90 s'],
-    ['5', '5 s'],
-  ])('takes a duration as kubectl does: --timeout %s is %s', async (text, said) => {
-    const { fake } = cluster(['two']);
-    const around = { cluster: () => Promise.resolve(fake), ...clock() };
-    const { stderr } = await fastCtl(`uninstall --yes --timeout ${text}`, around);
-    expect(stderr).toContain(`the nodes are not done after ${said}: two`);
-  });
-
-  it.each(['soon', '2x', '0s', '-1m', '48h', ''])(
-    'takes no time that is none (%j), and says the form',
-    async (text) => {
-      const { stderr } = await fastCtl(['uninstall', `--timeout=${text}`]);
-      expect(stderr).toContain('Write a duration from 1s to 24h, such as 90s, 5m or 1h30m.');
-    },
-  );
 });
 
 describe('the list of what an install consists of', () => {
