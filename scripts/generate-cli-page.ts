@@ -64,6 +64,7 @@ export function generateCliPage(): void {
     printError: nothing,
     usesPodAccount: nothing,
     isColourful: false,
+    terminalWidth: undefined,
     nowMs: () => 0,
     monotonicNs: () => 0n,
     sleep: nothing,

@@ -68,6 +68,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
   isColourful: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
+  terminalWidth: process.stdout.isTTY ? process.stdout.columns : undefined,
   nowMs: Date.now,
   monotonicNs: () => process.hrtime.bigint(),
   sleep: (delayMs) => wait(delayMs, undefined, { signal: stop.signal }).catch(() => undefined),

@@ -23,15 +23,17 @@ export function formatData(value: unknown, output: OutputFormat): string | undef
   return output === 'yaml' ? dump(value, { noRefs: true, lineWidth: 120 }) : undefined;
 }
 
-/** Rows in any format. `nothing` is the sentence for people when there is no row. */
+/** Rows in any format. `nothing` is the sentence for people when there is no row, `width` that of their terminal. */
 export function formatRows(
   columns: readonly Column[],
   rows: readonly Row[],
   output: OutputFormat,
-  { nothing, paint = plain }: { nothing: string; paint?: Paint },
+  { nothing, paint = plain, width }: { nothing: string; paint?: Paint; width?: number | undefined },
 ): string {
   const data = formatData(rows, output);
   if (data !== undefined) return data;
   if (rows.length === 0) return `${nothing}\n`;
-  return formatTable(output === 'wide' ? columns : columns.filter((column) => column.isWide !== true), rows, paint);
+  if (output === 'wide') return formatTable(columns, rows, paint);
+  const narrow = columns.filter((column) => column.isWide !== true);
+  return formatTable(narrow, rows, paint, width);
 }

@@ -4,7 +4,9 @@ import type { Check } from './health-check.ts';
 import type { ClusterChoice } from './surroundings.ts';
 
 /** Where a command begins; `fast-ctl` by itself is only a name. */
-const commands = /\b(kubectl(?= [a-z])|fast-ctl(?= (?:drops|ipam|links|maps|monitor|status|trace|uninstall)\b))/g;
+export const commandStart =
+  /\b(kubectl(?= [a-z])|fast-ctl(?= (?:drops|ipam|links|maps|monitor|status|trace|uninstall)\b))/;
+const commands = new RegExp(commandStart, 'g');
 
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;

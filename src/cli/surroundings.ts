@@ -37,6 +37,8 @@ export interface Surroundings {
   readonly printError: (text: string) => void;
   /** Whether colours reach a person's eyes: stdout is a terminal, and NO_COLOR (no-color.org) is not set. */
   readonly isColourful: boolean;
+  /** Characters in a line of the terminal; undefined where stdout is none. */
+  readonly terminalWidth: number | undefined;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   /** Nanoseconds of CLOCK_MONOTONIC, by which the kernel dates what it writes down. */

@@ -206,7 +206,7 @@ export function traceCommand(s: Surroundings): Command {
             columns,
             steps.map((step) => ({ ...step })),
             output,
-            { nothing: '' },
+            { nothing: '', width: s.terminalWidth },
           ),
       );
     });

@@ -25,6 +25,7 @@ export async function fastCtl(line: string | string[], given: Partial<Surroundin
       shown.stderr += text;
     },
     isColourful: false,
+    terminalWidth: undefined,
     nowMs: () => Date.parse('2026-11-25T12:00:00Z'),
     monotonicNs: () => 0n,
     sleep: () => Promise.resolve(),

@@ -164,3 +164,31 @@ describe('what may not be asked of the receiving node', () => {
     ]);
   });
 });
+
+describe('the table of a trace', () => {
+  const receiver: Exec = () => Promise.reject(refused('create', 'pods/exec'));
+  const table = async (line: string, terminalWidth?: number): Promise<string[]> =>
+    (await trace(line, { receiver, given: { terminalWidth } })).stdout.trimEnd().split('\n');
+
+  it('does not break its columns on a terminal of 80 characters, and no command', async () => {
+    const lines = await table('trace shop/client shop/web', 80);
+    expect(lines).toEqual([
+      'STEP   WHERE      WHAT',
+      'pod    fast0      the pod',
+      'end    up0        leaves',
+      'node   10.0.0.2   what two does with it was not to be asked: jane may not create',
+      '                  pods/exec: have it granted, or name another account by',
+      '                  --context or --kubeconfig; on two:',
+      `                  ${words}`,
+    ]);
+  });
+
+  it('has a line for each step where a program or a person who wants it wide reads it', async () => {
+    expect(await table('trace shop/client shop/web')).toHaveLength(4);
+    expect(await table('trace shop/client shop/web -o wide', 80)).toHaveLength(4);
+  });
+
+  it('is left to a terminal that is too narrow for it', async () => {
+    expect(await table('trace shop/client shop/web', 40)).toHaveLength(4);
+  });
+});
