@@ -4,6 +4,7 @@ import { agentSocketPath } from '../api/names.ts';
 import { errorCode } from '../protocol/error-codes.ts';
 import type { ValidAttachment } from '../protocol/messages.ts';
 import { explain } from '../protocol/validation.ts';
+import { boundBursts, hasBandwidthLimit } from './bandwidth.ts';
 import { CniError } from './cni-error.ts';
 import type { Delegate } from './delegates.ts';
 import type { CniCommand } from './environment.ts';
@@ -28,7 +29,7 @@ export interface Configuration {
   hasBandwidthLimit: boolean;
   /** The plugins that fast-cni has to run, in their order: for a pod those that it asks for, else all. */
   delegates: Delegate[];
-  /** As it stands, for them. */
+  /** As it stands, for them; of the runtime's bursts see `boundBursts`. */
   whole: object;
   /** Absent where the runtime gave no list, which is no statement about any attachment. */
   validAttachments?: ValidAttachment[];
@@ -99,15 +100,6 @@ function validAttachments(raw: RawConfiguration, command: CniCommand): { validAt
   return { validAttachments: (list ?? []).map((one) => ({ containerId: one.containerID, ifName: one.ifname })) };
 }
 
-/**
- * CONVENTIONS.md, "bandwidth": rates in bits per second; what is absent or 0 is no limit. containerd writes `IngressRate`
- * for `ingressRate`, since Go's plugins read keys in any case.
- */
-function hasBandwidthLimit(bandwidth: unknown): boolean {
-  if (typeof bandwidth !== 'object' || bandwidth === null) return false;
-  return Object.entries(bandwidth).some(([key, value]) => /^(?:in|e)gressRate$/i.test(key) && Number(value) > 0);
-}
-
 /** The order in which their plugins run: a limit is laid on what portmap has left of the result. */
 const delegatedCapabilities = ['portMappings', 'bandwidth'] as const;
 type DelegatedCapability = (typeof delegatedCapabilities)[number];
@@ -127,6 +119,12 @@ function delegatesOf({ delegates, runtimeConfig }: RawConfiguration, command: Cn
   });
 }
 
+function wholeFor(raw: RawConfiguration): object {
+  const { runtimeConfig } = raw;
+  if (runtimeConfig?.['bandwidth'] === undefined) return raw;
+  return { ...raw, runtimeConfig: { ...runtimeConfig, bandwidth: boundBursts(runtimeConfig['bandwidth']) } };
+}
+
 /** Throws code 7 that names the field, 2 for a field that cannot be honoured, or 1 for a version that is not served. */
 export function parseConfiguration(value: unknown, command: CniCommand): Configuration {
   const problem = explain(validateConfiguration, value, expected);
@@ -143,7 +141,7 @@ export function parseConfiguration(value: unknown, command: CniCommand): Configu
     socket: raw.socket ?? agentSocketPath,
     hasBandwidthLimit: hasBandwidthLimit(raw.runtimeConfig?.['bandwidth']),
     delegates: delegatesOf(raw, command),
-    whole: raw,
+    whole: wholeFor(raw),
     timeoutMs: (raw.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
     ...(raw.dns ? { dns: raw.dns } : {}),
     ...previousResult(raw, command),

@@ -31,12 +31,8 @@ export const excludedRange = '192.0.2.0/24';
 /** Also the control plane's, on a way that leads by the stranger and is narrower than any other. */
 export const narrowAddress = '198.51.100.7';
 export const narrowMtu = 1300;
-/**
- * containerd passes a burst of 2^32 bits, which the plugin turns into ticks modulo 2^32: of most limits the first
- * hundreds of megabytes go through unheld. Of this one it is the first 0.9 MB.
- */
-const bandwidthLimit = '15600k';
-export const limitBytesPerSecond = 15_600_000 / 8;
+const bandwidthLimit = '16M';
+export const limitBytesPerSecond = 16_000_000 / 8;
 
 const placement: Record<PodName, string> = {
   near: firstWorker,

@@ -74,6 +74,51 @@ describe.each(['0.4.0', '1.0.0', '1.1.0'])('a pod that asks for something, CNI %
   });
 });
 
+/** What each end got of the other, which both send as fast as they can for `seconds`. */
+async function exchangeOf(address: string, seconds: number): Promise<{ in: number; out: number }> {
+  const both = `let got = 0;
+    const talk = (s) => {
+      const more = () => { while (s.write(Buffer.alloc(65536))); };
+      s.on('data', (bytes) => { got += bytes.length; }).on('drain', more).on('error', () => {});
+      more();
+      setTimeout(() => { console.log(got); process.exit(); }, ${seconds * 1000});
+    };`;
+  const script = (start: string): string[] => [process.execPath, '-e', `${both}\n${start}`];
+  const serve = "require('net').createServer(talk).listen(80, () => console.log('up'))";
+  const ask = `const s = require('net').connect(80, '${address}', () => talk(s))`;
+  const server = startPlugin({}, '', '/sbin/ip', insideArguments('p1', ...script(serve)));
+  try {
+    await new Promise((resolve) => server.child.stdout?.once('data', resolve));
+    const client = startPlugin({}, '', '/sbin/ip', insideArguments('one', ...script(ask)));
+    const [pod, host] = await Promise.all([server.ended, client.ended]);
+    return { in: Number(pod.stdout.replace('up', '')), out: Number(host.stdout) };
+  } finally {
+    server.child.kill('SIGKILL');
+  }
+}
+
+describe('a pod with a limit by its annotations, as containerd hands them on', () => {
+  const open = 2 ** 32 - 1;
+  const asked = {
+    bandwidth: { IngressRate: 10_000_000, IngressBurst: open, EgressRate: 10_000_000, EgressBurst: open },
+  };
+
+  it('sends and gets no 190 MB at full speed before its limit is felt', async () => {
+    configure('1.0.0', own);
+    pod(node);
+    const result = JSON.parse(await succeed('add', 'p1', asked)) as { ips: Array<{ address: string }> };
+    const got = await exchangeOf(result.ips[0]?.address.split('/')[0] ?? '', 2);
+    // 2 s at 1.25 MB/s, and the burst; with less than half of it the flow stands still.
+    for (const bytes of [got.in, got.out]) {
+      expect(bytes).toBeGreaterThan(1_250_000);
+      expect(bytes).toBeLessThan(2_700_000);
+    }
+    await succeed('check', 'p1', asked);
+    await succeed('del', 'p1', asked);
+    await node.wiring.remover.settled();
+  });
+});
+
 describe('what is of no pod', () => {
   it('passes by the plugins, which know neither GC nor STATUS yet', async () => {
     configure('1.1.0', own);

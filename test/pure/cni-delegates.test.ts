@@ -80,6 +80,52 @@ describe('the plugins of a pod that asks for them', () => {
   });
 });
 
+describe('a limit whose burst the runtime leaves open', () => {
+  const given = (asked: object): unknown => {
+    const bodies = ['ADD', 'CHECK', 'DEL'].map((command) => {
+      const { plugins } = run(command, { bandwidth: asked }, { conf: { prevResult } });
+      return plugins[0]?.body.runtimeConfig?.['bandwidth'];
+    });
+    expect(new Set(bodies.map((one) => JSON.stringify(one))).size).toBe(1);
+    return bodies[0];
+  };
+
+  it.each([
+    ['the kubelet', 2 ** 31 - 1],
+    ['containerd', 2 ** 32 - 1],
+    ['CRI-O', (2 ** 32 - 1) * 8 - 1],
+  ])('is no gigabyte at full speed: %s', (_runtime, open) => {
+    expect(given({ IngressRate: 10_000_000, IngressBurst: open, EgressRate: 0, EgressBurst: 0 })).toEqual({
+      IngressRate: 10_000_000,
+      IngressBurst: 500_000,
+      EgressRate: 0,
+      EgressBurst: 0,
+    });
+    expect(given({ ingressRate: 1_000_000, ingressBurst: open, egressRate: 1e9, egressBurst: open })).toEqual({
+      ingressRate: 1_000_000,
+      ingressBurst: 262_144,
+      egressRate: 1e9,
+      egressBurst: 50_000_000,
+    });
+  });
+
+  it('gets no larger one than the runtime gave, at the rates of no machine', () => {
+    const bandwidth = { egressRate: 1e15, egressBurst: 2 ** 32 - 1 };
+    expect(given(bandwidth)).toEqual(bandwidth);
+  });
+
+  it.each([
+    { ingressRate: 1_000_000, ingressBurst: 2 ** 31 - 2 },
+    { ingressRate: 1_000_000, ingressBurst: 1 },
+    { ingressRate: 1_000_000 },
+    { egressRate: 1000, egressBurst: 8, ingressBurst: 2 ** 32 - 1 },
+    { egressRate: 1000, egressBurst: '4294967295' },
+    { egressRate: 1000, egressBurst: null },
+  ])('is another than one that somebody chose, or that the plugin has to refuse: %j', (bandwidth) => {
+    expect(given(bandwidth)).toEqual(bandwidth);
+  });
+});
+
 describe('a pod that asks for nothing', () => {
   it.each([
     {},

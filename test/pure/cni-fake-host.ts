@@ -46,7 +46,7 @@ export interface Call {
 export interface PluginRun {
   path: string;
   command: string;
-  body: { prevResult?: RawResult; [key: string]: unknown };
+  body: { prevResult?: RawResult; runtimeConfig?: Record<string, unknown>; [key: string]: unknown };
 }
 
 export interface Outcome {
