@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a real API server makes of the manifests: of every folder that people apply, of the samples, of a slip of the pen,
 // and of taking the kinds away while a pool is in use.
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -152,5 +153,45 @@ describe('taking the kinds away', () => {
   it('goes at once when none is', async () => {
     expect((await finalizers('null')).code).toBe(0);
     expect(await server.kubectl(['delete', kind, '--timeout=60s'])).toMatchObject({ code: 0 });
+  });
+});
+
+describe('an install while the namespace of the former one is still being deleted', () => {
+  const cure = 'kubectl wait --for=delete namespace/fast-system --timeout=5m && kubectl apply -k config/default';
+  const status = (): Promise<string> =>
+    new Promise((resolve) => {
+      const line = [join(root, 'src/cli/main.ts'), 'status'];
+      const env = { ...process.env, KUBECONFIG: server.kubeconfig };
+      execFile(process.execPath, line, { env }, (_error, stdout) => resolve(stdout));
+    });
+
+  it('is warned of or refused in the API server’s words, status and the page say what to do, and that makes all of it', async () => {
+    const gone = ['delete', 'namespace', 'fast-system', '--wait=false'];
+    expect(await server.kubectl(gone)).toMatchObject({ code: 0 });
+    // What is in it still is taken, and goes with it later.
+    const taken = await server.kubectl(['apply', '-k', config('default')]);
+    expect(taken).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('fast-system which is currently being deleted'),
+    });
+    // As the namespace controller, of which there is none here, does with all that is in it.
+    const contents = [
+      'delete',
+      '-n',
+      'fast-system',
+      'deployments,serviceaccounts,configmaps,roles,rolebindings',
+      '--all',
+    ];
+    expect(await server.kubectl(contents)).toMatchObject({ code: 0 });
+    const refused = await server.kubectl(['apply', '-k', config('default')]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('namespace fast-system because it is being terminated');
+    expect(await status()).toContain(`install: ${cure}`);
+    expect(readFileSync(join(root, 'docs/install.md'), 'utf8')).toContain(cure);
+    // As the namespace controller does in the end.
+    const ended = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'fast-system' }, spec: { finalizers: [] } };
+    const finalize = ['replace', '--raw', '/api/v1/namespaces/fast-system/finalize', '-f', '-'];
+    expect(await server.kubectl(finalize, JSON.stringify(ended))).toMatchObject({ code: 0 });
+    expect(await server.kubectl(['apply', '-k', config('default')])).toMatchObject({ code: 0 });
   });
 });
