@@ -19,7 +19,8 @@ function sayDirty(dirty: readonly string[]): string {
 rules and pins. Once such a node is on, its kubelet finds the files and may call it Ready, but a pod that starts there gets
 no network. To clean it, on the node itself:
   rm -f ${files.join(' ')} && reboot
-Or install Fast again when it is on, and uninstall it once more. A machine that is gone for good needs nothing.
+Or install Fast again when it is on, and uninstall it once more. A machine that is gone for good, or never had an
+agent, needs nothing.
 `;
 }
 

@@ -104,6 +104,18 @@ describe('a node that is only quiet', () => {
     expect(await running).toMatchObject({ code: 130, stderr: '' });
   });
 
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ])('is listened to until %s, and the exit code is that of the signal', async (signal, code) => {
+    const stop = new AbortController();
+    const cluster = async () => clusterOf({ 'worker-2': never });
+    const running = fastCtl('drops -f --node worker-2', { cluster, stopped: stop.signal });
+    await vi.advanceTimersByTimeAsync(1_000);
+    stop.abort(signal);
+    expect(await running).toMatchObject({ code, stderr: '' });
+  });
+
   it('may take its time for a long answer that it has begun', async () => {
     const slow: Exec = async (_target, _command, { stdout }) => {
       stdout(empty.slice(0, 5));
