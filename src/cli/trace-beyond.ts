@@ -6,7 +6,7 @@ import { NodeSilent } from './node-exec.ts';
 import { sayNodePort } from './node-ports.ts';
 import { sayRefused } from './refusal.ts';
 import { atCluster } from './same-cluster.ts';
-import type { Cluster, ClusterChoice, Surroundings } from './surroundings.ts';
+import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 import { type Standing, standingOfNode } from './trace-node.ts';
 import type { Question, Step } from './trace-steps.ts';
 import { arrivalThere, receivingWords } from './trace-there.ts';
@@ -29,6 +29,7 @@ interface Known {
 }
 
 const patienceMs = 5_000;
+const podAccount = "a pod's account runs nothing on other nodes; your own kubeconfig can, without --node";
 
 /** The steps behind the last one of the sender's half. */
 export async function stepsBeyond(own: readonly Step[], question: Question, beyond: Beyond): Promise<Step[]> {
@@ -103,13 +104,14 @@ class Receiver extends OtherNode {
   async #half(known: Known, words: readonly string[]): Promise<Step[]> {
     const { name, cluster } = known;
     try {
-      if (this.beyond.isPodAccount) throw new Error("a pod's account runs nothing on other nodes");
+      if (this.beyond.isPodAccount) throw new Error(podAccount);
       const half = await arrivalThere(this.beyond.surroundings, cluster, name, words);
       return [
         this.step(`${name}: the steps from here on are its own`, name),
         ...half.map((one) => ({ ...one, node: name })),
       ];
     } catch (error) {
+      if (error instanceof Ended) throw error;
       if (error instanceof NodeSilent) return [this.cure(error.message, name)];
       return [this.#unasked(name, error, words), ...this.hidden(known)];
     }

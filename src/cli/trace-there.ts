@@ -33,7 +33,7 @@ export async function traceThere(s: Surroundings, cluster: Cluster, node: string
   throw new Ended(code);
 }
 
-/** @throws Error that says why there is no answer: the sender's half stands by itself */
+/** @throws Error that says why there is no answer: the sender's half stands by itself; Ended where a person ended it */
 export async function arrivalThere(
   { stopped }: Pick<Surroundings, 'stopped'>,
   cluster: Cluster,
@@ -46,6 +46,7 @@ export async function arrivalThere(
     stderr: (text) => void (said.stderr += text),
     signal: stopped,
   });
+  if (stopped.aborted) throw new Ended(code);
   if (code === 0 && said.stdout !== '') return JSON.parse(said.stdout) as Step[];
   const [line = ''] = said.stderr.split('\n');
   throw new Error(`its fast-ctl says: ${line.replace(/^fast-ctl: /, '') || `nothing, with exit code ${code}`}`);

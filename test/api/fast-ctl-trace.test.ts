@@ -2,6 +2,8 @@
 // fast-ctl trace on a real API server: that Services are found by their addresses there, and backends by their slices.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { backendsOf, serviceByAddress, serviceByName } from '../../src/cli/backends.ts';
+import { sayNodePort } from '../../src/cli/node-ports.ts';
+import { standingOfNode } from '../../src/cli/trace-node.ts';
 import { targetAt, targetOf } from '../../src/cli/trace-target.ts';
 import { connect, type KubeClient } from '../../src/kube/client.ts';
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
@@ -65,4 +67,51 @@ it('says of an ExternalName what it is', async () => {
   const found = await serviceByName(client, 'default', 'elsewhere');
   if (found === undefined) throw new Error('no Service');
   await expect(targetOf(found, { protocol: 'tcp' }, client)).rejects.toThrow('a name in DNS for db.example.com');
+});
+
+it('finds who has a port of a node’s own address: a pod of that node by hostPort, a Service by NodePort', async () => {
+  const ports = [{ containerPort: 80, hostPort: 8080 }];
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { nodeName: 'two', containers: [{ name: 'a', image: 'a', ports }] },
+  };
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'door', namespace: 'default' },
+    spec: { type: 'NodePort', ports: [{ port: 80, nodePort: 30_080 }] },
+  };
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'default' } };
+  for (const one of [account, pod, service]) {
+    expect(await server.kubectl(['create', '-f', '-'], JSON.stringify(one))).toMatchObject({ code: 0 });
+  }
+  const at = { node: 'two', address: '10.0.0.2', port: 8080, protocol: 'TCP' };
+  expect(await sayNodePort(client, at)).toBe('it is a hostPort of pod default/web by portmap, which is Pending');
+  expect(await sayNodePort(client, { ...at, node: 'one' })).toContain('neither a hostPort of one of its pods nor a');
+  expect(await sayNodePort(client, { ...at, port: 30_080 })).toContain('it is a NodePort of Service default/door');
+});
+
+it('knows a node that is silent by its Lease, while its Node says that it is ready', async () => {
+  const lease = (name: string, leaseDurationSeconds: number): object => ({
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: { name, namespace: 'kube-node-lease' },
+    spec: { leaseDurationSeconds, renewTime: `${new Date().toISOString().slice(0, -1)}000Z` },
+  });
+  await server.kubectl(['create', 'namespace', 'kube-node-lease']);
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'two' } };
+  for (const one of [node, lease('one', 40), lease('two', 4)]) {
+    expect(await server.kubectl(['create', '-f', '-'], JSON.stringify(one))).toMatchObject({ code: 0 });
+  }
+  const endpoint = { metadata: { name: 'two' }, spec: { nodeUID: 'two', tunnelAddress: '10.0.0.2' } };
+  expect(await standingOfNode(client, endpoint, Date.now())).toEqual({ isSilent: false });
+  const silent = await standingOfNode(client, endpoint, Date.now() + 10_000);
+  expect(silent).toMatchObject({ isSilent: true });
+  expect(silent.amiss).toMatch(
+    /^two does not answer: its kubelet has said nothing for 1[0-2] s; nothing arrives there/,
+  );
+  const gone = { ...endpoint, metadata: { name: 'three' } };
+  expect((await standingOfNode(client, gone, Date.now())).amiss).toContain('three does not answer: its Node object is');
 });

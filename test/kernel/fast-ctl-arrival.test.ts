@@ -108,4 +108,24 @@ describe('fast-ctl trace on the node that receives', () => {
       ),
     );
   });
+
+  it.each([
+    [
+      'another machine’s address, which may be a node’s',
+      two.nodeAddress,
+      'leaves',
+      "^whether it is a node's was not to be",
+    ],
+    [
+      'this node’s own address',
+      one.nodeAddress,
+      'host',
+      '^what answers there .* was not to be asked: no cluster found',
+    ],
+  ])('says without a kubeconfig what was not to be asked of %s', async (_what, to, outcome, sentence) => {
+    const words = ['trace', pods.a, to, '--bpf-object', objectFile, '-o', 'json'];
+    const steps = JSON.parse((await fastCtlOn('one', node.pinFolder, words)).stdout) as Fields[];
+    expect(steps.at(-2)).toMatchObject({ kind: 'end', outcome });
+    expect(steps.at(-1)).toMatchObject({ kind: 'node', where: to, what: expect.stringMatching(sentence) as string });
+  });
 });

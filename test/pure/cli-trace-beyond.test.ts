@@ -157,6 +157,16 @@ describe('what may not be asked of the receiving node', () => {
     expect(asked).toEqual([]);
   });
 
+  it('is no answer to who has ended it by Ctrl-C', async () => {
+    const stop = new AbortController();
+    const receiver: Exec = async () => {
+      stop.abort();
+      return 130;
+    };
+    const ended = await trace(pods, { receiver, given: { stopped: stop.signal } }).catch((error: unknown) => error);
+    expect(ended).toMatchObject({ message: '130 ' });
+  });
+
   it('is said where no record of the node may be read', async () => {
     const { beyond } = await trace(pods, { kinds: { nodeendpoints: refused('list', 'nodeendpoints') } });
     expect(beyond.map(({ what }) => what)).toEqual([

@@ -104,8 +104,8 @@ export async function trace(
       return (isSender ? says(sender) : receiver)(target as never, command, streams);
     },
   };
-  const { stdout, stderr } = await fastCtl(line, { cluster: async () => cluster as never, ...given });
-  if (stdout === '') throw new Error(stderr);
+  const { code, stdout, stderr } = await fastCtl(line, { cluster: async () => cluster as never, ...given });
+  if (stdout === '') throw new Error(`${code} ${stderr}`);
   const steps = line.includes('json') ? (JSON.parse(stdout) as Step[]) : [];
   return { steps, beyond: steps.slice(sender.length), asked, stdout };
 }
