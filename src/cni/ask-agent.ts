@@ -14,8 +14,13 @@ import { validateResponse } from './validators.ts';
 /** So much earlier than fast-cni gives up, the agent does, and then the error says what was waited for. */
 const marginMs = 1000;
 
-function buildRequest(command: AgentCommand, configuration: Configuration, environment: Environment): AgentRequest {
-  const { name, timeoutMs, prevResult, validAttachments, hasBandwidthLimit } = configuration;
+function buildRequest(
+  command: AgentCommand,
+  configuration: Configuration,
+  environment: Environment,
+  timeoutMs: number,
+): AgentRequest {
+  const { name, prevResult, validAttachments, hasBandwidthLimit } = configuration;
   return {
     protocol: protocolVersion,
     command,
@@ -34,8 +39,9 @@ function noAnswer(command: AgentCommand, because: string, cure: string): CniErro
 }
 
 /** What became of an exchange that brought no text. */
-function failed(command: AgentCommand, configuration: Configuration, outcome: Failure): CniError {
-  const { socket, timeoutMs } = configuration;
+function failed(command: AgentCommand, configuration: Configuration, outcome: Failure, timeoutMs: number): CniError {
+  const { socket } = configuration;
+  const limit = timeoutMs === configuration.timeoutMs ? ' (timeoutSeconds)' : ', all that the plugins left it';
   switch (outcome.problem) {
     case 'connect':
       return noAnswer(
@@ -46,7 +52,7 @@ function failed(command: AgentCommand, configuration: Configuration, outcome: Fa
     case 'timeout':
       return noAnswer(
         command,
-        `the agent at ${socket} gave no answer within ${timeoutMs / 1000} s (timeoutSeconds)`,
+        `the agent at ${socket} gave no answer within ${timeoutMs / 1000} s${limit}`,
         'the log of the fast-agent on this node says what it waits for',
       );
     case 'write':
@@ -78,13 +84,14 @@ export function askAgent(
   command: AgentCommand,
   configuration: Configuration,
   environment: Environment,
+  timeoutMs: number,
 ): Attachment | undefined {
-  const { socket, timeoutMs } = configuration;
-  const body = formatRequest(buildRequest(command, configuration, environment));
+  const { socket } = configuration;
+  const body = formatRequest(buildRequest(command, configuration, environment, timeoutMs));
   const outcome = host.unixRequest(socket, body, timeoutMs);
   if ('problem' in outcome) {
     if (outcome.problem === 'connect' && command === 'DEL') return undefined;
-    throw failed(command, configuration, outcome);
+    throw failed(command, configuration, outcome, timeoutMs);
   }
   const parsed = parseResponse(outcome.text, validateResponse);
   if ('problem' in parsed) {

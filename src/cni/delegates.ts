@@ -5,6 +5,7 @@ import { errorCode } from '../protocol/error-codes.ts';
 import { explain } from '../protocol/validation.ts';
 import { CniError } from './cni-error.ts';
 import type { Configuration } from './configuration.ts';
+import type { Deadline } from './deadline.ts';
 import type { Host, PluginOutcome } from './host.ts';
 import type { RawResult } from './result.ts';
 import { validatePreviousResult } from './validators.ts';
@@ -16,10 +17,7 @@ export interface Delegate {
 
 type DelegatedCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS';
 
-/**
- * A plugin that waits longer has a fault. With two of them and the longest wait of the agent an ADD stays below the kubelet's
- * two minutes; the undoing of one that failed may last longer than that.
- */
+/** A plugin that waits longer has a fault. */
 const maxTimeoutMs = 20_000;
 
 function failure(type: string, because: string, details?: string): CniError {
@@ -51,26 +49,32 @@ function reasonOf(text: string): { msg: string; details?: string } {
 export class Delegates {
   readonly #host: Host;
   readonly #configuration: Configuration;
+  readonly #deadline: Deadline;
+  /** The most that an ADD runs, where the last of them fails and all are undone. */
+  readonly stepsOfAdd: number;
 
-  constructor(host: Host, configuration: Configuration) {
+  constructor(host: Host, configuration: Configuration, deadline: Deadline) {
     this.#host = host;
     this.#configuration = configuration;
+    this.#deadline = deadline;
+    this.stepsOfAdd = 2 * configuration.delegates.length;
   }
 
   /** What the plugin printed; throws code 105 with its words where it failed. */
-  #run({ type }: Delegate, command: DelegatedCommand, prevResult: RawResult | undefined): string {
-    const { whole, timeoutMs } = this.#configuration;
+  #run({ type }: Delegate, command: DelegatedCommand, prevResult: RawResult | undefined, stepsBehind: number): string {
+    const { whole } = this.#configuration;
+    const timeoutMs = this.#deadline.timeFor(Math.min(this.#configuration.timeoutMs, maxTimeoutMs), stepsBehind);
     // Section 4: the complete configuration, so that its keys are the plugin's options too.
     const body = JSON.stringify({ ...whole, type, prevResult });
-    const outcome = find(this.#host, type, command, body, Math.min(timeoutMs, maxTimeoutMs));
+    const outcome = find(this.#host, type, command, body, timeoutMs);
     if ('problem' in outcome) throw failure(type, outcome.message);
     if (outcome.exitCode === 0) return outcome.text;
     const { msg, details } = reasonOf(outcome.text);
     throw failure(type, msg, details);
   }
 
-  #extend(delegate: Delegate, before: RawResult): RawResult {
-    const text = this.#run(delegate, 'ADD', before);
+  #extend(delegate: Delegate, before: RawResult, stepsBehind: number): RawResult {
+    const text = this.#run(delegate, 'ADD', before, stepsBehind);
     try {
       const result = JSON.parse(text) as unknown;
       const problem = explain(validatePreviousResult, result);
@@ -87,12 +91,13 @@ export class Delegates {
     const begun: Delegate[] = [];
     let extended = result;
     try {
-      for (const delegate of this.#configuration.delegates) {
+      for (const [place, delegate] of this.#configuration.delegates.entries()) {
         begun.push(delegate);
-        extended = this.#extend(delegate, extended);
+        // Behind it are the others, the undoing of all, and the wire's.
+        extended = this.#extend(delegate, extended, this.stepsOfAdd - place);
       }
     } catch (error) {
-      this.#all('DEL', begun.toReversed(), extended);
+      this.#all('DEL', begun.toReversed(), extended, 1);
       throw error;
     }
     return extended;
@@ -101,27 +106,34 @@ export class Delegates {
   /** Behind what fast-cni does itself; throws code 105 of the first that complains. */
   ask(command: 'CHECK' | 'STATUS'): void {
     const { delegates, prevResult } = this.#configuration;
-    for (const delegate of delegates) this.#run(delegate, command, prevResult);
+    for (const [place, delegate] of delegates.entries()) {
+      this.#run(delegate, command, prevResult, delegates.length - place - 1);
+    }
   }
 
   /** Section 2, "GC": all of them collect, whatever one of them says. Throws code 105 of the first that complains. */
   collect(): void {
-    const failure = this.#all('GC', this.#configuration.delegates, undefined);
+    const failure = this.#all('GC', this.#configuration.delegates, undefined, 0);
     if (failure !== undefined) throw failure;
   }
 
   /** Runs all of them, the last first, and answers the first failure. */
   del(): CniError | undefined {
     const { delegates, prevResult } = this.#configuration;
-    return this.#all('DEL', delegates.toReversed(), prevResult);
+    return this.#all('DEL', delegates.toReversed(), prevResult, 1);
   }
 
-  /** The first failure; it keeps none of the others. */
-  #all(command: 'DEL' | 'GC', delegates: readonly Delegate[], prevResult: RawResult | undefined): CniError | undefined {
+  /** The first failure; it keeps none of the others. `stepsBehind` all of them is the wire's DEL, or nothing. */
+  #all(
+    command: 'DEL' | 'GC',
+    delegates: readonly Delegate[],
+    prevResult: RawResult | undefined,
+    stepsBehind: number,
+  ): CniError | undefined {
     const failures: CniError[] = [];
-    for (const delegate of delegates) {
+    for (const [place, delegate] of delegates.entries()) {
       try {
-        this.#run(delegate, command, prevResult);
+        this.#run(delegate, command, prevResult, delegates.length - place - 1 + stepsBehind);
       } catch (error) {
         if (!(error instanceof CniError)) throw error;
         failures.push(error);

@@ -20,6 +20,8 @@ export interface Host {
   print(text: string): void;
   printError(text: string): void;
   exitCode(code: number): void;
+  /** Since the program started. */
+  elapsedMs(): number;
   /** Connects to the unix socket `path`, writes `body`, closes that half and reads the answer, in `timeoutMs` in all. */
   unixRequest(path: string, body: string, timeoutMs: number): HostOutcome;
   /** Runs the executable `path` with this process's variables, but CNI_COMMAND is `command`, and kills it after `timeoutMs`. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One call of fast-cni, from the runtime's variables to what it reads on stdout.
 import { errorCode } from '../protocol/error-codes.ts';
+import type { Attachment } from '../protocol/messages.ts';
 import { askAgent } from './ask-agent.ts';
 import { CniError, formatError } from './cni-error.ts';
 import { type Configuration, decode, parseConfiguration } from './configuration.ts';
+import { Deadline } from './deadline.ts';
 import { Delegates } from './delegates.ts';
 import { parseCommand, parseEnvironment } from './environment.ts';
 import type { CniCommand, Environment } from './environment.ts';
@@ -33,19 +35,43 @@ function answerVersion(input: HostOutcome): string {
   return `${JSON.stringify({ cniVersion, supportedVersions: specVersions })}\n`;
 }
 
+/** What a command that is served works with. */
+interface Work {
+  host: Host;
+  configuration: Configuration;
+  environment: Environment;
+  deadline: Deadline;
+  delegates: Delegates;
+}
+
+function begin(host: Host, command: CniCommand, input: HostOutcome): Work {
+  const environment = parseEnvironment(command, (name) => host.env(name) ?? '');
+  const configuration = parseConfiguration(decode(input), command);
+  const deadline = new Deadline(() => host.elapsedMs(), command, configuration.timeoutMs);
+  return { host, configuration, environment, deadline, delegates: new Delegates(host, configuration, deadline) };
+}
+
+/** `stepsBehind`: what has still to come after it, where all goes badly. */
+function ask(work: Work, command: Exclude<CniCommand, 'VERSION'>, stepsBehind: number): Attachment | undefined {
+  const { host, configuration, environment, deadline } = work;
+  const timeoutMs = deadline.timeFor(configuration.timeoutMs, stepsBehind);
+  return askAgent(host, command, configuration, environment, timeoutMs);
+}
+
 /** Section 4: whoever delegates undoes all where a delegate failed; the failure itself is what the runtime reads. */
-function add(host: Host, configuration: Configuration, environment: Environment): string {
-  const attachment = askAgent(host, 'ADD', configuration, environment);
+function add(work: Work): string {
+  const { configuration, delegates } = work;
+  const attachment = ask(work, 'ADD', delegates.stepsOfAdd + 1);
   if (attachment === undefined) {
     throw new CniError(errorCode.protocol, "the agent's answer to ADD carries no result");
   }
   const { cniVersion, prevResult, dns } = configuration;
   const result = resultOf(cniVersion, attachment, prevResult, dns);
   try {
-    return `${JSON.stringify(new Delegates(host, configuration).add(result))}\n`;
+    return `${JSON.stringify(delegates.add(result))}\n`;
   } catch (error) {
     try {
-      askAgent(host, 'DEL', configuration, environment);
+      ask(work, 'DEL', 0);
     } catch {
       // The runtime sends a DEL of its own after a failed ADD.
     }
@@ -54,10 +80,10 @@ function add(host: Host, configuration: Configuration, environment: Environment)
 }
 
 /** A delegate that fails does not keep the wire; the runtime hears of all that failed, and tries again. */
-function del(host: Host, configuration: Configuration, environment: Environment): void {
-  const failure = new Delegates(host, configuration).del();
+function del(work: Work): void {
+  const failure = work.delegates.del();
   try {
-    askAgent(host, 'DEL', configuration, environment);
+    ask(work, 'DEL', 0);
   } catch (error) {
     if (failure === undefined || !(error instanceof CniError)) throw error;
     throw new CniError(failure.code, `${failure.message}; besides: ${error.message}`, failure.details);
@@ -68,17 +94,16 @@ function del(host: Host, configuration: Configuration, environment: Environment)
 /** The text for stdout; throws CniError. */
 function answer(host: Host, command: CniCommand, input: HostOutcome): string {
   if (command === 'VERSION') return answerVersion(input);
-  const environment = parseEnvironment(command, (name) => host.env(name) ?? '');
-  const configuration = parseConfiguration(decode(input), command);
+  const work = begin(host, command, input);
+  const { configuration, delegates } = work;
   // Without a list there is nothing to compare with; what no record explains the agent finds by itself.
   if (command === 'GC' && configuration.validAttachments === undefined) return '';
-  if (command === 'ADD') return add(host, configuration, environment);
+  if (command === 'ADD') return add(work);
   if (command === 'DEL') {
-    del(host, configuration, environment);
+    del(work);
     return '';
   }
-  askAgent(host, command, configuration, environment);
-  const delegates = new Delegates(host, configuration);
+  ask(work, command, configuration.delegates.length);
   if (command === 'GC') delegates.collect();
   else delegates.ask(command);
   return '';

@@ -235,7 +235,8 @@ describe('a plugin that fails in a strange way', () => {
   });
 
   it('is named where what is to run it is missing', async () => {
-    writeFileSync(join(folder, 'strange'), '#!/nonexistent\n', { mode: 0o755 });
+    script('');
+    writeFileSync(join(folder, 'strange'), `#!${folder}/none\n`);
     await refuses('the plugin strange failed: No such file');
   });
 

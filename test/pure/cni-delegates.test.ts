@@ -222,6 +222,53 @@ describe('a plugin that fails', () => {
   });
 });
 
+describe('a command whose steps all last too long', () => {
+  const asked = { portMappings, bandwidth };
+
+  it('is no ADD that the runtime gives up while the last plugin is undone', () => {
+    const lastsMs = (step: string): number => {
+      if (step === 'agent ADD') return 54_000;
+      return step === 'fast-portmap ADD' ? 19_000 : Number.POSITIVE_INFINITY;
+    };
+    const outcome = run('ADD', asked, { lastsMs });
+    expect(outcome.steps.slice(3)).toEqual(['fast-bandwidth DEL', 'fast-portmap DEL', 'agent DEL']);
+    // The wait, the plugins at 20 s each, and what is left of 110 s for the undoing.
+    expect(outcome.limitsMs).toEqual([55_000, 20_000, 20_000, 7000, 5000, 5000]);
+    expect(outcome.elapsedMs).toBe(110_000);
+    expect(errorOf(outcome).msg).toBe('the plugin fast-bandwidth failed: no end within 20000 ms');
+    expect(outcome.requests[1]?.body.deadlineMs).toBe(4000);
+  });
+
+  it('gives the undoing its time where there is enough', () => {
+    const outcome = run('ADD', asked, { plugin: butFor('fast-bandwidth', 'ADD', broken) });
+    expect(outcome.limitsMs).toEqual([55_000, 20_000, 20_000, 20_000, 20_000, 55_000]);
+  });
+
+  it('is no DEL that CRI-O gives up, and the wire has its part of it', () => {
+    const outcome = run('DEL', asked, { lastsMs: () => Number.POSITIVE_INFINITY });
+    expect(outcome.limitsMs).toEqual([20_000, 20_000, 16_000]);
+    expect(outcome.elapsedMs).toBe(56_000);
+    expect(errorOf(outcome).msg).toMatch(
+      /besides: the agent at .* gave no answer within 16 s, all that the plugins left/,
+    );
+  });
+
+  it.each(['CHECK', 'STATUS', 'GC'])('is no %s without its plugins', (command) => {
+    const conf = { prevResult, 'cni.dev/valid-attachments': [] };
+    const lastsMs = (step: string): number => (step.startsWith('agent') ? 45_000 : 5000);
+    const outcome = run(command, asked, { lastsMs, conf });
+    expect(outcome.exitCode).toBe(0);
+    expect(outcome.limitsMs).toEqual([46_000, 6000, 6000]);
+  });
+
+  it('has a second for every step where timeoutSeconds is short or long', () => {
+    const lastsMs = (): number => Number.POSITIVE_INFINITY;
+    expect(run('DEL', asked, { lastsMs, conf: { timeoutSeconds: 1 } }).limitsMs).toEqual([1000, 1000, 1000]);
+    const long = run('DEL', asked, { lastsMs, conf: { timeoutSeconds: 600 } });
+    expect(long.limitsMs).toEqual([20_000, 20_000, 560_000]);
+  });
+});
+
 describe('the names of the plugins', () => {
   it.each([
     [{ portMappings: '../portmap' }, 'the field "delegates.portMappings" is "../portmap"'],

@@ -41,6 +41,8 @@ export interface Call {
   answer?: HostOutcome;
   /** What the plugin at a path makes of it; by default there is none. */
   plugin?: (run: PluginRun) => PluginOutcome;
+  /** How long the named step of `steps` would last; by default no time. What may not last so long is ended. */
+  lastsMs?: (step: string) => number;
 }
 
 export interface PluginRun {
@@ -58,6 +60,9 @@ export interface Outcome {
   plugins: PluginRun[];
   /** Agent and plugins in their order, such as `agent ADD` and `fast-portmap ADD`. */
   steps: string[];
+  /** How long each of them may last. */
+  limitsMs: number[];
+  elapsedMs: number;
 }
 
 /** A plugin that prints what it was given, as those do that only add something to the node. */
@@ -69,8 +74,18 @@ export const passOn = ({ command, body }: PluginRun): PluginOutcome => ({
 const noPlugin: PluginOutcome = { problem: 'missing', message: 'No such file or directory' };
 
 /** Runs fast-cni once in memory. */
-export function call({ variables, stdin, answer, plugin }: Call): Outcome {
-  const outcome: Outcome = { exitCode: 0, stdout: '', stderr: '', requests: [], plugins: [], steps: [] };
+export function call({ variables, stdin, answer, plugin, lastsMs = () => 0 }: Call): Outcome {
+  const [steps, limitsMs]: [string[], number[]] = [[], []];
+  const nothing = { exitCode: 0, stdout: '', stderr: '', requests: [], plugins: [], elapsedMs: 0 };
+  const outcome: Outcome = { ...nothing, steps, limitsMs };
+  /** Answers what became of a step that takes too long. */
+  const pass = (step: string, limitMs: number): { problem: 'timeout'; message: string } | undefined => {
+    steps.push(step);
+    limitsMs.push(limitMs);
+    const wantedMs = lastsMs(step);
+    outcome.elapsedMs += Math.min(wantedMs, limitMs);
+    return wantedMs <= limitMs ? undefined : { problem: 'timeout', message: `no end within ${limitMs} ms` };
+  };
   const result = variables['CNI_COMMAND'] === 'ADD' ? { result: attachment } : {};
   const host: Host = {
     env: (name) => variables[name],
@@ -87,17 +102,16 @@ export function call({ variables, stdin, answer, plugin }: Call): Outcome {
     unixRequest: (path, body, timeoutMs) => {
       const request = JSON.parse(body) as AgentRequest;
       outcome.requests.push({ path, body: request, timeoutMs });
-      outcome.steps.push(`agent ${request.command}`);
-      return answer ?? { text: JSON.stringify({ ok: true, ...result }) };
+      const late = pass(`agent ${request.command}`, timeoutMs);
+      return late ?? answer ?? { text: JSON.stringify({ ok: true, ...result }) };
     },
-    runPlugin: (path, command, body) => {
+    elapsedMs: () => outcome.elapsedMs,
+    runPlugin: (path, command, body, timeoutMs) => {
       const one = { path, command, body: JSON.parse(body) as PluginRun['body'] };
       const ended = plugin?.(one) ?? noPlugin;
       outcome.plugins.push(one);
-      if (!('problem' in ended && ended.problem === 'missing')) {
-        outcome.steps.push(`${path.split('/').at(-1)} ${command}`);
-      }
-      return ended;
+      if ('problem' in ended && ended.problem === 'missing') return ended;
+      return pass(`${path.split('/').at(-1)} ${command}`, timeoutMs) ?? ended;
     },
   };
   run(host);

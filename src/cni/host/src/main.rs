@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The executable around fast-cni's TypeScript. It only lends seven functions (`host`, see src/cni/host.ts) and decides
+// The executable around fast-cni's TypeScript. It only lends eight functions (`host`, see src/cni/host.ts) and decides
 // nothing; a fault in the script still ends in a CNI error on stdout, because that is all that a runtime reads.
 mod exchange;
 mod plugin;
@@ -12,7 +12,7 @@ use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Written by the `compile` program beside this one.
 static BYTECODE: &[u8] = include_bytes!(env!("FAST_CNI_BYTECODE"));
@@ -66,6 +66,11 @@ fn print(text: String, exit_code: &Cell<u8>) {
 
 fn lend_host(c: &Ctx<'_>, exit_code: &Rc<Cell<u8>>) -> Result<()> {
     let host = Object::new(c.clone())?;
+    let start = Instant::now();
+    host.set(
+        "elapsedMs",
+        Function::new(c.clone(), move || start.elapsed().as_millis() as f64)?,
+    )?;
     host.set(
         "env",
         Function::new(c.clone(), |name: String| std::env::var(name).ok())?,
