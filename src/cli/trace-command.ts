@@ -48,8 +48,8 @@ function nodeAddressOf(text: string): string {
 const moreHelp = `
 A Service's address is rewritten by kube-proxy on the pod's node. Which Service it is, and which backends are ready, is read
 by the kubeconfig, which needs the rights to get and list services and to list endpointslices; without them name a backend by
---backend. That an address for Services is nobody's is known where it may also list servicecidrs (Kubernetes 1.33 on). As whom a packet leaves the cluster
-is read from the node's own nftables rules.
+--backend. That an address for Services is nobody's is known where it may also list servicecidrs (Kubernetes 1.33 on). As whom
+a packet leaves the cluster is read from the node's own nftables rules.
 
 The half of the node that receives is asked of that node's agent, for which the kubeconfig must be allowed to list
 nodeendpoints and to exec in fast-system; whether that node is on is known by the rights to get nodes and to list leases in
@@ -153,10 +153,13 @@ async function isHere(s: Surroundings, address: string, folder: string): Promise
 async function stepsOf(s: Surroundings, pod: string, to: string, options: Options): Promise<Step[]> {
   const cluster = (): Promise<Cluster> => s.cluster(options);
   const from = await placeOf(pod, cluster);
-  const { protocol, sourcePort, bpfObject: objectFile, pinFolder, arrivesFrom } = options;
+  const { protocol, sourcePort, bpfObject: objectFile, pinFolder, arrivesFrom, direct = false } = options;
+  if (direct && arrivesFrom === undefined) {
+    throw new Error('--direct says how it came from where --arrives-from says; give both, or neither');
+  }
   if (arrivesFrom !== undefined) {
     const { address: destination } = await placeOf(to, cluster);
-    const { port = defaultPort, direct = false } = options;
+    const { port = defaultPort } = options;
     const question = { source: from.address, destination, protocol, port, sourcePort, objectFile };
     const sender: Sender = { address: arrivesFrom, way: direct ? 'direct' : 'tunnel' };
     return here(s, pinFolder, (kernel) => new Arrival(kernel, question, sender));

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildFolder } from '../../scripts/steps.ts';
 import { AgentNode, endpointOf, inside, one, outsideAddress, outsideDown, outsideUp, two } from './agent-node.ts';
+import type { ExecStreams } from '../../src/kube/exec.ts';
+import { fastCtl } from '../pure/cli-shell.ts';
 import { fastCtlOn } from './fast-ctl-process.ts';
 import { record } from './memory-records.ts';
 
@@ -127,5 +129,41 @@ describe('fast-ctl trace on the node that receives', () => {
     const steps = JSON.parse((await fastCtlOn('one', node.pinFolder, words)).stdout) as Fields[];
     expect(steps.at(-2)).toMatchObject({ kind: 'end', outcome });
     expect(steps.at(-1)).toMatchObject({ kind: 'node', where: to, what: expect.stringMatching(sentence) as string });
+  });
+});
+
+describe('fast-ctl trace of a person who may ask both nodes', () => {
+  /** Each node's agent is the fast-ctl in its namespace. */
+  const cluster = {
+    list: async ({ plural }: { plural: string }, { fieldSelector = '' }: { fieldSelector?: string } = {}) => {
+      const agent = { metadata: { name: fieldSelector.split('=')[1] }, status: { phase: 'Running' } };
+      const kinds: Record<string, object[]> = {
+        ipallocations: [...node.records.list(), ...other.records.list()],
+        nodeendpoints: node.endpoints,
+        pods: [agent],
+      };
+      return { items: kinds[plural] ?? [] };
+    },
+    find: async (_kind: object, name: string) => ({ metadata: { name } }),
+    exec: async ({ pod }: { pod: string }, [, ...words]: string[], streams: ExecStreams) => {
+      const { pinFolder } = pod === 'one' ? node : other;
+      const { code, stdout, stderr } = await fastCtlOn(pod, pinFolder, [...words, '--bpf-object', objectFile]);
+      streams.stdout(stdout);
+      streams.stderr(stderr);
+      return code;
+    },
+  };
+
+  it('shows both halves as one way, from the wire of a pod to that of the other', async () => {
+    const words = 'trace default/a default/far';
+    const { stdout, stderr } = await fastCtl(words, { cluster: async () => cluster as never, terminalWidth: 80 });
+    expect(stderr).toBe('');
+    expect(stdout.match(/^\S+/gm)?.join(' ')).toBe(
+      'STEP pod program entry route end node arrival entry program entry end',
+    );
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(
+      / two: the steps from here on are its own arrival .* past the stack $/,
+    );
   });
 });

@@ -103,6 +103,15 @@ describe('a pod on a node that is off', () => {
   });
 });
 
+describe('the receiving half by hand', () => {
+  it.each([
+    ['--direct', '--direct says how it came from where --arrives-from says; give both, or neither'],
+    ['--arrives-from two', "argument 'two' is invalid. give the IPv4 address of the other node, such as 10.29.15.50."],
+  ])('is refused where it is half said: %s', async (flags, sentence) => {
+    await expect(trace(`trace ${client} ${far} ${flags}`)).rejects.toThrow(sentence);
+  });
+});
+
 describe('the cure', () => {
   it('is about the cluster that was asked', async () => {
     const { beyond } = await trace(`${pods} --context lab`, { kinds: { nodes: [machine('one')] } });
