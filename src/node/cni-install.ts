@@ -37,6 +37,7 @@ const programs = [
   { from: executable, to: executable },
   ...companions.map((name) => ({ from: name, to: `fast-${name}` })),
 ];
+const programMode = 0o755;
 /** Sorts before most others: a runtime takes the first file. */
 const configuration = '10-fast.conflist';
 
@@ -56,10 +57,11 @@ export type Verified = Map<string, string>;
 const versionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   [dev, ino, size, mtimeNs, ctimeNs].join();
 
-function isSameFile(source: string, target: string, verified: Verified): boolean {
+/** Also whether it may be run, which is no matter of its content. */
+function isInstalled(source: string, target: string, verified: Verified): boolean {
   const from = statSync(source, { bigint: true });
   const to = statSync(target, { bigint: true, throwIfNoEntry: false });
-  if (to === undefined || from.size !== to.size) return false;
+  if (to === undefined || from.size !== to.size || (Number(to.mode) & 0o7777) !== programMode) return false;
   const versions = `${versionOf(from)} ${versionOf(to)}`;
   if (verified.get(target) === versions) return true;
   const isSame = Buffer.compare(readFileSync(source), readFileSync(target)) === 0;
@@ -78,10 +80,10 @@ function read(file: string): string | undefined {
 /** Answers whether it had to be written. */
 function installProgram(source: string, folder: string, name: string, verified: Verified): boolean {
   const target = join(folder, name);
-  if (isSameFile(source, target, verified)) return false;
+  if (isInstalled(source, target, verified)) return false;
   const early = join(folder, `.${name}.new`);
   copyFileSync(source, early);
-  chmodSync(early, 0o755);
+  chmodSync(early, programMode);
   renameSync(early, target);
   return true;
 }

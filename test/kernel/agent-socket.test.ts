@@ -2,6 +2,7 @@
 // What the runtime meets on a node: the socket and the installed fast-cni.
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -223,6 +224,20 @@ describe('the installation', () => {
     expect([again(verified), again(verified)]).toEqual([1, 0]);
     expect(readFileSync(path, 'utf8')).toBe('I am the new');
   });
+
+  it.each([0o644, 0o4755, 0o777])(
+    'leaves no program that no runtime can run, or everybody can change: chmod %o',
+    (mode) => {
+      install();
+      const verified: Verified = new Map();
+      expect(again(verified)).toBe(0);
+      const path = join(folder, 'bin/fast-cni');
+      chmodSync(path, mode);
+      expect([again(verified), again(verified)]).toEqual([1, 0]);
+      expect(statSync(path).mode & 0o7777).toBe(0o755);
+      expect(readFileSync(path, 'utf8')).toBe('I am fast-cni');
+    },
+  );
 
   it('takes all of its own away again', () => {
     install();
