@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands behind the sender's half of a trace: whether the other node is there, what it does with the packet, and who
 // answers at an address of its own. What may not be asked is said, with how it is asked elsewhere.
+import { decodeClusterPod, type RawEntry } from '../datapath/codecs.ts';
 import { endpointKind } from './kinds.ts';
 import { NodeSilent } from './node-exec.ts';
 import { sayNodePort } from './node-ports.ts';
@@ -17,6 +18,8 @@ export interface Beyond {
   readonly choice: ClusterChoice;
   /** Whether the account is that of the pod in which this runs: it may run nothing elsewhere. */
   readonly isPodAccount: boolean;
+  /** The entries of this node's own map, where the sender's half was looked at here. */
+  readonly clusterPods?: () => Promise<RawEntry[]>;
 }
 
 type Sent = NonNullable<Step['toNode']>;
@@ -133,7 +136,8 @@ class Machine extends OtherNode {
     try {
       known = await this.known();
     } catch (error) {
-      const asked = isOwn ? `what answers there (${kinds})` : "whether it is a node's";
+      const isNode = isOwn || (await this.#isNodeHere());
+      const asked = isNode ? `what answers at this node's address (${kinds})` : "whether it is a node's";
       return [this.step(`${asked} was not to be asked: ${this.whyOf(error)}`)];
     }
     if (known === undefined) return [];
@@ -141,6 +145,16 @@ class Machine extends OtherNode {
     const what = this.q.protocol === 'icmp' ? 'an echo request' : `port ${this.q.port}/${this.#protocol()}`;
     const head = `${isOwn ? 'this node' : 'it leaves to node'} ${name}; what that does with ${what} is decided there`;
     return [this.step(`${head}: ${await this.#whose(known)}`, name), ...this.hidden(known), ...this.amiss(known)];
+  }
+
+  /** By an entry of a pod or an overlay address that it holds: what can be known without an API server. */
+  async #isNodeHere(): Promise<boolean> {
+    try {
+      const entries = (await this.beyond.clusterPods?.()) ?? [];
+      return entries.some((entry) => decodeClusterPod(entry).nodeAddress === this.q.destination);
+    } catch {
+      return false;
+    }
   }
 
   #protocol(): string {

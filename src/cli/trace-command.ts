@@ -174,7 +174,13 @@ async function stepsOf(s: Surroundings, pod: string, to: string, options: Option
     ? await traceThere(s, await cluster(), from.node ?? '', question)
     : await here(s, pinFolder, (kernel) => new Trace(kernel, question));
   const steps = withService(found, target);
-  const beyond = { surroundings: s, cluster, choice: options, isPodAccount: s.usesPodAccount(options) };
+  const beyond = {
+    surroundings: s,
+    cluster,
+    choice: options,
+    isPodAccount: s.usesPodAccount(options),
+    ...(isThere ? {} : { clusterPods: () => s.openMaps(pinFolder)(maps.clusterPodIps.name) }),
+  };
   return [...steps, ...(await stepsBeyond(steps, question, beyond))];
 }
 

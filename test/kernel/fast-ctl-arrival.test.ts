@@ -113,17 +113,18 @@ describe('fast-ctl trace on the node that receives', () => {
 
   it.each([
     [
-      'another machine’s address, which may be a node’s',
+      'another node’s address',
       two.nodeAddress,
       'leaves',
-      "^whether it is a node's was not to be",
+      "^what answers at this node's address .* was not to be asked: no",
     ],
     [
       'this node’s own address',
       one.nodeAddress,
       'host',
-      '^what answers there .* was not to be asked: no cluster found',
+      "^what answers at this node's address .* was not to be asked: no",
     ],
+    ['an address outside', outsideAddress, 'leaves', "^whether it is a node's was not to be asked: no cluster found"],
   ])('says without a kubeconfig what was not to be asked of %s', async (_what, to, outcome, sentence) => {
     const words = ['trace', pods.a, to, '--bpf-object', objectFile, '-o', 'json'];
     const steps = JSON.parse((await fastCtlOn('one', node.pinFolder, words)).stdout) as Fields[];
