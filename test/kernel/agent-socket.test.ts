@@ -225,14 +225,14 @@ describe('the installation', () => {
     expect(readFileSync(path, 'utf8')).toBe('I am the new');
   });
 
-  it.each([0o644, 0o4755, 0o777])(
-    'leaves no program that no runtime can run, or everybody can change: chmod %o',
+  it.each(['644', '4755', '777'])(
+    'leaves no program that no runtime can run, or everybody can change: chmod %s',
     (mode) => {
       install();
       const verified: Verified = new Map();
       expect(again(verified)).toBe(0);
       const path = join(folder, 'bin/fast-cni');
-      chmodSync(path, mode);
+      chmodSync(path, Number.parseInt(mode, 8));
       expect([again(verified), again(verified)]).toEqual([1, 0]);
       expect(statSync(path).mode & 0o7777).toBe(0o755);
       expect(readFileSync(path, 'utf8')).toBe('I am fast-cni');

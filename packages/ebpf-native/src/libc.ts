@@ -20,7 +20,7 @@ export const libc = {
   vsnprintf: library.func('int vsnprintf(_Out_ uint8_t *bytes, size_t length, const char *format, void *list)'),
 } as const;
 
-/** Passes a result on, or throws what errno says. Only for calls made on this thread: `.async` leaves errno at 0. */
+/** Passes a result on, or throws what errno says. Of an `.async` call errno is there in its callback alone. */
 export function checked(call: string, result: number, cure?: string): number {
   if (result < 0) throw new SysError(call, koffi.errno(), '', cure);
   return result;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // rtnetlink against the real kernel, in two namespaces: what is written is read back, and what is refused says why.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   NetlinkError,
@@ -300,4 +304,23 @@ describe('a look-up of a route', () => {
       scope: 'global',
     });
   });
+});
+
+it('loses no answer for which it waits aside when the process is stopped and goes on', async () => {
+  const script = fileURLToPath(new URL('waiting-request.ts', import.meta.url));
+  const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  try {
+    expect((await lines.next()).value).toBe('waits');
+    // Its thread is in recv(2) by then.
+    await setTimeout(200);
+    child.kill('SIGSTOP');
+    await setTimeout(50);
+    child.kill('SIGCONT');
+    await setTimeout(200);
+    child.stdin.write('ask\n');
+    expect((await lines.next()).value).toBe('answered');
+  } finally {
+    child.kill('SIGKILL');
+  }
 });

@@ -29,6 +29,13 @@ const mostReads = 10;
 const mostParts = 100_000;
 /** EAGAIN: SO_RCVTIMEO is over. */
 const timedOut = 11;
+/**
+ * EINTR: with SO_RCVTIMEO no handler of a signal is asked whether to go on, and SIGSTOP with SIGCONT interrupts too
+ * (signal(7)). The answer comes all the same.
+ */
+const interrupted = 4;
+/** A debugger that stops the process interrupts once for each stop. */
+const mostInterruptions = 100;
 
 type Outcome = 'more' | 'done';
 
@@ -132,13 +139,13 @@ export class RouteSocket {
   async #aside(message: Message, take: (bytes: Buffer) => unknown): Promise<void> {
     const sequence = ++this.#sequence;
     const bytes = message.finish(sequence);
-    // errno does not cross threads; the kernel refuses a message only by its answer, unless it lacks memory.
     const sent = await elsewhere(libc.send.async, this.fd, bytes, bytes.length);
-    if (sent < 0) throw new SysError(message.purpose, 105, 'the kernel took no message', 'try again later');
+    // It refuses a message only by its answer, unless it lacks memory.
+    if (sent < 0) throw new SysError(message.purpose, -sent, 'the kernel took no message', 'try again later');
     for (let part = 1; part <= mostParts; part++) {
       // Each part of a list is made when it is asked for, and the walk to the next match may be a long one.
-      const length = await elsewhere(libc.recv.async, this.fd, this.#received, this.#received.length);
-      if (length < 0) throw this.#silence(message, timedOut);
+      const length = await this.#datagramAside();
+      if (length < 0) throw this.#silence(message, -length);
       if (this.#read(message, sequence, length, take) === 'done') return;
     }
     throw this.#endless(message);
@@ -165,9 +172,28 @@ export class RouteSocket {
   }
 
   #receive(message: Message, sequence: number, take: (bytes: Buffer) => unknown): Outcome {
-    const length = Number(libc.recv(this.fd, this.#received, this.#received.length, 0));
-    if (length < 0) throw this.#silence(message, koffi.errno());
+    const length = this.#datagram();
+    if (length < 0) throw this.#silence(message, -length);
     return this.#read(message, sequence, length, take);
+  }
+
+  /** The length of the next datagram, or the error as a negative number. */
+  #datagram(): number {
+    for (let turn = 0; turn < mostInterruptions; turn++) {
+      const length = Number(libc.recv(this.fd, this.#received, this.#received.length, 0));
+      if (length >= 0) return length;
+      const errno = koffi.errno();
+      if (errno !== interrupted) return -errno;
+    }
+    return -interrupted;
+  }
+
+  async #datagramAside(): Promise<number> {
+    for (let turn = 0; turn < mostInterruptions; turn++) {
+      const length = await elsewhere(libc.recv.async, this.fd, this.#received, this.#received.length);
+      if (length !== -interrupted) return length;
+    }
+    return -interrupted;
   }
 
   /** Takes one datagram, which holds one or many messages. What is taken lasts until the next one comes. */
@@ -203,12 +229,12 @@ export class RouteSocket {
 
 type BytesCall = typeof libc.recv.async;
 
-/** A call on a thread of the pool; its result, negative for a failure. */
+/** A call on a thread of the pool; its result, or the error as a negative number. */
 async function elsewhere(call: BytesCall, fd: number, bytes: Buffer, length: number): Promise<number> {
   return await new Promise((resolve, reject) => {
     call(fd, bytes, length, 0, (error: Error | null, result: number) => {
       if (error) reject(error);
-      else resolve(result);
+      else resolve(result < 0 ? -koffi.errno() : result);
     });
   });
 }
