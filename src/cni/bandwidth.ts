@@ -21,20 +21,22 @@ export function hasBandwidthLimit(bandwidth: unknown): boolean {
   return Object.entries(bandwidth).some(([key, value]) => /^(?:in|e)gressRate$/i.test(key) && Number(value) > 0);
 }
 
-function boundBurst(burst: unknown, rate: unknown): unknown {
-  if (typeof burst !== 'number' || typeof rate !== 'number' || rate <= 0 || burst < leastUnlimitedBurst) return burst;
+/** Undefined where the burst may stay. */
+function boundBurst(burst: unknown, rate: unknown): number | undefined {
+  if (typeof burst !== 'number' || typeof rate !== 'number' || rate <= 0 || burst < leastUnlimitedBurst)
+    return undefined;
   return Math.min(burst, Math.max(Math.floor(rate * burstSeconds), leastBurst));
 }
 
-/** The same limits, with a burst that fits the rate where the runtime gave none. A burst that somebody chose stays. */
-export function boundBursts(bandwidth: unknown): unknown {
-  if (typeof bandwidth !== 'object' || bandwidth === null || Array.isArray(bandwidth)) return bandwidth;
+/** The same limits, with a burst that fits the rate where the runtime gave none; undefined where somebody chose them all. */
+export function boundBursts(bandwidth: unknown): object | undefined {
+  if (typeof bandwidth !== 'object' || bandwidth === null) return undefined;
   const entries = Object.entries(bandwidth) as [string, unknown][];
-  const rateFor = (burstKey: string): unknown => {
-    const rateKey = burstKey.toLowerCase().replace('burst', 'rate');
-    return entries.find(([key]) => key.toLowerCase() === rateKey)?.[1];
-  };
-  return Object.fromEntries(
-    entries.map(([key, value]) => [key, /^(?:in|e)gressBurst$/i.test(key) ? boundBurst(value, rateFor(key)) : value]),
-  );
+  const bounded = entries.flatMap(([key, value]) => {
+    if (!/^(?:in|e)gressBurst$/i.test(key)) return [];
+    const rateKey = key.toLowerCase().replace('burst', 'rate');
+    const burst = boundBurst(value, entries.find(([other]) => other.toLowerCase() === rateKey)?.[1]);
+    return burst === undefined ? [] : [[key, burst] as const];
+  });
+  return bounded.length === 0 ? undefined : { ...bandwidth, ...Object.fromEntries(bounded) };
 }

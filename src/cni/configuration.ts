@@ -31,6 +31,8 @@ export interface Configuration {
   delegates: Delegate[];
   /** As it stands, for them; of the runtime's bursts see `boundBursts`. */
   whole: object;
+  /** With the runtime's bursts, where they are others: what an older fast-cni gave the plugin. */
+  formerWhole?: object;
   /** Absent where the runtime gave no list, which is no statement about any attachment. */
   validAttachments?: ValidAttachment[];
 }
@@ -119,10 +121,11 @@ function delegatesOf({ delegates, runtimeConfig }: RawConfiguration, command: Cn
   });
 }
 
-function wholeFor(raw: RawConfiguration): object {
+function wholeFor(raw: RawConfiguration): Pick<Configuration, 'whole' | 'formerWhole'> {
   const { runtimeConfig } = raw;
-  if (runtimeConfig?.['bandwidth'] === undefined) return raw;
-  return { ...raw, runtimeConfig: { ...runtimeConfig, bandwidth: boundBursts(runtimeConfig['bandwidth']) } };
+  const bounded = boundBursts(runtimeConfig?.['bandwidth']);
+  if (bounded === undefined) return { whole: raw };
+  return { whole: { ...raw, runtimeConfig: { ...runtimeConfig, bandwidth: bounded } }, formerWhole: raw };
 }
 
 /** Throws code 7 that names the field, 2 for a field that cannot be honoured, or 1 for a version that is not served. */
@@ -141,7 +144,7 @@ export function parseConfiguration(value: unknown, command: CniCommand): Configu
     socket: raw.socket ?? agentSocketPath,
     hasBandwidthLimit: hasBandwidthLimit(raw.runtimeConfig?.['bandwidth']),
     delegates: delegatesOf(raw, command),
-    whole: wholeFor(raw),
+    ...wholeFor(raw),
     timeoutMs: (raw.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
     ...(raw.dns ? { dns: raw.dns } : {}),
     ...previousResult(raw, command),

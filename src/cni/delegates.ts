@@ -61,8 +61,13 @@ export class Delegates {
   }
 
   /** What the plugin printed; throws code 105 with its words where it failed. */
-  #run({ type }: Delegate, command: DelegatedCommand, prevResult: RawResult | undefined, stepsBehind: number): string {
-    const { whole } = this.#configuration;
+  #run(
+    { type }: Delegate,
+    command: DelegatedCommand,
+    prevResult: RawResult | undefined,
+    stepsBehind: number,
+    whole = this.#configuration.whole,
+  ): string {
     const timeoutMs = this.#deadline.timeFor(Math.min(this.#configuration.timeoutMs, maxTimeoutMs), stepsBehind);
     // Section 4: the complete configuration, so that its keys are the plugin's options too.
     const body = JSON.stringify({ ...whole, type, prevResult });
@@ -105,9 +110,20 @@ export class Delegates {
 
   /** Behind what fast-cni does itself; throws code 105 of the first that complains. */
   ask(command: 'CHECK' | 'STATUS'): void {
-    const { delegates, prevResult } = this.#configuration;
+    const { delegates } = this.#configuration;
     for (const [place, delegate] of delegates.entries()) {
-      this.#run(delegate, command, prevResult, delegates.length - place - 1);
+      this.#askOne(delegate, command, delegates.length - place - 1);
+    }
+  }
+
+  #askOne(delegate: Delegate, command: 'CHECK' | 'STATUS', stepsBehind: number): void {
+    const { prevResult, formerWhole } = this.#configuration;
+    try {
+      this.#run(delegate, command, prevResult, stepsBehind);
+    } catch (error) {
+      // An older fast-cni may have wired the pod, which is then as it was made: CRI-O ends a pod that fails when it starts.
+      if (formerWhole === undefined) throw error;
+      this.#run(delegate, command, prevResult, stepsBehind, formerWhole);
     }
   }
 

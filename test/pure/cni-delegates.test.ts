@@ -109,6 +109,20 @@ describe('a limit whose burst the runtime leaves open', () => {
     });
   });
 
+  it('may be that of an older fast-cni: its pods fail no CHECK', () => {
+    const asked = { ingressRate: 10_000_000, ingressBurst: 2 ** 32 - 1 };
+    const laid = (burst: number) => (one: PluginRun) => {
+      const given = one.body.runtimeConfig?.['bandwidth'] as typeof asked;
+      return given.ingressBurst === burst ? passOn(one) : broken;
+    };
+    for (const burst of [500_000, asked.ingressBurst]) {
+      const plugin = laid(burst);
+      expect(run('CHECK', { bandwidth: asked }, { conf: { prevResult }, plugin }).exitCode).toBe(0);
+    }
+    const other = run('CHECK', { bandwidth: asked }, { conf: { prevResult }, plugin: laid(1) });
+    expect(errorOf(other).code).toBe(105);
+  });
+
   it('gets no larger one than the runtime gave, at the rates of no machine', () => {
     const bandwidth = { egressRate: 1e15, egressBurst: 2 ** 32 - 1 };
     expect(given(bandwidth)).toEqual(bandwidth);
