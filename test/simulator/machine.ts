@@ -14,7 +14,7 @@ import { Process, type VirtualTime } from './time.ts';
 const graceMs = 20;
 
 /** No pod of the simulation has a bandwidth limit. */
-const noPins = '/nonexistent';
+const noPins = '/proc/fast/wires';
 
 export interface SandboxPod {
   readonly namespace: string;
