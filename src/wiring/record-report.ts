@@ -35,7 +35,7 @@ export interface RecordWorld {
   readonly releasingForMs: number;
   /** How long it has seen the owner without the wire that the record tells of. */
   readonly detachedForMs: number;
-  /** For an owner of kind Node: whether the address is still this node's overlay address. */
+  /** Whether the owner is a node whose tunnel device still has the address. */
   readonly isOverlayAddress: boolean;
 }
 
@@ -54,7 +54,7 @@ function decideRelease(world: RecordWorld): RecordDecision {
   }
   if (world.leaving.length > 0) return { decision: 'wait', ms: removalMs };
   // The device gets its new address in the next comparison, which tells no record.
-  if (record.spec.owner.kind === 'Node' && world.isOverlayAddress) return { decision: 'wait', ms: overlayMs };
+  if (world.isOverlayAddress) return { decision: 'wait', ms: overlayMs };
   const { attached: _attached, ...rest } = record.status ?? {};
   return { decision: 'write', status: { ...rest, released: { owner: { uid } } } };
 }

@@ -30,6 +30,8 @@ it('gives the lowest free address, whatever was taken and given back before', ()
         }
         expect(free.lowest()).toBe(model.size === 0 ? undefined : Math.min(...model));
         expect(free.count).toBe(model.size);
+        // A pool that pods come and go from for months must not end as thousands of ranges of one address.
+        expect(free.ranges).toEqual(RangeSet.of([...model].map((each) => ({ first: each, last: each }))).ranges);
       }
       expect(free.total).toBe(16);
     }),

@@ -37,6 +37,8 @@ export class ModelCluster {
   nextCreateError: Error | undefined;
   /** Thrown by the next create of a record, which never reached the API server. */
   nextCreateLoss: Error | undefined;
+  /** Why creates of records are refused from now on, as by a webhook; '' where they are not. */
+  refuseCreates = '';
   /** Updates of records that were asked for. */
   updates = 0;
   /** Thrown by the next update of a record, after it took effect. */
@@ -238,6 +240,7 @@ export class ModelCluster {
     const loss = this.nextCreateLoss;
     this.nextCreateLoss = undefined;
     if (loss !== undefined) throw loss;
+    if (this.refuseCreates !== '') return { outcome: 'refused', because: this.refuseCreates };
     const created = this.records.create(record);
     const error = this.nextCreateError;
     this.nextCreateError = undefined;

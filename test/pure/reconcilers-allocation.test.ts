@@ -67,6 +67,29 @@ describe('a pod that is bound to a node', () => {
     expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a', '10.1.0.1 Bound b']);
   });
 
+  it('is told once of a full pool that its annotation names twice', async () => {
+    cluster.addPool('first', ['10.0.0.1']);
+    cluster.addPod('a', 'node-a', 'first');
+    cluster.addPod('b', 'node-a', 'first, first');
+    await cluster.settle();
+    expect(waiting()).toEqual(['b: pool first is exhausted: 1 of 1 in use']);
+  });
+
+  it('gets its address from default-ips, though the pool of the nodes has a selector which lets its node in', async () => {
+    cluster.addPool('default-ips', ['10.0.0.0/30']);
+    cluster.editPool('fast-nodes', { nodeSelector: {} });
+    cluster.addPod('a', 'node-a');
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
+  });
+
+  it('leaves a node its overlay address, though the pool of the nodes has a selector of pods', async () => {
+    cluster.editPool('fast-nodes', { podSelector: { matchLabels: { app: 'web' } } });
+    cluster.addNode('node-b', '10.29.15.50');
+    await cluster.settle();
+    expect(cluster.held()).toContain('10.9.0.1 Bound node-b');
+  });
+
   it('never gets the gateway, a node’s address, an excluded address, or the ends of a subnet', async () => {
     cluster.addNode('node-b', '10.0.0.3');
     cluster.addPool('small', ['10.0.0.0/29'], { subnet: '10.0.0.1/29', excludeIPs: ['10.0.0.4-10.0.0.5'] });

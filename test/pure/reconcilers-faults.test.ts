@@ -15,6 +15,22 @@ beforeEach(async () => {
   await cluster.settle();
 });
 
+describe('a create that is refused', () => {
+  it('is said with its reason, and keeps no address from other pods when its pod has gone', async () => {
+    cluster.addPool('single', ['10.0.1.0']);
+    cluster.refuseCreates = 'the webhook says no';
+    cluster.addPod('a', 'node-a', 'single');
+    await cluster.settle();
+    const waiting = cluster.endpoints.live.get('node-a')?.spec.waiting ?? [];
+    expect(waiting).toMatchObject([{ name: 'a', reason: 'RecordRefused', message: 'the webhook says no' }]);
+    cluster.removePod('a');
+    cluster.refuseCreates = '';
+    cluster.addPod('b', 'node-a', 'single');
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.1.0 Bound b']);
+  });
+});
+
 describe('a create that got no answer', () => {
   it('does not make a pod wait for the last address, which is kept for that very pod', async () => {
     cluster.addPool('single', ['10.0.1.0']);
@@ -50,6 +66,18 @@ describe('a create that got no answer', () => {
     expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a']);
   });
 
+  it('gives the pod an address of the pool that it names now, not the one promised by the pool that it named before', async () => {
+    cluster.addPool('other', ['10.1.0.0/31']);
+    cluster.nextCreateLoss = new Error('timeout');
+    const pod = cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.pods.put({ ...pod, metadata: { ...pod.metadata, annotations: { 'fast.io/ips': 'other' } } });
+    await cluster.settle();
+    await cluster.pass(5);
+    expect(cluster.podRecords()).toEqual(['10.1.0.0 Bound a']);
+    expect(cluster.record('10.1.0.0').spec.ips).toBe('other');
+  });
+
   it('gives the node no overlay address that the pool of nodes has lost meanwhile', async () => {
     cluster.nextCreateLoss = new Error('timeout');
     cluster.addNode('node-b', '10.29.15.50');
@@ -69,6 +97,17 @@ describe('a create that got no answer', () => {
     await cluster.settle();
     await cluster.pass(60_000);
     expect(cluster.pools.live.has('small')).toBe(false);
+  });
+
+  it('keeps the pool from going while nobody knows whether the pod has got its address', async () => {
+    cluster.nextCreateLoss = new Error('timeout');
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.isDeaf = true;
+    const small = cluster.pools.live.get('small') as Ips;
+    cluster.pools.put({ ...small, metadata: { ...small.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    await cluster.core.pools.reconcile('small');
+    expect(cluster.pools.live.has('small')).toBe(true);
   });
 
   it('does not keep an address for ever when the pod is made again under its name', async () => {

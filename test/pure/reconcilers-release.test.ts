@@ -321,5 +321,18 @@ describe('a pool', () => {
     await cluster.settle();
     expect(condition('small', 'Ready')).toMatch('False Invalid: spec.ips[1]: "10.0.0.300" is no IPv4 address');
     expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a', '10.0.0.1 Bound b']);
+    expect(cluster.pools.live.get('small')?.status).toMatchObject({ total: 0, bound: 2, free: 0, outOfRange: 2 });
+  });
+
+  it('gives out the address that was the gateway of another pool, as soon as that pool is gone', async () => {
+    cluster.addPool('near', ['10.1.0.1'], { subnet: '10.2.0.1/32' });
+    cluster.addPool('holds', ['10.2.0.1']);
+    cluster.addPod('c', 'node-a', 'holds');
+    await cluster.settle();
+    expect(cluster.podRecords()).not.toContain('10.2.0.1 Bound c');
+    cluster.pools.remove('near');
+    await cluster.settle();
+    await cluster.pass(30_000);
+    expect(cluster.podRecords()).toContain('10.2.0.1 Bound c');
   });
 });

@@ -129,6 +129,14 @@ describe('a pool that has nothing else left', () => {
     expect(records()).toEqual(['10.0.0.0 Bound c', '10.0.0.1 Bound other']);
   });
 
+  it('gives out an address whose record changed before the update of it was refused, and not only when it changes again', async () => {
+    const read = story.cluster.record('10.0.0.1');
+    story.cluster.records.put({ ...read, status: { ...read.status, conditions: [] } });
+    story.cluster.core.book.spend(read);
+    await pod('c', 'node-a', 'pair');
+    expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound c']);
+  });
+
   it('serves a pod of two pools from the other one first', async () => {
     story.cluster.addPool('second', ['10.1.0.0'], { coolDownSeconds: 30 });
     await pod('c', 'node-a', 'pair, second');

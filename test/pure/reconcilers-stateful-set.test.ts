@@ -213,6 +213,13 @@ describe('a StatefulSet', () => {
     expect(records()).toContain('10.0.0.0 Bound web-0');
   });
 
+  it('has its kept addresses let go at once, where an edit of the pool keeps none any more', async () => {
+    await release('web-2', '10.0.0.2');
+    story.cluster.editPool('kept', { reservedSeconds: 0, coolDownSeconds: 0 });
+    await story.cluster.settle();
+    expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1']);
+  });
+
   it('of a pool without reservedSeconds gets the lowest free address as everybody', async () => {
     story.cluster.editPool('kept', { reservedSeconds: 0 });
     await release('web-0', '10.0.0.0');

@@ -153,6 +153,11 @@ describe('the status of a node', () => {
     ).toEqual([false, true]);
   });
 
+  it('tells the room of a map whose size a new release changed, though its fill did not move', () => {
+    const grown = [{ name: 'cluster_pod_ips', entries: 100, maxEntries: 2000 }];
+    expect(endpointStatus(said, { ...report, maps: grown }, late)?.maps).toEqual(grown);
+  });
+
   it('is left while an orphan stays, whose fields the API server gives back in the order of their names', () => {
     const wire: Wire = {
       identity: 'uid-1',

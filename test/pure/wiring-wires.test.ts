@@ -57,7 +57,9 @@ describe('the label of a wire', () => {
   it('refuses what an alias cannot hold, with the part and its value', () => {
     const label = { identity: 'a', containerId: 'c', podInterface: 'eth0', address: '10.0.0.1' };
     expect(() => formatAlias({ ...label, identity: 'a:b' })).toThrow(/identity "a:b"/);
-    expect(() => formatAlias({ ...label, containerId: 'c'.repeat(250) })).toThrow(/takes 255/);
+    const longest = 255 - 'fast:a::10.0.0.1'.length;
+    expect(formatAlias({ ...label, containerId: 'c'.repeat(longest) })).toHaveLength(255);
+    expect(() => formatAlias({ ...label, containerId: 'c'.repeat(longest + 1) })).toThrow(/takes 255/);
   });
 
   it('fits the kernel for the longest names that fast-cni lets pass', () => {
@@ -135,6 +137,19 @@ describe('an ADD', () => {
     expect(planAdd(request, [{ ...high, status: { attached } }, low], [])).toMatchObject({
       record: { spec: high.spec },
     });
+  });
+
+  it('of a pod with two records keeps to the one that is wired now, whatever its status tells of the other', () => {
+    const [low, high] = [record('10.0.0.9', 'a'), record('10.0.0.10', 'a')];
+    const attached = { owner: { uid: 'a' }, containerID: 'c0', interface: 'fastc0' };
+    const former = { ...low, status: { attached } };
+    expect(planAdd(request, [former, high], [wire('10.0.0.10', 'a', 'c0')])).toMatchObject({ record: high });
+  });
+
+  it('does not take the wire of another pod for its own where a runtime gives two sandboxes one id', () => {
+    const own = record('10.0.0.1', 'a');
+    const stray = wire('10.0.0.1', 'z', 'c1');
+    expect(planAdd(request, [own], [stray])).toEqual({ plan: 'attach', record: own, replaced: [stray] });
   });
 
   it('is undone by the DEL of its attachment alone: a sandbox and an interface', () => {
@@ -222,6 +237,17 @@ describe('the status of a record', () => {
     const attached = { owner: { uid: 'a' }, containerID: 'c1', interface: 'fastc1' };
     expect(decision(own, { wires: [there] })).toEqual({ decision: 'write', status: { attached } });
     expect(decision({ ...own, status: { attached } }, { wires: [there] })).toEqual({ decision: 'nothing' });
+  });
+
+  it('names the younger of two wires of the pod, which is the one that its next sandbox made', () => {
+    const old = wire('10.0.0.1', 'a', 'c0', 5);
+    const attached = { owner: { uid: 'a' }, containerID: 'c1', interface: 'fastc1' };
+    for (const wires of [
+      [old, there],
+      [there, old],
+    ]) {
+      expect(decision(record('10.0.0.1', 'a'), { wires })).toEqual({ decision: 'write', status: { attached } });
+    }
   });
 
   it('says that a wire is gone only when its record stays Bound: a pod that goes has one write less', () => {
