@@ -17,6 +17,7 @@ import type {
 import type { ServiceRange } from '../reconcilers/services.ts';
 import { controllerLogs, startController } from './kubectl-lines.ts';
 import type { Silences } from './kubelet-silence.ts';
+import type { SandboxTroubles } from './sandbox-troubles.ts';
 
 export interface ClusterView {
   /** That of the install. */
@@ -34,6 +35,9 @@ export interface ClusterView {
   readonly unscheduled: readonly Pod[] | 'hidden';
   /** Pods that run; read only where a record has no wire. */
   readonly running: readonly Pod[] | 'hidden';
+  /** Pods that do not run yet; read only where a record has had no wire for minutes. */
+  readonly pending: readonly Pod[] | 'hidden';
+  readonly troubles: SandboxTroubles | 'hidden';
   /** As they are, with all that people wrote on them. */
   readonly namespaces: readonly Namespace[] | 'hidden';
   readonly services?: ServiceRange;

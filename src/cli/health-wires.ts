@@ -3,6 +3,7 @@
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Pod } from '../api/workloads.ts';
 import { identityOf, podKey, staticRestartOf } from '../reconcilers/pod.ts';
+import { describePod, nameOf, stuckPods } from './stuck-pods.ts';
 import { askAnother, type Check, type ClusterView, describe, type Finding } from './health-check.ts';
 
 /** An agent tells of a new wire in a calm moment, within ten seconds. */
@@ -19,9 +20,9 @@ interface SandboxCondition {
 }
 
 /** Records of pods of whose wire no agent has told in a minute. Most of such pods wait to start, such as for a volume. */
-export function untold(records: readonly IpAllocation[], nowMs: number): IpAllocation[] {
+export function untold(records: readonly IpAllocation[], nowMs: number, patienceMs = tellPatienceMs): IpAllocation[] {
   return records.filter(({ spec: { state, stateSince, owner }, status }) => {
-    const isOld = nowMs - Date.parse(stateSince) > tellPatienceMs;
+    const isOld = nowMs - Date.parse(stateSince) > patienceMs;
     return state === 'Bound' && owner.kind === 'Pod' && isOld && status?.attached?.owner.uid !== owner.uid;
   });
 }
@@ -45,6 +46,19 @@ function wireless(records: readonly IpAllocation[], running: readonly Pod[], now
   });
 }
 
+/** Of those that never had a wire: of others a record does not tell that they are on their way out. */
+function stuck(
+  { pending, running, troubles, nodes, nowMs }: ClusterView,
+  candidates: readonly IpAllocation[],
+): Finding[] {
+  const pods = [pending, running].flatMap((some) => (some === 'hidden' ? [] : some));
+  const said = troubles === 'hidden' ? new Map<string, string>() : troubles;
+  const machines = nodes === 'hidden' ? [] : nodes;
+  return stuckPods(pods, candidates, said, machines, nowMs).map(({ pod, since, says }) => {
+    return { name: nameOf(pod), says: says(since), cure: describePod(pod) };
+  });
+}
+
 function orphans({ endpoints }: ClusterView): Finding[] {
   return endpoints.flatMap(({ metadata: { name: node }, status }) =>
     (status?.orphans ?? []).map(({ address }) => {
@@ -59,13 +73,18 @@ export function wires(view: ClusterView): Check {
   const candidates = untold(records, nowMs);
   const cut = running === 'hidden' ? [] : wireless(candidates, running, nowMs);
   const stray = orphans(view);
+  const late = stuck(view, candidates);
   const isUnseen = running === 'hidden' && candidates.length > 0;
   const text = [
     cut.length === 0 ? '' : `${cut.length} ${cut.length === 1 ? 'pod runs' : 'pods run'} without a network`,
+    late.length === 0 ? '' : `${late.length} ${late.length === 1 ? 'pod is' : 'pods are'} stuck`,
     stray.length === 0 ? '' : `${stray.length} without a record`,
     isUnseen ? `this account may not see whether ${candidates.length} pods without a wire run` : '',
   ].filter((part) => part !== '');
-  const counts = { ...(running === 'hidden' ? {} : { withoutNetwork: cut.length }), withoutRecord: stray.length };
+  const counts = {
+    ...(running === 'hidden' ? {} : { withoutNetwork: cut.length, stuck: late.length }),
+    withoutRecord: stray.length,
+  };
   if (text.length === 0) return { what, state: 'good', text: 'each has its record', counts };
   const state = cut.length > 0 ? 'bad' : 'doubtful';
   return {
@@ -73,7 +92,7 @@ export function wires(view: ClusterView): Check {
     state,
     text: text.join(', '),
     counts,
-    findings: [...cut, ...stray],
+    findings: [...cut, ...late, ...stray],
     ...(isUnseen ? { cure: askAnother } : {}),
   };
 }

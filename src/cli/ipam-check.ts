@@ -19,12 +19,15 @@ import { isReleased } from '../reconcilers/release.ts';
 import { agentLogs, controllerLogs, deleteAgent } from './kubectl-lines.ts';
 import { bookOf, type IpamObjects } from './ipam-world.ts';
 import type { NodeMaps } from './node-maps.ts';
+import type { SandboxTroubles } from './sandbox-troubles.ts';
+import { describePod, nameOf as podName, stuckPods } from './stuck-pods.ts';
 
 export type Invariant =
   | 'addressDoubled'
   | 'twoAddresses'
   | 'podWithoutRecord'
   | 'podWithoutWire'
+  | 'podStuck'
   | 'recordWithoutPod'
   | 'releaseStuck'
   | 'restOverdue'
@@ -49,10 +52,15 @@ const collector = `the collector repairs it within five minutes; if not, ${contr
 const agentCure = (node: string): string =>
   `the agent compares every 30 s; if it stays, ${deleteAgent(node)} (running pods keep their network)`;
 
-export function findBreaches(objects: IpamObjects, maps: ReadonlyMap<string, NodeMaps>, nowMs: number): Breach[] {
+export interface CheckedObjects extends IpamObjects {
+  readonly troubles: SandboxTroubles;
+}
+
+export function findBreaches(objects: CheckedObjects, maps: ReadonlyMap<string, NodeMaps>, nowMs: number): Breach[] {
   const book = bookOf(objects);
   return [
     ...ofPods(objects, book, maps),
+    ...ofStuckPods(objects, nowMs),
     ...ofRecords(objects, book, nowMs),
     ...ofPools(objects, book),
     ...ofEndpoints(objects),
@@ -113,6 +121,14 @@ function ofPods({ pods }: IpamObjects, book: AddressBook, maps: ReadonlyMap<stri
     }
   }
   return breaches;
+}
+
+function ofStuckPods({ pods, records, troubles, nodes }: CheckedObjects, nowMs: number): Breach[] {
+  return stuckPods(pods, records, troubles, nodes, nowMs).map(({ pod, address, says }) => {
+    // Two looks compare the sentence.
+    const what = `pod ${podName(pod)} with ${address}: ${says('minutes')}`;
+    return { invariant: 'podStuck', what, cure: describePod(pod) };
+  });
 }
 
 function restart(owner: IpAllocation['spec']['owner'], nodeName: string | undefined): string {

@@ -2,15 +2,17 @@
 // `fast-ctl ipam`: pools and their fill, whether all is true, and how long it lasts. It asks the API server and, for the
 // maps, each agent's pod; it needs no shell on a node.
 import { Command, InvalidArgumentError } from 'commander';
+import { isReason } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { resource } from '../kube/object.ts';
 import { fillLegend } from './fill.ts';
-import { type Breach, findBreaches, inBoth } from './ipam-check.ts';
+import { type Breach, type CheckedObjects, findBreaches, inBoth } from './ipam-check.ts';
 import { type Fit, fitOf, fitSentence, forecastColumns, forecastRows } from './ipam-forecast.ts';
 import { pictureOf, rangesOf, showColumns, showRows } from './ipam-show.ts';
 import { bookOf, type IpamObjects, readIpam } from './ipam-world.ts';
 import { askNodes, type Asked } from './node-maps.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
+import { type SandboxTroubles, sandboxTroubles } from './sandbox-troubles.ts';
 import { atCluster } from './same-cluster.ts';
 import { type Cluster, type ClusterChoice, Ended, stoppedExitCode, type Surroundings } from './surroundings.ts';
 import { colours, plain } from './tones.ts';
@@ -60,8 +62,18 @@ function showCommand(s: Surroundings): Command {
 
 interface Checked {
   readonly breaches: readonly Breach[];
-  readonly objects: IpamObjects;
+  readonly objects: CheckedObjects;
   readonly asked: Asked;
+}
+
+/** None where this account may not see events: it is then only told of pods that do not end. */
+async function troublesIn(cluster: Cluster): Promise<SandboxTroubles> {
+  try {
+    return await sandboxTroubles(cluster);
+  } catch (error) {
+    if (isReason(error, 'forbidden')) return new Map();
+    throw error;
+  }
 }
 
 async function check(cluster: Cluster, s: Surroundings, choice: ClusterChoice): Promise<Checked> {
@@ -73,7 +85,7 @@ async function check(cluster: Cluster, s: Surroundings, choice: ClusterChoice): 
     const answering = [...nodes].filter((node) => !unasked.has(node)).sort();
     const now = await askNodes(cluster, answering, asker);
     const asked = { maps: now.maps, unasked: new Map([...unasked, ...now.unasked]) };
-    const objects = await readIpam(cluster);
+    const objects = { ...(await readIpam(cluster)), troubles: await troublesIn(cluster) };
     return { breaches: findBreaches(objects, asked.maps, s.nowMs()), objects, asked };
   };
   const first = await look(new Map());

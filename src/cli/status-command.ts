@@ -9,6 +9,8 @@ import type { ClusterView } from './health-check.ts';
 import { assess } from './health-checks.ts';
 import { areGated } from './health-pods.ts';
 import { untold } from './health-wires.ts';
+import { type SandboxTroubles, sandboxTroubles } from './sandbox-troubles.ts';
+import { stuckPatienceMs } from './stuck-pods.ts';
 import { guards } from './installed.ts';
 import { namespaceKind, podKind } from './ipam-world.ts';
 import { allOf, endpointKind, poolKind, recordKind } from './kinds.ts';
@@ -41,7 +43,7 @@ async function missingPolicies(cluster: Cluster): Promise<string[]> {
 /** The agents' own pods, and all that no node has: two lists that the API server selects. */
 const agentsOwn = { namespace: installNamespace, labelSelector: `app.kubernetes.io/name=${agentName}` };
 const withoutNode = { fieldSelector: 'spec.nodeName=' };
-const thatRun = { fieldSelector: 'status.phase=Running' };
+const inPhase = (phase: string) => ({ fieldSelector: `status.phase=${phase}` });
 
 async function together<T extends object>(looks: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
   const found = Object.entries<Promise<unknown>>(looks).map(async ([key, look]) => [key, await look]);
@@ -50,7 +52,7 @@ async function together<T extends object>(looks: { [K in keyof T]: Promise<T[K]>
 
 async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   const at = installNamespace;
-  const seen = await together<Omit<ClusterView, 'services' | 'running' | 'nowMs'>>({
+  const seen = await together<Omit<ClusterView, 'services' | 'running' | 'pending' | 'troubles' | 'nowMs'>>({
     home: orHidden(cluster.find(namespaces, at)),
     deployment: orHidden(cluster.find(deployments, controllerName, at)),
     agents: orHidden(cluster.find(daemonSets, agentName, at)),
@@ -68,8 +70,11 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   });
   const services = areGated(seen.unscheduled) ? await servicesIn(cluster) : unknownServices;
   const isUntold = untold(seen.records, nowMs).length > 0;
-  const running = isUntold ? await orHidden(cluster.list(podKind, thatRun).then(({ items }) => items)) : [];
-  return { ...seen, services, running, nowMs };
+  const running = isUntold ? await orHidden(cluster.list(podKind, inPhase('Running')).then(({ items }) => items)) : [];
+  const isLate = untold(seen.records, nowMs, stuckPatienceMs).length > 0;
+  const pending = isLate ? await orHidden(cluster.list(podKind, inPhase('Pending')).then(({ items }) => items)) : [];
+  const troubles: SandboxTroubles | 'hidden' = isLate ? await orHidden(sandboxTroubles(cluster)) : new Map();
+  return { ...seen, services, running, pending, troubles, nowMs };
 }
 
 export function statusCommand(s: Surroundings): Command {

@@ -76,6 +76,10 @@ export function run(
   const cluster: Partial<Cluster> = {
     list: (async (kind: { plural: string }, options: { fieldSelector?: string } = {}) => {
       const node = options.fieldSelector?.split('=')[1];
+      if (kind.plural === 'events') {
+        const events = (objects['events'] ?? []) as Array<KubeObject & { reason: string }>;
+        return { items: events.filter(({ reason }) => reason === node) };
+      }
       if (node === undefined) return { items: objects[kind.plural] ?? [] };
       return { items: maps[node] === undefined ? [] : [{ metadata: { name: node }, status: { phase: 'Running' } }] };
     }) as unknown as Cluster['list'],

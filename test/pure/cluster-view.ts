@@ -62,6 +62,8 @@ export const well = {
   silences: new Map(),
   unscheduled: [],
   running: [],
+  pending: [],
+  troubles: new Map(),
   namespaces: [{ metadata: { name: 'default' } }],
   endpoints: [endpoint('one'), endpoint('two')],
   pools: [ofNodes(10), pool('sample-ips', 6)],
@@ -93,6 +95,7 @@ export function clusterOf(change: object = {}): Cluster {
     ipallocations: view['records'],
     namespaces: view['namespaces'],
     leases: view['kubeletLeases'] ?? [],
+    events: view['podEvents'] ?? [],
   };
   const finds: Record<string, unknown> = {
     deployments: view['deployment'],
@@ -100,12 +103,18 @@ export function clusterOf(change: object = {}): Cluster {
     leases: view['lease'],
     configmaps: view['knobs'],
   };
-  const podsBy: Record<string, string> = { 'spec.nodeName=': 'unscheduled', 'status.phase=Running': 'running' };
+  const podsBy: Record<string, string> = {
+    'spec.nodeName=': 'unscheduled',
+    'status.phase=Running': 'running',
+    'status.phase=Pending': 'pending',
+  };
   const podsOf = (field: string | undefined): unknown => view[podsBy[field ?? ''] ?? 'agentPods'];
   const refused = new KubeError('forbidden', { verb: 'get', target: 'x' }, 'no');
   return {
     list: (of: { plural: string }, { fieldSelector }: { fieldSelector?: string } = {}) => {
-      const items = of.plural === 'pods' ? podsOf(fieldSelector) : lists[of.plural];
+      const all = of.plural === 'pods' ? podsOf(fieldSelector) : lists[of.plural];
+      const isOf = ({ reason }: { reason?: string }): boolean => fieldSelector === `reason=${reason}`;
+      const items = of.plural === 'events' && Array.isArray(all) ? all.filter(isOf) : all;
       return items === 'hidden' ? Promise.reject(refused) : Promise.resolve({ items, resourceVersion: '1' });
     },
     find: (of: { plural: string }) =>
