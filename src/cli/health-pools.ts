@@ -3,7 +3,7 @@
 import type { Ips } from '../api/generated/ips.ts';
 import { nodePoolSpecOf } from '../api/knobs.ts';
 import { configMapName, defaultPool, installNamespace, nodePool } from '../api/names.ts';
-import { servicesCondition } from '../reconcilers/pool-status.ts';
+import { nodesCondition, servicesCondition } from '../reconcilers/pool-status.ts';
 import {
   applyCure,
   askController,
@@ -55,7 +55,9 @@ interface PoolInTrouble {
 function troubleOf(pool: Ips): PoolInTrouble {
   const says = new Map<Trouble, string>();
   const unready = conditionOf(pool, 'Ready', 'False');
-  const overlaps = ['Overlapping', servicesCondition].flatMap((type) => conditionOf(pool, type, 'True') ?? []);
+  const overlaps = ['Overlapping', servicesCondition, nodesCondition].flatMap(
+    (type) => conditionOf(pool, type, 'True') ?? [],
+  );
   if (unready !== undefined) says.set('not ready', `not ready: ${unready.message ?? ''}`);
   else if (isExhausted(pool)) says.set('exhausted', `exhausted: ${countsOf(pool)}`);
   else if (fillOf(pool) > nearlyFull) says.set('nearly full', countsOf(pool));

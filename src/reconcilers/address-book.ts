@@ -61,6 +61,11 @@ export class AddressBook {
     return this.#kept.services;
   }
 
+  /** The nodes' own addresses. */
+  get nodeAddresses(): RangeSet {
+    return this.#kept.ofNodes;
+  }
+
   pool(name: string): Pool | undefined {
     return this.#pools.get(name)?.pool;
   }

@@ -10,9 +10,19 @@ export class KeptAddresses {
   /** Each address with how many keep it. */
   readonly #holders = new Map<Address, number>();
   #services = unknownServices;
+  /** Made when it is asked for: there are thousands of nodes, and a pool asks each second. */
+  #ofNodes: RangeSet | undefined;
 
   get services(): ServiceRange {
     return this.#services;
+  }
+
+  /** The nodes' own addresses. */
+  get ofNodes(): RangeSet {
+    this.#ofNodes ??= setOf(
+      [...this.#kept].flatMap(([holder, addresses]) => (holder.startsWith('node ') ? addresses : [])),
+    );
+    return this.#ofNodes;
   }
 
   /** What is left to be given of what a pool declares. */
@@ -24,6 +34,7 @@ export class KeptAddresses {
   /** What one holder keeps now, in the place of what it kept. Answers with what this made kept, or free of it. */
   keep(holder: `pool ${string}` | `node ${string}`, added: readonly Address[]): RangeSet {
     const removed = this.#kept.get(holder) ?? [];
+    if (holder.startsWith('node ')) this.#ofNodes = undefined;
     if (added.length === 0) this.#kept.delete(holder);
     else this.#kept.set(holder, added);
     const touched = new Set([...added, ...removed]);

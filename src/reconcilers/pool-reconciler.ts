@@ -3,7 +3,7 @@
 import type { Ips } from '../api/generated/ips.ts';
 import type { AddressBook } from './address-book.ts';
 import { parsePool } from './pool.ts';
-import { decidePool, servicesCondition } from './pool-status.ts';
+import { decidePool, nodesCondition, servicesCondition } from './pool-status.ts';
 import type { Clock, EventPort, Outcome, PoolPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
 
@@ -16,6 +16,9 @@ export interface PoolWorldPorts {
 }
 
 const STALE_RETRY_MS = 250;
+
+/** The conditions that are worth an Event: whom it hurts does not look at the pool. */
+const told = [servicesCondition, nodesCondition];
 
 export class PoolReconciler {
   readonly #world: PoolWorldPorts;
@@ -35,25 +38,22 @@ export class PoolReconciler {
       inUse: book.isInUse(name),
       holders: ips.metadata.deletionTimestamp === undefined ? [] : book.byPool(name),
       services: book.services,
+      nodeAddresses: book.nodeAddresses,
       others: book.pools().filter((pool) => pool.name !== name),
       nowMs: clock.now(),
     });
     if (action.action === 'none') return done;
     const written =
       action.action === 'replace' ? await poolWrites.replace(action.ips) : await poolWrites.replaceStatus(action.ips);
-    if (written === 'written') this.#tellServices(ips, action.ips);
+    if (written === 'written') for (const type of told) this.#tell(type, ips, action.ips);
     return written === 'stale' ? retryAfter(STALE_RETRY_MS, 'the Ips changed under the decision') : done;
   }
 
   /** Once, when it becomes so. */
-  #tellServices(before: Ips, now: Ips): void {
-    const [was, is] = [before, now].map(({ status }) => status?.conditions?.find(isOfServices));
+  #tell(type: string, before: Ips, now: Ips): void {
+    const [was, is] = [before, now].map(({ status }) => status?.conditions?.find((each) => each.type === type));
     if (is?.status !== 'True' || was?.status === 'True') return;
     const note = `the pool ${is.message ?? ''}`;
-    this.#world.events.record({ kind: 'Ips', object: now, type: 'Warning', reason: 'SharesServiceRange', note });
+    this.#world.events.record({ kind: 'Ips', object: now, type: 'Warning', reason: is.reason, note });
   }
-}
-
-function isOfServices({ type }: { readonly type: string }): boolean {
-  return type === servicesCondition;
 }

@@ -5,6 +5,7 @@ import type { Ips, IpsStatus } from '../api/generated/ips.ts';
 import { poolFinalizer } from '../api/names.ts';
 import type { Condition } from '../api/object.ts';
 import { formatRange } from '../ip/range.ts';
+import type { RangeSet } from '../ip/range-set.ts';
 import type { PoolCounts } from './pool-tally.ts';
 import { timestamp } from './allocation.ts';
 import { exhaustionOf, hollownessOf } from './pool-choice.ts';
@@ -21,6 +22,8 @@ export interface PoolFacts {
   /** All other pools. */
   readonly others: readonly Pool[];
   readonly services: ServiceRange;
+  /** The nodes' own addresses. */
+  readonly nodeAddresses: RangeSet;
   /** The wall clock. */
   readonly nowMs: number;
 }
@@ -31,6 +34,8 @@ type Said = Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>;
 
 /** Whether the pool holds addresses that Services have. */
 export const servicesCondition = 'OverlappingServices';
+/** Whether it holds addresses that nodes have of their own. */
+export const nodesCondition = 'OverlappingNodes';
 
 /** Names beyond this are counted, not listed: a message is for people. */
 const MAX_NAMED = 5;
@@ -64,13 +69,13 @@ function withFinalizers(ips: Ips, finalizers: string[]): Ips {
 function statusOf(facts: PoolFacts): IpsStatus {
   const { ips, counts, nowMs } = facts;
   const observedGeneration = ips.metadata.generation ?? 0;
-  const conditions = [readiness(facts), exhaustion(facts), overlap(facts), overlapWithServices(facts)].map(
-    (said): Condition => {
+  const conditions = [readiness, exhaustion, overlap, overlapWithServices, overlapWithNodes]
+    .map((of) => of(facts))
+    .map((said): Condition => {
       const before = ips.status?.conditions?.find((each) => each.type === said.type);
       const lastTransitionTime = before?.status === said.status ? before.lastTransitionTime : timestamp(nowMs);
       return { ...said, observedGeneration, lastTransitionTime };
-    },
-  );
+    });
   return { observedGeneration, ...counts, conditions };
 }
 
@@ -146,6 +151,21 @@ function overlapWithServices({ parsed, services }: PoolFacts): Said {
   const message =
     "the API server does not tell the Services' range; compare spec.ips with its --service-cluster-ip-range";
   return { type, status: 'Unknown', reason: 'ServiceRangeUnknown', message };
+}
+
+function overlapWithNodes({ parsed, nodeAddresses }: PoolFacts): Said {
+  const type = nodesCondition;
+  if (parsed.kind === 'problem') {
+    return { type, status: 'Unknown', reason: 'Invalid', message: `${parsed.problem.field} is invalid` };
+  }
+  const { ranges } = parsed.pool.declared.intersect(nodeAddresses);
+  if (ranges.length === 0) {
+    return { type, status: 'False', reason: 'OutsideNodeAddresses', message: "holds no node's own address" };
+  }
+  const named = ranges.slice(0, MAX_NAMED).map(formatRange).join(', ');
+  const more = ranges.length > MAX_NAMED ? ` and ${ranges.length - MAX_NAMED} more` : '';
+  const message = `holds ${named}${more} of the nodes' own addresses, which no pod gets; a node that joins may come with an address that a pod has: take the nodes' network out of spec.ips`;
+  return { type, status: 'True', reason: 'SharesNodeAddresses', message };
 }
 
 const countFields = ['observedGeneration', 'total', 'bound', 'cooling', 'reserved', 'free', 'outOfRange'] as const;

@@ -178,6 +178,19 @@ describe('the controller', () => {
     await eventually('the event', async () => (await cluster.kubectl(events)) !== '');
   });
 
+  it('gives out no node’s own address, and warns of the pool that holds one', async () => {
+    await cluster.addPool('lan', ['10.29.15.49-10.29.15.51']);
+    await cluster.addPod('guest', 'node-a', 'lan');
+    expect(await cluster.addressOf('guest')).toBe('10.29.15.51');
+    await eventually('the condition', async () => {
+      const { conditions = [] } = (await cluster.pool('lan'))?.status ?? {};
+      const found = conditions.find((each) => each.type === 'OverlappingNodes');
+      return found?.status === 'True' && found.message.startsWith('holds 10.29.15.49-10.29.15.50 of');
+    });
+    const events = ['get', 'events', '-A', '--field-selector', 'reason=SharesNodeAddresses', '-o', 'name'];
+    await eventually('the event', async () => (await cluster.kubectl(events)) !== '');
+  });
+
   it('logs nothing but JSON: each line of a reconcile with its controller, its object and its id', () => {
     expect(operator?.unreadable).toEqual([]);
     const lines = operator?.lines ?? [];

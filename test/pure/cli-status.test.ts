@@ -188,6 +188,18 @@ describe('what is amiss', () => {
       'doubtful pools: 1 for pods; 1 overlapping | p: holds 10.96.0.0 -> kubectl edit ips p',
     ],
     [
+      'a pool over the nodes’ own network',
+      {
+        pools: [
+          ofNodes(10),
+          pool('p', 5, {
+            status: { total: 10, free: 5, conditions: [condition('OverlappingNodes', 'True', 'holds 10.29.15.49')] },
+          }),
+        ],
+      },
+      'doubtful pools: 1 for pods; 1 overlapping | p: holds 10.29.15.49 -> kubectl edit ips p',
+    ],
+    [
       "no pool for the nodes' own addresses, of which the ConfigMap says nothing",
       { pools: [pool('p', 5)] },
       'bad pools: 1 for pods; 1 missing | fast-nodes: missing: new nodes get no address of their own, and take no pods -> kubectl apply -k config/default',

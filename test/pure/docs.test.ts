@@ -8,7 +8,7 @@ import { root } from '../../scripts/steps.ts';
 import { nodePool, removedCondition } from '../../src/api/names.ts';
 import { directCondition } from '../../src/datapath/way.ts';
 import { knownKeys } from '../../src/api/knobs.ts';
-import { servicesCondition } from '../../src/reconcilers/pool-status.ts';
+import { nodesCondition, servicesCondition } from '../../src/reconcilers/pool-status.ts';
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const sources = ['src/reconcilers', 'src/operator', 'src/node', 'src/wiring']
@@ -41,7 +41,15 @@ describe('the reference', () => {
     const ofPools = [...sources.matchAll(/type(?:: | = )'([A-Z]\w+)'/g)].map((match) => match[1] ?? '');
     const known = ofPools.filter((type) => !['Warning', 'Normal', 'RollingUpdate', 'DirectoryOrCreate'].includes(type));
     expect(sorted(named)).toEqual(
-      sorted([...known, 'DatapathReady', 'FastPath', directCondition, removedCondition, servicesCondition]),
+      sorted([
+        ...known,
+        'DatapathReady',
+        'FastPath',
+        directCondition,
+        removedCondition,
+        servicesCondition,
+        nodesCondition,
+      ]),
     );
   });
 });
