@@ -113,7 +113,7 @@ const withoutPolicy: Readonly<Record<string, string>> = {
   'fast-agents': 'an agent can write for other nodes',
   'fast-records': 'others than the controller can write records',
   'fast-removal': 'the kinds can be deleted while pods use them',
-  'fast-pods': 'a pod whose bandwidth limit cannot be read is taken, and can then neither start nor be deleted',
+  'fast-pods': 'a pod whose bandwidth limit cannot be read is taken, and can then never start',
 };
 
 function policies({ missingPolicies }: ClusterView): Check {

@@ -20,11 +20,13 @@ const reasons = ['SandboxChanged', 'FailedCreatePodSandBox', 'FailedKillPod'] as
 /** By the identity of the pod. */
 export type SandboxTroubles = ReadonlyMap<string, string>;
 
-/** Without what says nothing to a person: gRPC's codes, identities, and 64 digits of a sandbox's name. */
+/** Without what says nothing to a person: what is said anyway, gRPC's codes, 64 digits of a sandbox's name. */
 function plainly(message: string): string {
-  return message
+  const [, said = message] = /^error killing pod: .* with \w+Error: "(.*)"$/s.exec(message) ?? [];
+  return said
+    .replace('Failed to create pod sandbox: ', '')
     .replaceAll(/rpc error: code = \w+ desc = /g, '')
-    .replaceAll(/ (?:\\?"[0-9a-f]{64}\\?"|for "[0-9a-f-]{36}")/g, '');
+    .replaceAll(/ \\?"[0-9a-f]{64}\\?"/g, '');
 }
 
 /** By reason, in that order. */

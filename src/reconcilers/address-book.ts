@@ -57,13 +57,9 @@ export class AddressBook {
     return this.#rebuild(this.#kept.keepServices(services));
   }
 
-  get services(): ServiceRange {
-    return this.#kept.services;
-  }
-
-  /** The nodes' own addresses. */
-  get nodeAddresses(): RangeSet {
-    return this.#kept.ofNodes;
+  /** What it keeps so. */
+  get kept(): Pick<KeptAddresses, 'services' | 'ofNodes'> {
+    return this.#kept;
   }
 
   pool(name: string): Pool | undefined {

@@ -74,7 +74,7 @@ export function refuseFixed(poolName: string, address: Address, rivals: readonly
     return { reason: 'AddressOutOfPool', message: `${text} is not in pool ${poolName}; ${cure}` };
   }
   if (!book.isUsable(poolName, address)) {
-    const isServices = book.services.addresses.contains(address);
+    const isServices = book.kept.services.addresses.contains(address);
     const what = isServices ? "in the Services' range" : "a gateway or a node's own address";
     const message = `${text} is ${what}, which no pod gets; correct the annotation ${addressAnnotation}`;
     return { reason: 'AddressOutOfPool', message };

@@ -37,8 +37,8 @@ export class PoolReconciler {
       counts: book.counts(name),
       inUse: book.isInUse(name),
       holders: ips.metadata.deletionTimestamp === undefined ? [] : book.byPool(name),
-      services: book.services,
-      nodeAddresses: book.nodeAddresses,
+      services: book.kept.services,
+      nodeAddresses: book.kept.ofNodes,
       others: book.pools().filter((pool) => pool.name !== name),
       nowMs: clock.now(),
     });

@@ -130,7 +130,7 @@ export class Router {
   /** The range of Services, as the API server tells it now. */
   onServices(services: ServiceRange): void {
     const { book, queues } = this.#world;
-    if (isSameRange(book.services, services)) return;
+    if (isSameRange(book.kept.services, services)) return;
     this.wakePools(book.setServices(services));
     for (const { name } of book.pools()) queues.pool(name, POOL_COALESCE_MS);
   }

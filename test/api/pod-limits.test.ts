@@ -37,7 +37,7 @@ async function refusalOf(pod: object): Promise<string> {
 describe('a pod that could neither start nor be deleted for its bandwidth annotation', () => {
   it('is refused with field, value and cure', async () => {
     expect(await refusalOf(podWith({ [ingress]: '10Mbps', [egress]: '10M' }))).toMatch(
-      /denied request: metadata\.annotations\["kubernetes\.io\/ingress-bandwidth"\] is "10Mbps", which the container runtime cannot read, so that the pod could neither start nor be deleted; write bits per second from 1k to 1P, such as 10M\n$/,
+      /denied request: metadata\.annotations\["kubernetes\.io\/ingress-bandwidth"\] is "10Mbps", which the container runtime cannot read: the pod could never start, nor be deleted with containerd 1\.6; write bits per second from 1k to 1P, such as 10M\n$/,
     );
     expect(await refusalOf(podWith({ [ingress]: '100', [egress]: '' }))).toContain(
       'ingress-bandwidth"] is "100", metadata.annotations["kubernetes.io/egress-bandwidth"] is "", which',

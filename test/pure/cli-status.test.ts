@@ -263,7 +263,7 @@ describe('what is amiss', () => {
       'a policy that is missing, with what it keeps from happening',
       { missingPolicies: ['fast-agents', 'fast-pods'] },
       'doubtful policies: 2 missing -> kubectl apply -k config/policy | fast-agents: an agent can write for other nodes' +
-        ' | fast-pods: a pod whose bandwidth limit cannot be read is taken, and can then neither start nor be deleted',
+        ' | fast-pods: a pod whose bandwidth limit cannot be read is taken, and can then never start',
     ],
     [
       'a lease that one may not see, which says nothing of who leads',

@@ -120,6 +120,6 @@ it('what a runtime says is told without codes and 64 digits', () => {
   const uid = 'e26ec172-7763-426a-affe-4fd6ce3878e0';
   const message = `error killing pod: failed to "KillPodSandbox" for "${uid}" with KillPodSandboxError: "rpc error: code = Unknown desc = failed to destroy network for sandbox \\"${digits}\\": resource is unreasonably small (< 1kbit)"`;
   expect(troublesOf([[{ metadata: {}, involvedObject: { uid }, message }]]).get(uid)).toBe(
-    'error killing pod: failed to "KillPodSandbox" with KillPodSandboxError: "failed to destroy network for sandbox: resource is unreasonably small (< 1kbit)"',
+    'failed to destroy network for sandbox: resource is unreasonably small (< 1kbit)',
   );
 });

@@ -108,7 +108,7 @@ export function seenNow(atMs: number, verb: string, views: Views, book: AddressB
     nodes: nodes.list(),
     pods: pods.list(),
     namespaces: namespaces.list(),
-    services: book.services.addresses,
+    services: book.kept.services.addresses,
     free: new Map(book.pools().map(({ name }) => [name, book.counts(name).free])),
   };
 }
