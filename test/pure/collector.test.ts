@@ -276,6 +276,18 @@ describe('a round', () => {
     expect(cluster.repairs).toEqual(['recordReleased', 'recordReleased', 'recordReleased']);
   });
 
+  it('repairs all that it has found, and not only as many as it confirms at once', async () => {
+    cluster.addPool('wide', ['10.1.0.0/26']);
+    const names = Array.from({ length: 40 }, (_, index) => `many-${index}`);
+    for (const name of names) cluster.addPod(name, 'node-a', 'wide');
+    await cluster.settle();
+    unheard(() => {
+      for (const name of names) cluster.removePod(name);
+    });
+    await cluster.collect();
+    expect(cluster.repairs).toHaveLength(40);
+  });
+
   it('lists everything no oftener because one repair fails for ever', async () => {
     unheard(() => cluster.removePod('a'));
     cluster.failReads = Number.POSITIVE_INFINITY;

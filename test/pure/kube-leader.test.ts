@@ -4,92 +4,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../../src/kube/clock.ts';
-import { KubeError } from '../../src/kube/errors.ts';
 import { LeaderElector, microTime } from '../../src/kube/leader.ts';
-import type { KubeObject, Resource } from '../../src/kube/object.ts';
-import type { Lease } from '../../src/kube/resources.ts';
 import { rounds } from '../share.ts';
-
-type Mishap = 'none' | 'refused' | 'done but not told' | 'slow';
-
-/** One Lease, as the API server keeps it. */
-class LeaseServer {
-  lease: Lease | undefined;
-  #revision = 0;
-
-  read(): Lease | undefined {
-    return structuredClone(this.lease);
-  }
-
-  write(lease: Lease, expected: string | undefined): Lease {
-    if (this.lease?.metadata.resourceVersion !== expected) {
-      const reason = expected === undefined ? 'alreadyExists' : 'conflict';
-      throw new KubeError(reason, { verb: 'write', target: 'lease' }, 'planned', { status: 409 });
-    }
-    this.#revision += 1;
-    this.lease = { ...structuredClone(lease), metadata: { ...lease.metadata, resourceVersion: `${this.#revision}` } };
-    return structuredClone(this.lease);
-  }
-}
-
-/** One candidate's way to the server, which may fail it. */
-class Line {
-  next: () => Mishap = () => 'none';
-  readonly #server: LeaseServer;
-  readonly #clock: FakeClock;
-
-  constructor(server: LeaseServer, clock: FakeClock) {
-    this.#server = server;
-    this.#clock = clock;
-  }
-
-  find = <T extends KubeObject>(_r: Resource<T>): Promise<T | undefined> =>
-    this.#pass(() => this.#server.read() as T | undefined);
-  create = <T extends KubeObject>(_r: Resource<T>, object: T): Promise<T> =>
-    this.#pass(() => this.#server.write(object as Lease, undefined) as unknown as T);
-  replace = <T extends KubeObject>(_r: Resource<T>, object: T): Promise<T> =>
-    this.#pass(() => this.#server.write(object as Lease, object.metadata.resourceVersion) as unknown as T);
-
-  async #pass<R>(act: () => R): Promise<R> {
-    const mishap = this.next();
-    if (mishap === 'slow') {
-      await this.#clock.sleep(3000);
-    }
-    const lost = new KubeError('unreachable', { verb: 'write', target: 'lease' }, 'planned');
-    if (mishap === 'refused') {
-      throw lost;
-    }
-    const result = act();
-    if (mishap === 'done but not told') {
-      throw lost;
-    }
-    return result;
-  }
-}
-
-interface Candidate {
-  readonly elector: LeaderElector;
-  readonly line: Line;
-  readonly history: string[];
-}
-
-function candidate(server: LeaseServer, clock: FakeClock, identity: string): Candidate {
-  const line = new Line(server, clock);
-  const history: string[] = [];
-  const elector = new LeaderElector({
-    client: line,
-    namespace: 'fast-system',
-    name: 'controller',
-    identity,
-    clock,
-    random: () => 0,
-    onStarted: () => {
-      history.push(`leads ${clock.monotonicMs()}`);
-    },
-    onStopped: () => history.push(`stops ${clock.monotonicMs()}`),
-  });
-  return { elector, line, history };
-}
+import { candidate, LeaseServer, Line, type Mishap } from './kube-lease.ts';
 
 describe('leader election', () => {
   it('makes the first candidate leader at once and keeps the second waiting while it renews', async () => {
@@ -102,7 +19,8 @@ describe('leader election', () => {
     await clock.advance(600_000);
     expect([one.history, two.history]).toEqual([['leads 0'], []]);
     expect(two.elector.holder).toBe('one');
-    expect(server.lease?.spec).toMatchObject({ leaseDurationSeconds: 15, leaseTransitions: 0 });
+    const acquireTime = microTime(clock.now() - clock.monotonicMs());
+    expect(server.lease?.spec).toMatchObject({ leaseDurationSeconds: 15, leaseTransitions: 0, acquireTime });
     await Promise.all([one.elector.stop(), two.elector.stop()]);
     expect(clock.pending).toBe(0);
   });

@@ -245,6 +245,28 @@ describe('an endpoint', () => {
     expect(decideEndpoint({ name: 'node-a', node, existing, records: [], waiting: [] })).toEqual({ action: 'none' });
   });
 
+  it('shows the overlay address that it showed, of two that two leaders made, and none of a former machine', () => {
+    const pool = poolOf('nodes', ['10.9.0.0/29']);
+    const ofNode = (address: string, uid: string): IpAllocation => {
+      const record = recordOf(pool, address, uid);
+      return { ...record, spec: { ...record.spec, owner: { kind: 'Node', name: 'node-a', uid } } };
+    };
+    const records = [ofNode('10.9.0.1', 'former'), ofNode('10.9.0.2', 'u'), ofNode('10.9.0.3', 'u')];
+    const node = {
+      metadata: { name: 'node-a', uid: 'u' },
+      status: { addresses: [{ type: 'InternalIP', address: '10.1.1.1' }] },
+    };
+    const shown = (overlayAddress?: string): string | undefined => {
+      const spec = { tunnelAddress: '10.1.1.1', nodeUID: 'u', ...(overlayAddress && { overlayAddress }) };
+      const existing = { metadata: { name: 'node-a' }, spec };
+      const action = decideEndpoint({ name: 'node-a', node, existing, records, waiting: [] });
+      return 'endpoint' in action ? action.endpoint.spec.overlayAddress : overlayAddress;
+    };
+    expect(shown()).toBe('10.9.0.2');
+    expect(shown('10.9.0.3')).toBe('10.9.0.3');
+    expect(shown('10.9.0.1')).toBe('10.9.0.2');
+  });
+
   it('takes the IPv4 InternalIP, not the first address that comes', () => {
     const addresses = [
       { type: 'ExternalIP', address: '192.0.2.1' },

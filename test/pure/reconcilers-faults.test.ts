@@ -159,6 +159,23 @@ describe('a read that the watch has overtaken', () => {
   });
 });
 
+describe('a record that was gone before the watch could show it', () => {
+  it('is counted no more by its pool, though an edit has taken the address out of that since', async () => {
+    cluster.records.lose();
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.editPool('small', { ips: ['10.0.0.1'] });
+    await cluster.settle();
+    expect(cluster.pools.live.get('small')?.status).toMatchObject({ bound: 1, outOfRange: 1 });
+    cluster.records.live.delete('10.0.0.0');
+    cluster.pods.live.delete('default/a');
+    cluster.nowMs += 10_000;
+    await cluster.core.sweep();
+    await cluster.settle();
+    expect(cluster.pools.live.get('small')?.status).toMatchObject({ bound: 0, outOfRange: 0 });
+  });
+});
+
 describe('a node that the view does not show yet', () => {
   it('keeps its overlay address: a live read decides', async () => {
     cluster.nodes.hold();
@@ -249,5 +266,23 @@ describe('a pod that runs on after its record is lost with the whole of Fast', (
     cluster.pods.put({ ...old, status: { phase: 'Succeeded', podIP: '10.0.3.0' } });
     await cluster.settle();
     expect(cluster.podRecords()).toEqual(['10.0.3.0 Bound new']);
+  });
+});
+
+describe('a node that has lost its own address', () => {
+  it('keeps no address of a pod for ever that an unanswered write of its endpoint may have listed', async () => {
+    const node = cluster.nodes.live.get('node-a');
+    cluster.endpointWrites.fate = 'lost';
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.nodes.put({ metadata: node?.metadata ?? { name: '' }, status: { addresses: [] } });
+    cluster.removePod('a');
+    await cluster.settle();
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
+    cluster.endpointWrites.fate = undefined;
+    await cluster.pass(60_000);
+    expect(cluster.podRecords()).toEqual([]);
   });
 });

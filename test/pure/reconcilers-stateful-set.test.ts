@@ -220,6 +220,15 @@ describe('a StatefulSet', () => {
     expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1']);
   });
 
+  it('gets the address that its pod names now at once, and does not wait for the one that its predecessor had', async () => {
+    story.cluster.removePod('web-1');
+    const { metadata } = more(1);
+    const annotations = { 'fast.io/ips': 'kept', 'fast.io/ip': '10.0.0.5' };
+    story.cluster.addPod('web-1', 'node-b', undefined, { metadata: { ...metadata, name: 'web-1', annotations } });
+    await story.cluster.settle();
+    expect(records()).toContain('10.0.0.5 Bound web-1');
+  });
+
   it('of a pool without reservedSeconds gets the lowest free address as everybody', async () => {
     story.cluster.editPool('kept', { reservedSeconds: 0 });
     await release('web-0', '10.0.0.0');
