@@ -41,7 +41,7 @@ function noAnswer(command: AgentCommand, because: string, cure: string): CniErro
 /** What became of an exchange that brought no text. */
 function failed(command: AgentCommand, configuration: Configuration, outcome: Failure, timeoutMs: number): CniError {
   const { socket } = configuration;
-  const limit = timeoutMs === configuration.timeoutMs ? ' (timeoutSeconds)' : ', all that the plugins left it';
+  const limit = timeoutMs === configuration.timeoutMs ? ' (timeoutSeconds)' : ", the rest of the command's time";
   switch (outcome.problem) {
     case 'connect':
       return noAnswer(
@@ -52,7 +52,7 @@ function failed(command: AgentCommand, configuration: Configuration, outcome: Fa
     case 'timeout':
       return noAnswer(
         command,
-        `the agent at ${socket} gave no answer within ${timeoutMs / 1000} s${limit}`,
+        `the agent at ${socket} gave no answer within ${Math.round(timeoutMs / 100) / 10} s${limit}`,
         'the log of the fast-agent on this node says what it waits for',
       );
     case 'write':

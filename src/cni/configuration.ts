@@ -37,7 +37,7 @@ export interface Configuration {
   validAttachments?: ValidAttachment[];
 }
 
-/** Below the two minutes that a kubelet gives a sandbox, and its share of it that the runtime needs itself. */
+/** With the plugins' part (deadline.ts) within what a kubelet gives the making of a sandbox. */
 const defaultTimeoutSeconds = 55;
 
 const expected: Record<string, string> = {

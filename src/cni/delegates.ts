@@ -123,7 +123,12 @@ export class Delegates {
     } catch (error) {
       // An older fast-cni may have wired the pod, which is then as it was made: CRI-O ends a pod that fails when it starts.
       if (formerWhole === undefined) throw error;
-      this.#run(delegate, command, prevResult, stepsBehind, formerWhole);
+      try {
+        this.#run(delegate, command, prevResult, stepsBehind, formerWhole);
+      } catch {
+        // What it says of the other burst would lead astray.
+        throw error;
+      }
     }
   }
 

@@ -123,6 +123,16 @@ describe('a limit whose burst the runtime leaves open', () => {
     expect(errorOf(other).code).toBe(105);
   });
 
+  it('fails a CHECK in the words about the burst that it has now, not about the former one', () => {
+    const plugin = ({ body }: PluginRun): PluginOutcome => {
+      const { ingressBurst } = body.runtimeConfig?.['bandwidth'] as { ingressBurst: number };
+      return { text: JSON.stringify({ code: 999, msg: `burst ${ingressBurst}` }), exitCode: 1 };
+    };
+    const asked = { ingressRate: 10_000_000, ingressBurst: 2 ** 32 - 1 };
+    const { msg } = errorOf(run('CHECK', { bandwidth: asked }, { conf: { prevResult }, plugin }));
+    expect(msg).toBe('the plugin fast-bandwidth failed: burst 500000');
+  });
+
   it('gets no larger one than the runtime gave, at the rates of no machine', () => {
     const bandwidth = { egressRate: 1e15, egressBurst: 2 ** 32 - 1 };
     expect(given(bandwidth)).toEqual(bandwidth);
@@ -263,8 +273,15 @@ describe('a command whose steps all last too long', () => {
     expect(outcome.limitsMs).toEqual([20_000, 20_000, 16_000]);
     expect(outcome.elapsedMs).toBe(56_000);
     expect(errorOf(outcome).msg).toMatch(
-      /besides: the agent at .* gave no answer within 16 s, all that the plugins left/,
+      /besides: the agent at .* gave no answer within 16 s, the rest of the command's time/,
     );
+  });
+
+  it('is no DEL that blames plugins which did not run, where starting took some milliseconds', () => {
+    const lastsMs = (): number => Number.POSITIVE_INFINITY;
+    const { steps, stdout } = run('DEL', {}, { startMs: 4, lastsMs, conf: { timeoutSeconds: 60 } });
+    expect(steps).toEqual(['agent DEL']);
+    expect(stdout).toContain("gave no answer within 60 s, the rest of the command's time");
   });
 
   it.each(['CHECK', 'STATUS', 'GC'])('is no %s without its plugins', (command) => {

@@ -41,6 +41,8 @@ export interface Call {
   answer?: HostOutcome;
   /** What the plugin at a path makes of it; by default there is none. */
   plugin?: (run: PluginRun) => PluginOutcome;
+  /** What had passed before the first step. */
+  startMs?: number;
   /** How long the named step of `steps` would last; by default no time. What may not last so long is ended. */
   lastsMs?: (step: string) => number;
 }
@@ -74,9 +76,9 @@ export const passOn = ({ command, body }: PluginRun): PluginOutcome => ({
 const noPlugin: PluginOutcome = { problem: 'missing', message: 'No such file or directory' };
 
 /** Runs fast-cni once in memory. */
-export function call({ variables, stdin, answer, plugin, lastsMs = () => 0 }: Call): Outcome {
+export function call({ variables, stdin, answer, plugin, startMs = 0, lastsMs = () => 0 }: Call): Outcome {
   const [steps, limitsMs]: [string[], number[]] = [[], []];
-  const nothing = { exitCode: 0, stdout: '', stderr: '', requests: [], plugins: [], elapsedMs: 0 };
+  const nothing = { exitCode: 0, stdout: '', stderr: '', requests: [], plugins: [], elapsedMs: startMs };
   const outcome: Outcome = { ...nothing, steps, limitsMs };
   /** Answers what became of a step that takes too long. */
   const pass = (step: string, limitMs: number): { problem: 'timeout'; message: string } | undefined => {
