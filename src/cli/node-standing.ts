@@ -13,12 +13,17 @@ export const removedOf = ({ status }: NodeEndpoint) =>
 
 export const isRemoved = (endpoint: NodeEndpoint): boolean => removedOf(endpoint)?.status === 'True';
 
+/** An agent first speaks after its first comparison, and the controller changes only what one has said. */
+const hasSpoken = ({ status }: NodeEndpoint): boolean => (status?.conditions ?? []).length > 0;
+
 export interface Standing {
   /** Every name that --without takes. */
   readonly known: readonly string[];
   /** With a NodeEndpoint, and not clean yet. */
   readonly dirty: readonly string[];
   readonly clean: readonly string[];
+  /** With a NodeEndpoint, but no agent ever, such as one of another architecture: there is nothing to clean. */
+  readonly untouched: readonly string[];
   /** Off, cut off or gone, while something of Fast waits for them. */
   readonly off: readonly string[];
   /** On and dirty, with no agent. */
@@ -41,8 +46,8 @@ async function seen<T>(look: Promise<T>): Promise<T | undefined> {
 const isUnknown = ({ status }: Node): boolean =>
   status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown';
 
-const isLiveAgent = ({ metadata: { labels, deletionTimestamp } }: Pod): boolean =>
-  labels?.['app.kubernetes.io/name'] === agentName && deletionTimestamp === undefined;
+/** One that ends counts too: its DaemonSet is making the next. */
+const isAgent = ({ metadata: { labels } }: Pod): boolean => labels?.['app.kubernetes.io/name'] === agentName;
 
 export async function standingOf(cluster: Pick<Cluster, 'list'>, nowMs: number): Promise<Standing> {
   const endpoints = await allOf(cluster, endpointKind);
@@ -51,7 +56,11 @@ export async function standingOf(cluster: Pick<Cluster, 'list'>, nowMs: number):
   const ours = (await seen(cluster.list(pods, { namespace: installNamespace })))?.items;
   const nameOf = (endpoint: NodeEndpoint): string => endpoint.metadata.name;
   const clean = endpoints.filter(isRemoved).map(nameOf);
-  const dirty = endpoints.filter((endpoint) => !isRemoved(endpoint)).map(nameOf);
+  const agents = new Set(ours?.filter(isAgent).map(({ spec }) => spec?.nodeName));
+  const isUntouched = (endpoint: NodeEndpoint): boolean =>
+    ours !== undefined && !hasSpoken(endpoint) && !agents.has(nameOf(endpoint));
+  const untouched = endpoints.filter(isUntouched).map(nameOf);
+  const dirty = endpoints.filter((endpoint) => !isRemoved(endpoint) && !isUntouched(endpoint)).map(nameOf);
   const nodesOfPods = (ours ?? []).flatMap(({ spec }) => spec?.nodeName ?? []);
   const awaited = [...new Set([...dirty, ...nodesOfPods])];
   const byName = new Map(machines?.map((node) => [node.metadata.name ?? '', node]));
@@ -60,11 +69,11 @@ export async function standingOf(cluster: Pick<Cluster, 'list'>, nowMs: number):
     if (silences?.has(name) === true) return true;
     return machines !== undefined && (machine === undefined || isUnknown(machine));
   };
-  const agents = new Set(ours?.filter(isLiveAgent).map(({ spec }) => spec?.nodeName));
   return {
     known: [...new Set([...endpoints.map(nameOf), ...byName.keys(), ...nodesOfPods])],
     dirty,
     clean,
+    untouched,
     off: awaited.filter(isOff),
     withoutAgent: ours === undefined ? [] : dirty.filter((name) => !agents.has(name) && !isOff(name)),
   };

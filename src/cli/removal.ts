@@ -24,6 +24,8 @@ const pollMs = 500;
 /** Where a wait takes longer than this, it says what for, and again from time to time. */
 const firstWordMs = 2_000;
 const wordEveryMs = 10_000;
+/** Between an agent that ended and the next, its node has none for a moment. */
+const replacementMs = 3_000;
 
 export interface RemovalOptions {
   /** How long all agents together, and later all objects together, may take. */
@@ -73,6 +75,7 @@ export class Removal {
   readonly #s: Pick<Surroundings, 'nowMs' | 'sleep' | 'stopped'>;
   readonly #o: RemovalOptions;
   readonly #say: Say;
+  #untouched: readonly string[] = [];
   #saidAbsent = '';
 
   constructor(
@@ -92,8 +95,9 @@ export class Removal {
    * @throws Error that says what stands in the way and how to go on
    */
   async run(standing: Standing): Promise<void> {
+    this.#untouched = standing.untouched;
     await this.#needAgents();
-    this.#needNodes(standing);
+    this.#needNodes(await this.#settled(standing));
     await this.#cleanNodes();
     await this.#forgetOperator();
     await this.#deleteAll('controller', [controller]);
@@ -109,7 +113,8 @@ export class Removal {
 
   async #endpoints(): Promise<NodeEndpoint[]> {
     const all = await allOf(this.#cluster, endpointKind);
-    return all.filter(({ metadata }) => !this.#o.without.includes(metadata.name));
+    const left = [...this.#o.without, ...this.#untouched];
+    return all.filter(({ metadata }) => !left.includes(metadata.name));
   }
 
   /** @throws Error where nobody is there, nor will be, who could clean a node: waiting would not help */
@@ -122,6 +127,13 @@ export class Removal {
     throw new Error(
       `there are no agents, and nobody else can clean a node: ${shortList(dirty)}. Bring them back by kubectl apply -k config/default and run it again, or leave a node as it is by --without NODE, all of them by ${uninstallLine(this.#o.without, { off: dirty, withoutAgent: [] })}`,
     );
+  }
+
+  /** A second look where an agent is missing. */
+  async #settled(standing: Standing): Promise<Standing> {
+    if (absentOf(this.#o.without, { ...standing, off: [] }).length === 0) return standing;
+    await this.#s.sleep(replacementMs);
+    return standingOf(this.#cluster, this.#s.nowMs());
   }
 
   /** @throws Error where a node cannot take part: pods of the others would lose their network for what comes to no end */

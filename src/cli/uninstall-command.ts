@@ -48,7 +48,7 @@ async function isAnythingThere(cluster: Cluster): Promise<boolean> {
 
 /** What is there to lose, and what is gone already. */
 async function plan(cluster: Cluster, without: readonly string[], standing: Standing): Promise<string> {
-  const { known, clean, dirty } = standing;
+  const { known, clean, dirty, untouched } = standing;
   const unknown = without.filter((name) => !known.includes(name));
   if (unknown.length > 0 && clean.length + dirty.length > 0) {
     throw new Error(`--without ${unknown.join(' ')}: there is no such node; the nodes are ${known.join(', ')}`);
@@ -61,7 +61,7 @@ async function plan(cluster: Cluster, without: readonly string[], standing: Stan
     without.length === 0 ? '' : `, leaves ${without.join(', ')} as ${without.length === 1 ? 'it is' : 'they are'}`;
   const done = clean.length === 0 ? '' : `Fast is off ${clean.length} nodes already: ${clean.join(', ')}\n`;
   const what = `This takes Fast off ${nodes.length} nodes${left} and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
-  const isForgotten = clean.length + dirty.length === 0 && pools.length > 0;
+  const isForgotten = clean.length + dirty.length + untouched.length === 0 && pools.length > 0;
   return `${done}${what}${isForgotten ? forgotten : ''}`;
 }
 
@@ -98,6 +98,6 @@ export function uninstallCommand(s: Surroundings): Command {
       }
       const options = { timeoutMs: o.timeout, without: o.without };
       await new Removal(cluster, s, options, (line) => say(`${line}\n`)).run(standing);
-      say(farewell(o.without.filter((name) => !standing.clean.includes(name))));
+      say(farewell(o.without.filter((name) => ![...standing.clean, ...standing.untouched].includes(name))));
     });
 }

@@ -15,6 +15,10 @@ export const agentOn = (name: string): KubeObject =>
     spec: { nodeName: name },
   }) as KubeObject;
 
+/** As an agent writes it at its start. */
+const servedEndpoint = (name: string): KubeObject =>
+  ({ metadata: { name }, status: { conditions: [{ type: 'DatapathReady', status: 'True' }] } }) as KubeObject;
+
 /**
  * An install on two nodes, as objects by kind. Agents answer at once, but those of `deaf` nodes: these are off, and their pods
  * stay Terminating until they are deleted without grace.
@@ -22,7 +26,7 @@ export const agentOn = (name: string): KubeObject =>
 export function cluster(deaf: readonly string[] = []) {
   const done: string[] = [];
   const objects = new Map<string, KubeObject[]>([
-    ['nodeendpoints', ['one', 'two'].map((name) => ({ metadata: { name } }))],
+    ['nodeendpoints', ['one', 'two'].map(servedEndpoint)],
     ['pods', ['one', 'two'].map(agentOn)],
     ['ipses', [{ metadata: { name: 'sample-ips', finalizers: ['sample.fast.io/in-use'] } }]],
     [

@@ -86,6 +86,35 @@ describe('fast-ctl uninstall, of nodes that cannot be cleaned,', () => {
     expect(done).toEqual([]);
   });
 
+  it('begins while an agent is being replaced, and asks nobody to leave its node as it is', async () => {
+    const { fake, have } = cluster();
+    have('nodes', machine('one', 'True'), machine('two', 'True'));
+    const ending = { ...agentOn('two').metadata, deletionTimestamp: '2026-11-25T12:00:00Z' };
+    have('pods', agentOn('one'), { ...agentOn('two'), metadata: ending });
+    expect((await fastCtl('uninstall', { cluster: () => Promise.resolve(fake) })).stdout).not.toContain('--without');
+    // The next one is not there yet.
+    have('pods', agentOn('one'));
+    const next = clock(() => have('pods', agentOn('one'), agentOn('two')));
+    expect(await fastCtl('uninstall --yes', { cluster: () => Promise.resolve(fake), ...next })).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  });
+
+  it('is not kept by a node that never had an agent, such as one of another architecture', async () => {
+    const { fake, have, done } = cluster();
+    const [one] = (await fake.list({ plural: 'nodeendpoints' } as never)).items;
+    have('nodeendpoints', one as KubeObject, { metadata: { name: 'arm' } });
+    have('nodes', machine('one', 'True'), machine('arm', 'True'));
+    have('pods', agentOn('one'));
+    const around = { cluster: () => Promise.resolve(fake), ...clock() };
+    const { code, stdout, stderr } = await fastCtl('uninstall --yes', around);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('This takes Fast off 1 nodes and deletes');
+    expect(stdout).not.toContain('Not cleaned');
+    expect(done).not.toContain('patch nodeendpoints arm');
+  });
+
   it('after Ctrl-C or its time gives the command that leaves the node that went off meanwhile', async () => {
     const { fake, have } = cluster(['two']);
     have('nodes', machine('one', 'False'), machine('two', 'True'));

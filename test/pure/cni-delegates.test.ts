@@ -125,7 +125,7 @@ describe('a limit whose burst the runtime leaves open', () => {
 
   it('fails a CHECK in the words about the burst that it has now, not about the former one', () => {
     const plugin = ({ body }: PluginRun): PluginOutcome => {
-      const { ingressBurst } = body.runtimeConfig?.['bandwidth'] as { ingressBurst: number };
+      const { ingressBurst } = (body.runtimeConfig?.['bandwidth'] ?? {}) as { ingressBurst?: number };
       return { text: JSON.stringify({ code: 999, msg: `burst ${ingressBurst}` }), exitCode: 1 };
     };
     const asked = { ingressRate: 10_000_000, ingressBurst: 2 ** 32 - 1 };
