@@ -27,7 +27,7 @@ export class Backoff {
 
   /** The next wait, in milliseconds: between half of the doubled delay and the whole, never less than `atLeastMs`. */
   next(atLeastMs = 0): number {
-    const wholeMs = Math.min(this.#baseMs * 2 ** Math.min(this.#failures, 40), this.#maxMs);
+    const wholeMs = Math.min(this.#baseMs * 2 ** this.#failures, this.#maxMs);
     this.#failures += 1;
     return Math.max(wholeMs * (0.5 + this.#random() / 2), atLeastMs);
   }

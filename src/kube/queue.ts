@@ -16,9 +16,6 @@ export interface WorkQueueOptions {
   readonly metrics?: Metrics | undefined;
 }
 
-/** 2^60 ms is past any cap; beyond it the doubling would only lose precision. */
-const MAX_DOUBLINGS = 60;
-
 export class WorkQueue<K extends string = string> {
   readonly #clock: Clock;
   readonly #baseDelayMs: number;
@@ -94,7 +91,7 @@ export class WorkQueue<K extends string = string> {
   addRateLimited(key: K): number {
     const failures = this.failures(key);
     this.#failures.set(key, failures + 1);
-    const delayMs = Math.min(this.#baseDelayMs * 2 ** Math.min(failures, MAX_DOUBLINGS), this.#maxDelayMs);
+    const delayMs = Math.min(this.#baseDelayMs * 2 ** failures, this.#maxDelayMs);
     this.addAfter(key, delayMs);
     return delayMs;
   }

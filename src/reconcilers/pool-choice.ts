@@ -55,7 +55,7 @@ export function choosePool(
       // Its former address is on its way to it; another one would be another's.
       if (verdict.refusal.reason === 'AddressReleasing') return verdict;
       refusals.push(verdict.refusal);
-    } else if (verdict.manner !== 'resting' || asker.wish.fixed !== undefined) {
+    } else if (verdict.manner !== 'resting') {
       return verdict;
     } else {
       second ??= verdict.pool;

@@ -5,7 +5,6 @@
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Ips } from '../api/generated/ips.ts';
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
-import { nodePool } from '../api/names.ts';
 import type { KubeObject } from '../api/object.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import { parseAddress } from '../ip/address.ts';
@@ -95,7 +94,6 @@ export class Router {
     for (const record of book.resting(name)) queues.record(record.metadata.name);
     // Whom a selector names may wait for other pools so far.
     if (parsed.kind === 'pool' && hasGate(parsed.pool)) wake(this.#world.waiting.all(), queues);
-    if (name === nodePool) for (const node of this.#world.views.nodes.list()) queues.node(node.metadata.name);
     for (const other of book.pools()) queues.pool(other.name, POOL_COALESCE_MS);
   }
 

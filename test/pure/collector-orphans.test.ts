@@ -291,6 +291,23 @@ describe('the wire of a pod that is gone', () => {
       expect(cluster.podRecords()).toContain('10.0.0.1 Bound web-node-a');
     });
 
+    it('has the whole fence before it again when its Node object was back meanwhile', async () => {
+      leave(identity);
+      for (let turn = 0; turn < 2; turn += 1) {
+        cluster.nodes.remove('node-a');
+        await cluster.settle();
+        await cluster.collect();
+        await cluster.pass(40_000);
+        cluster.addNode('node-a');
+        await cluster.settle();
+        await cluster.collect();
+      }
+      cluster.nodes.remove('node-a');
+      await cluster.settle();
+      await cluster.collect();
+      expect(cluster.repairs).toEqual([]);
+    });
+
     it('is taken away when its Node object has been gone for the time of a fence', async () => {
       leave(identity);
       cluster.nodes.remove('node-a');

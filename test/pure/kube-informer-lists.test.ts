@@ -59,7 +59,7 @@ describe('a streamed list', () => {
     script.forgetsEnd = true;
     const { informer, told } = start(script, clock, { listTimeoutMs: 20_000 });
     await clock.advance(19_999);
-    expect([told, informer.hasSynced]).toEqual([[], false]);
+    expect([told, informer.hasSynced, informer.staleMs]).toEqual([[], false, Number.POSITIVE_INFINITY]);
     await clock.advance(1000);
     expect([told, informer.hasSynced]).toEqual([['added a'], true]);
     expect([script.lists, script.watchedFrom]).toEqual([2, ['list', '1']]);
@@ -124,6 +124,17 @@ describe('a list in pages', () => {
     const { informer, told } = start(script, clock);
     await clock.advance(1);
     expect([script.lists, told]).toEqual([2, ['added b', 'added c']]);
+    await informer.stop();
+  });
+
+  it('is as old as its first page, however long the others took', async () => {
+    const [script, clock] = [new Script(false), new FakeClock()];
+    script.items = three;
+    script.betweenPages = () => clock.sleep(7_000);
+    const { informer } = start(script, clock);
+    script.watchError = failure('unreachable');
+    await clock.advance(7_001);
+    expect([informer.size, informer.staleMs]).toEqual([3, 7_001]);
     await informer.stop();
   });
 

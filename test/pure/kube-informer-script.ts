@@ -50,7 +50,9 @@ export class Script {
   onList: () => void = () => undefined;
   /** Runs before each page but the first. */
   betweenPages: () => void | Promise<void> = () => undefined;
-  #say: ((event: Said | 'end') => void) | undefined;
+  /** Watches that are open at the server. */
+  open = 0;
+  #say: ((event: Said | 'end' | KubeError) => void) | undefined;
 
   constructor(streams: boolean) {
     this.streams = streams;
@@ -81,6 +83,11 @@ export class Script {
     this.#say?.('end');
   }
 
+  /** The watch breaks, or is taken for dead. */
+  breakWatch(reason: KubeError['reason']): void {
+    this.#say?.(failure(reason));
+  }
+
   async *#stream({ resourceVersion, signal, timeoutSeconds, onOpen }: WatchOptions): AsyncGenerator<Said> {
     this.requestedAtMs.push(this.clock?.monotonicMs() ?? 0);
     if (resourceVersion === undefined) {
@@ -90,7 +97,7 @@ export class Script {
     }
     this.watchedFrom.push(resourceVersion ?? 'list');
     if (resourceVersion !== undefined && this.watchError !== undefined) throw this.watchError;
-    const queue: (Said | 'end')[] = resourceVersion === undefined ? this.#initial() : [];
+    const queue: (Said | 'end' | KubeError)[] = resourceVersion === undefined ? this.#initial() : [];
     if (resourceVersion === undefined) this.onList();
     let wake: () => void = () => undefined;
     this.#say = (event) => {
@@ -98,6 +105,7 @@ export class Script {
       wake();
     };
     onOpen?.();
+    this.open += 1;
     const cancels = this.#play(timeoutSeconds, (event) => this.#say?.(event));
     signal?.addEventListener('abort', () => wake());
     try {
@@ -107,12 +115,14 @@ export class Script {
         }
         const event = queue.shift();
         if (event === 'end') return;
+        if (event instanceof KubeError) throw event;
         if (event !== undefined) yield event;
         else if (resourceVersion === undefined && this.watchError !== undefined) throw this.watchError;
         else if (this.watchEnds) return;
         else await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
+      this.open -= 1;
       for (const cancel of cancels) cancel();
     }
   }

@@ -203,6 +203,47 @@ describe.each([
     await Promise.all(asked);
     expect(script.lists).toBe(2);
     expect(informer.get('late')).toBeDefined();
+    // The stream of the first list is let go of: it would stay open at the server, and more with each such moment.
+    expect(script.open).toBe(1);
+    await informer.stop();
+    expect(script.open).toBe(0);
+  });
+
+  it('lists anew after a watch that was silent too long, since it may wait for a revision that never comes', async () => {
+    const [script, clock] = [new Script(streams), new FakeClock()];
+    script.items = [object('a', '1')];
+    const { informer, told } = start(script, clock);
+    await clock.advance(60_000);
+    script.items = [];
+    script.breakWatch('timeout');
+    await clock.advance(2_000);
+    expect([script.lists, told]).toEqual([2, ['added a', 'deleted a']]);
+    await informer.stop();
+  });
+
+  it('waits no longer for the tenth watch that broke after a good while than for the first', async () => {
+    const [script, clock] = [new Script(streams), new FakeClock()];
+    const { informer } = start(script, clock);
+    for (let turn = 1; turn <= 10; turn += 1) {
+      await clock.advance(10_000);
+      const before = script.watchedFrom.length;
+      script.breakWatch('unreachable');
+      await clock.advance(1_000);
+      expect(script.watchedFrom.length).toBe(before + 1);
+    }
+    await informer.stop();
+  });
+
+  it('tells the end of the object that it has, where the server tells that of a namesake', async () => {
+    const [script, clock] = [new Script(streams), new FakeClock()];
+    script.items = [object('a', '1')];
+    const { informer } = start(script, clock);
+    const gone: (string | undefined)[] = [];
+    informer.on(({ type, object: about }) => type === 'deleted' && gone.push(about.metadata.uid));
+    await clock.advance(1);
+    script.say('DELETED', object('a', '3', { uid: 'never seen' }));
+    await clock.advance(1);
+    expect(gone).toEqual(['uid-of-a']);
     await informer.stop();
   });
 

@@ -106,6 +106,17 @@ describe('the work queue', () => {
     expect(drained).toBe(true);
   });
 
+  it('is not drained while a key still waits that nobody has taken', async () => {
+    const queue = new WorkQueue();
+    queue.add('a');
+    let isDrained = false;
+    const drained = queue.drain().then(() => (isDrained = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isDrained).toBe(false);
+    queue.done((await queue.get()) ?? '');
+    await drained;
+  });
+
   it('does what a model of client-go does at each of 100,000 random steps in CI, a million in the long run', async () => {
     const key = fc.constantFrom('a', 'b', 'c', 'd');
     const step = fc.oneof(

@@ -100,6 +100,15 @@ describe('a pod that is bound to a node', () => {
     expect(cluster.pools.live.get('small')?.status).toMatchObject({ total: 2, bound: 2, free: 0 });
   });
 
+  it('gets the one address that a /30 has beside its ends and its gateway, and that of a /31, which has no ends', async () => {
+    cluster.addPool('thirty', ['10.0.0.0/30'], { subnet: '10.0.0.1/30' });
+    cluster.addPool('thirty-one', ['10.0.1.0/31'], { subnet: '10.0.1.1/31' });
+    for (const name of ['a', 'b']) cluster.addPod(name, 'node-a', 'thirty');
+    for (const name of ['c', 'd']) cluster.addPod(name, 'node-a', 'thirty-one');
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.2 Bound a', '10.0.1.0 Bound c']);
+  });
+
   it('gets the first and last address of a /32 pool, whose link has no broadcast', async () => {
     cluster.addPool('quick', ['10.244.10.0-10.244.10.1']);
     cluster.addPod('a', 'node-a', 'quick');
@@ -145,6 +154,11 @@ describe('a pod that cannot be served', () => {
       'no-such-pool',
       'PoolNotFound',
       'pool no-such-pool does not exist; create the Ips no-such-pool, or correct the annotation fast.io/ips',
+    ],
+    [
+      'x'.repeat(253),
+      'PoolNotFound',
+      `pool ${'x'.repeat(253)} does not exist; create the Ips ${'x'.repeat(253)}, or correct the annotation fast.io/ips`,
     ],
     ...['Nosuch Pool', 'a..b', '-a', 'a-.b'].map((name): [string, string, string] => [
       name,

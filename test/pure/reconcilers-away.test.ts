@@ -117,6 +117,47 @@ describe('a node that goes a second time', () => {
   });
 });
 
+describe('an address whose node goes when it has had another pod there', () => {
+  it('has the fence before it anew, however long its former pod was on its way out', async () => {
+    cluster.editPool('small', { ips: ['10.0.0.0'], coolDownSeconds: 3_600 });
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.removePod('a');
+    await cluster.settle();
+    cluster.sayReleased('10.0.0.0');
+    await cluster.settle();
+    cluster.addPod('b', 'node-a', 'small');
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound b']);
+    cluster.nodes.remove('node-a');
+    await cluster.settle();
+    await cluster.pass(300_000);
+    cluster.removePod('b');
+    await cluster.settle();
+    await cluster.pass(55_000);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing b']);
+  });
+});
+
+describe('a node that was away and came back without an agent', () => {
+  it('has the fence before it anew when it goes again', async () => {
+    cluster.endpointWrites.agentless.add('node-b');
+    cluster.addNode('node-b', '10.29.15.50');
+    cluster.addPod('a', 'node-b', 'small');
+    await cluster.settle();
+    cluster.nodes.remove('node-b');
+    cluster.removePod('a');
+    await cluster.settle();
+    await cluster.pass(50_000);
+    cluster.addNode('node-b', '10.29.15.50');
+    await cluster.settle();
+    cluster.nodes.remove('node-b');
+    await cluster.settle();
+    await cluster.pass(55_000);
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing a']);
+  });
+});
+
 describe("a static pod's mirror", () => {
   const mirror = (): void => {
     const annotations = { [staticPodAnnotation]: '3b5d5c3712955042212316173ccf37be', [poolAnnotation]: 'small' };
@@ -193,6 +234,20 @@ describe("a static pod's mirror", () => {
     expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound web-node-a']);
     await cluster.pass(2_000);
     expect(cluster.podRecords()).toEqual(['10.0.0.0 Releasing web-node-a']);
+  });
+
+  it('that goes while its Node is out of service frees the address, whatever its agent said before', async () => {
+    mirror();
+    await cluster.settle();
+    cluster.sayAttached('10.0.0.0');
+    await cluster.settle();
+    const node = cluster.nodes.live.get('node-a');
+    const taints = [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' }];
+    cluster.nodes.put({ metadata: node?.metadata ?? { name: '' }, ...node, spec: { taints } });
+    cluster.removePod('web-node-a');
+    await cluster.settle();
+    for (const ms of [30_000, 60_000]) await cluster.pass(ms);
+    expect(cluster.podRecords()).toEqual([]);
   });
 
   it('that goes with its Node takes no wire from the pod while the machine registers anew', async () => {

@@ -55,6 +55,8 @@ describe('the address book', () => {
     expect(book.byOwner('present')).toHaveLength(1);
     book.observe(present);
     expect(book.overdue(1_000_000, 0)).toEqual([]);
+    expect(book.forget(former)).toEqual([]);
+    expect(book.byOwner('present')).toHaveLength(1);
     expect(book.forget(present)).toEqual(['small']);
   });
 

@@ -269,6 +269,22 @@ describe('a pod that runs on after its record is lost with the whole of Fast', (
   });
 });
 
+describe('a new node to which two leaders gave an overlay address each', () => {
+  it('keeps the one that its endpoint shows, as soon as the watch shows the endpoint', async () => {
+    cluster.endpoints.hold();
+    const node = cluster.addNode('node-b', '10.29.15.50');
+    await cluster.settle();
+    const own = cluster.record('10.9.0.1');
+    expect(own.spec.owner.uid).toBe(node.metadata.uid);
+    const spec = { ...own.spec, address: '10.9.0.2' };
+    cluster.records.put({ metadata: { name: '10.9.0.2' }, spec });
+    await cluster.settle();
+    cluster.endpoints.resume();
+    await cluster.settle();
+    expect(cluster.held()).toEqual(['10.9.0.0 Bound node-a', '10.9.0.1 Bound node-b', '10.9.0.2 Releasing node-b']);
+  });
+});
+
 describe('a node that has lost its own address', () => {
   it('keeps no address of a pod for ever that an unanswered write of its endpoint may have listed', async () => {
     const node = cluster.nodes.live.get('node-a');

@@ -78,6 +78,16 @@ describe('a pod with the gate fast.io/address', () => {
     expect([gatesOf('a'), gatesOf('b')]).toEqual(['', 'fast.io/address,example.org/other']);
   });
 
+  it('keeps its place though the record of a former pod of its name comes late, as in a StatefulSet', async () => {
+    cluster.addPool('single', ['10.1.0.0']);
+    await addGated('a', {}, 'single');
+    expect(cluster.core.book.expected.serve({ kind: 'Pod', namespace: 'default', name: 'a', uid: 'former' })).toBe(
+      undefined,
+    );
+    await addGated('b', {}, 'single');
+    expect(gatesOf('b')).toContain('fast.io/address');
+  });
+
   it('takes the place of one that was let through and is gone', async () => {
     for (const name of ['a', 'b', 'c']) await addGated(name);
     cluster.removePod('a');

@@ -218,6 +218,14 @@ describe('what is published', () => {
     expect(published.unanswered('node-a')).toBeUndefined();
   });
 
+  it('is sent again as it was tried last, not as it was tried first', () => {
+    const published = new Published();
+    published.show('node-a', endpoint('1'));
+    published.begin(endpoint('1', '10.0.0.0'), '1');
+    const second = published.begin(endpoint('1', '10.0.0.1'), '1');
+    expect(published.unanswered('node-a')).toBe(second);
+  });
+
   it('holds no more of a write that is tried for hours than of one that is tried twice', () => {
     const published = new Published();
     published.show('node-a', endpoint('1'));

@@ -144,6 +144,23 @@ describe('a pool that has nothing else left', () => {
     expect(records()).toEqual(['10.0.0.0 Cooling a', '10.0.0.1 Bound d', '10.1.0.0 Bound c']);
   });
 
+  it('takes the first of two pools in which addresses only rest, as its annotation names them', async () => {
+    story.cluster.addPool('second', ['10.1.0.0'], { coolDownSeconds: 30 });
+    await pod('c', 'node-a', 'second');
+    await release('c', '10.1.0.0');
+    await pod('d', 'node-a', 'pair, second');
+    expect(records()).toContain('10.0.0.1 Bound d');
+  });
+
+  it('gives out the lower of two addresses that rest equally long', async () => {
+    story.cluster.addPool('even', ['10.2.0.0/31'], { coolDownSeconds: 30 });
+    for (const name of ['c', 'd']) await pod(name, 'node-a', 'even');
+    await release('d', '10.2.0.1');
+    await release('c', '10.2.0.0');
+    await pod('e', 'node-a', 'even');
+    expect(records()).toContain('10.2.0.0 Bound e');
+  });
+
   it('wakes those who wait when an address begins to rest', async () => {
     for (const name of ['c', 'd', 'e']) await pod(name, 'node-a', 'pair');
     expect(waiting()).toEqual(['e: pool pair is exhausted: 2 of 2 in use']);

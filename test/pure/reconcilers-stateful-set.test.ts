@@ -229,6 +229,14 @@ describe('a StatefulSet', () => {
     expect(records()).toContain('10.0.0.5 Bound web-1');
   });
 
+  it('has no address rest a second time that was kept as long as it would rest', async () => {
+    story.cluster.editPool('kept', { reservedSeconds: 30 });
+    await release('web-2', '10.0.0.2');
+    expect(records()).toContain('10.0.0.2 Reserved web-2');
+    await story.cluster.pass(30_000);
+    expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1']);
+  });
+
   it('of a pool without reservedSeconds gets the lowest free address as everybody', async () => {
     story.cluster.editPool('kept', { reservedSeconds: 0 });
     await release('web-0', '10.0.0.0');
