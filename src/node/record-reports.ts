@@ -89,7 +89,7 @@ export class RecordReports {
   /** How long the word that a wire is there has to wait still; 0 where there is another to say, or none. */
   #attachedWaitMs(record: IpAllocation, status: IpAllocationStatus = {}): number {
     const uid = record.spec.owner.uid;
-    const isAttached = status.attached?.owner.uid === uid && status.released?.owner.uid !== uid;
+    const isAttached = status.attached?.owner.uid === uid;
     const leftMs = mostDelayMs - this.#age(this.#attachedSinceMs, record, isAttached);
     const patienceMs = this.#attachedSinceMs.size > few ? calmMs.ofMany : calmMs.ofFew;
     const untilCalmMs = this.#newestWireMs + patienceMs - this.#clock.monotonicMs();

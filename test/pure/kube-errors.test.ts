@@ -39,6 +39,7 @@ describe('errors', () => {
     expect(errorOfAnswer(attempt, 429, { details: { retryAfterSeconds: 3 } }).retryAfterMs).toBe(3000);
     expect(errorOfAnswer(attempt, 429, '', 'Wed, 21 Oct 2026 07:28:00 GMT').retryAfterMs).toBeUndefined();
     expect(errorOfAnswer(attempt, 429, '').retryAfterMs).toBeUndefined();
+    expect(errorOfAnswer(attempt, 429, '', '-1').retryAfterMs).toBeUndefined();
   });
 
   it('tells no answer in time from no way to the server', () => {

@@ -178,6 +178,13 @@ describe.each([
     expect(told).toBeGreaterThan(0);
     expect(told).toBeLessThan(15);
     expect(informer.hasSynced).toBe(false);
+    let isListed = false;
+    void informer.relist().then(
+      () => (isListed = true),
+      () => undefined,
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isListed).toBe(false);
     const before = told;
     await Promise.all([informer.stop(), clock.advance(1)]);
     expect(told).toBe(before);

@@ -18,7 +18,7 @@ function watching() {
   const options = { resourceVersion: '1', timeoutSeconds: 300, silenceMs: 1000 };
   const events = watchEvents({ open } as unknown as Transport, configMaps, options, clock);
   const say = (name: string) => body.push(`${JSON.stringify({ type: 'ADDED', object: object(name, '2') })}\n`);
-  return { clock, events, say };
+  return { clock, events, say, body };
 }
 
 describe('a watch', () => {
@@ -30,6 +30,15 @@ describe('a watch', () => {
     await clock.advance(1001);
     await next;
     expect(clock.pending).toBe(0);
+  });
+
+  it('has broken where its stream ends in the middle of an event: an end of the server’s own would be no failure', async () => {
+    const { events, say, body } = watching();
+    say('a');
+    body.push('{"type":"ADDED","obj');
+    body.push(null);
+    await events.next();
+    await expect(events.next()).rejects.toMatchObject({ reason: 'unreachable' });
   });
 
   it('is not given up while its reader works, however long that takes', async () => {

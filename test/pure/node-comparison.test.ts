@@ -94,3 +94,21 @@ it('rests after what an event made it do, ten times as long but never longer tha
   expect(startsMs).toEqual([20, 50 + 300, 650 + 500]);
   await comparison.stop();
 });
+
+it('compares one after the other, though two ask for it at the same moment, and ends none in the middle', async () => {
+  const clock = new FakeClock();
+  const told: string[] = [];
+  const comparison = comparing(async (full) => {
+    told.push(`${full} begins`);
+    await clock.sleep(1000);
+    told.push(`${full} ends`);
+    return 0;
+  }, clock);
+  void comparison.runNow(true);
+  void comparison.runNow(false);
+  await clock.advance(1500);
+  const stopped = comparison.stop().then(() => told.push('stopped'));
+  await clock.advance(10_000);
+  await stopped;
+  expect(told).toEqual(['true begins', 'true ends', 'false begins', 'false ends', 'stopped']);
+});

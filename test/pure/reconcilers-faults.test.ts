@@ -99,6 +99,18 @@ describe('a create that got no answer', () => {
     expect(cluster.pools.live.has('small')).toBe(false);
   });
 
+  it('does not keep a pool from going that an edit has taken the address out of', async () => {
+    cluster.nextCreateLoss = new Error('timeout');
+    cluster.addPod('a', 'node-a', 'small');
+    await cluster.settle();
+    cluster.editPool('small', { ips: ['10.0.0.1'] });
+    const small = cluster.pools.live.get('small') as Ips;
+    cluster.pools.put({ ...small, metadata: { ...small.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    await cluster.settle();
+    await cluster.pass(5);
+    expect(cluster.pools.live.has('small')).toBe(false);
+  });
+
   it('keeps the pool from going while nobody knows whether the pod has got its address', async () => {
     cluster.nextCreateLoss = new Error('timeout');
     cluster.addPod('a', 'node-a', 'small');

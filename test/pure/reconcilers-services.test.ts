@@ -75,4 +75,17 @@ describe('a pool that holds addresses of Services', () => {
     await cluster.settle();
     expect(condition('mixed', 'OverlappingServices')).toMatch('Unknown ServiceRangeUnknown');
   });
+
+  it('is guessed at no longer when the API server tells the range, be it the one that was guessed', async () => {
+    cluster.core.router.onServices(serviceRangeOf(undefined, '10.96.0.6'));
+    await cluster.settle();
+    const since = (): string | undefined =>
+      cluster.pools.live.get('small')?.status?.conditions?.find(({ type }) => type === 'OverlappingServices')
+        ?.lastTransitionTime;
+    const before = since();
+    await cluster.pass(60_000);
+    await services('10.96.0.6/32');
+    expect(condition('small', 'OverlappingServices')).toMatch('False OutsideServiceRange');
+    expect(Date.parse(since() ?? '') - Date.parse(before ?? '')).toBe(60_000);
+  });
 });

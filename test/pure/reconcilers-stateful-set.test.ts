@@ -3,6 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import type { Pod } from '../../src/api/workloads.ts';
+import { reservedForOf } from '../../src/reconcilers/stateful-set.ts';
 import { tellStory } from './address-story.ts';
 
 const story = tellStory();
@@ -235,6 +236,15 @@ describe('a StatefulSet', () => {
     expect(records()).toContain('10.0.0.2 Reserved web-2');
     await story.cluster.pass(30_000);
     expect(records()).toEqual(['10.0.0.0 Bound web-0', '10.0.0.1 Bound web-1']);
+  });
+
+  it('is that which controls the pod, and the pod one of its ordinals', () => {
+    const of = (name: string, controller = true) => {
+      const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', uid: set, controller };
+      return reservedForOf({ metadata: { name, namespace: 'default', ownerReferences: [owner] }, spec: {} });
+    };
+    expect(of('web-2147483647')).toEqual({ statefulSetUID: set, ordinal: 2_147_483_647 });
+    expect([of('web-2147483648'), of('web-a'), of('webber-1'), of('web-1', false)]).toEqual(Array(4).fill(undefined));
   });
 
   it('of a pool without reservedSeconds gets the lowest free address as everybody', async () => {
