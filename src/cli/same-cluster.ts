@@ -3,10 +3,12 @@
 import type { Check } from './health-check.ts';
 import type { ClusterChoice } from './surroundings.ts';
 
-/** Where a command begins; `fast-ctl` by itself is only a name. */
-export const commandStart =
-  /\b(kubectl(?= [a-z])|fast-ctl(?= (?:drops|ipam|links|maps|monitor|status|trace|uninstall)\b))/;
-const commands = new RegExp(commandStart, 'g');
+/** Where a command begins, behind which `flags` may stand; `fast-ctl` by itself is only a name. */
+const commandBegin = (flags: string): string =>
+  String.raw`\b(kubectl${flags}(?= [a-z])|fast-ctl${flags}(?= (?:drops|ipam|links|maps|monitor|status|trace|uninstall)\b))`;
+const commands = new RegExp(commandBegin(''), 'g');
+/** Of a text in which the flags may stand already. */
+export const commandStart = commandBegin(String.raw`(?: --(?:kubeconfig|context) (?:'[^']*'|\S+))*`);
 
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;

@@ -2,8 +2,8 @@
 // Sentences on a terminal that is narrower than they are.
 import { commandStart } from './same-cluster.ts';
 
-/** A command stays on one line, however long: so it can be copied. */
-const pieces = new RegExp(`${commandStart.source}[^;,]*[;,]?|\\S+`, 'g');
+/** A command, of ours or of a node's shell, stays on one line, however long: so it can be copied. */
+const pieces = new RegExp(String.raw`(?:${commandStart}|\bss (?=-))[^;,]*[;,]?|\S+`, 'g');
 
 /** Lines of at most `width` characters, broken between words. */
 export function wrapped(text: string, width: number): string[] {

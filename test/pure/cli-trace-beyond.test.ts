@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Step } from '../../src/cli/trace-steps.ts';
 import { KubeError } from '../../src/kube/errors.ts';
 import { condition, machine } from './cluster-view.ts';
-import { client, endpoint, type Exec, far, half, lease, one, refused, trace, two } from './trace-world.ts';
+import { client, endpoint, type Exec, far, half, lease, one, refused, toTwo, trace, two } from './trace-world.ts';
 
 const words = `fast-ctl trace ${client} ${far} --protocol tcp --port 80 --source-port 40000 --arrives-from ${one}`;
 const kindsOf = (steps: readonly Step[]): string => steps.map(({ kind }) => kind).join(' ');
@@ -200,6 +200,18 @@ describe('the table of a trace', () => {
       '                  --context or --kubeconfig; on two:',
       `                  ${words}`,
     ]);
+  });
+
+  it('breaks no command that names its cluster, and none for the shell of a node', async () => {
+    const kinds = { nodes: [machine('one')] };
+    const given = { terminalWidth: 80 };
+    const { stdout } = await trace('trace shop/client shop/web --context lab --kubeconfig /tmp/k', { kinds, given });
+    expect(stdout).toContain(' kubectl --kubeconfig /tmp/k --context lab describe node two\n');
+    const { stdout: port } = await trace(`trace shop/client ${two} --protocol udp --port 50001`, {
+      sender: toTwo,
+      given,
+    });
+    expect(port).toMatch(/ ss -ln -u sport = 50001\n/);
   });
 
   it('has a line for each step where a program or a person who wants it wide reads it', async () => {
