@@ -98,6 +98,7 @@ export function uninstallCommand(s: Surroundings): Command {
       }
       const options = { timeoutMs: o.timeout, without: o.without };
       await new Removal(cluster, s, options, (line) => say(`${line}\n`)).run(standing);
-      say(farewell(o.without.filter((name) => ![...standing.clean, ...standing.untouched].includes(name))));
+      const isDirty = (name: string): boolean => ![...standing.clean, ...standing.untouched].includes(name);
+      say(farewell(o.without.filter(isDirty), s.terminalWidth));
     });
 }

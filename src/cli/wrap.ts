@@ -15,3 +15,10 @@ export function wrapped(text: string, width: number): string[] {
   }
   return lines;
 }
+
+/** Where the terminal's width is not known. */
+const pageWidth = 120;
+
+export function paragraph(text: string, width = pageWidth): string {
+  return `${wrapped(text, width).join('\n')}\n`;
+}

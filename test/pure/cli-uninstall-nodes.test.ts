@@ -201,12 +201,21 @@ describe('fast-ctl uninstall, of nodes that cannot be cleaned,', () => {
     const { stdout } = await fastCtl('uninstall --yes --without two', around);
     const [, words = ''] = stdout.split('had an address of Fast.\n');
     expect(words).toMatch(/^\nNot cleaned: two\. Fast's CNI files are still on the disk there/);
-    expect(words).toContain('a pod that starts there gets\nno network');
+    expect(words.replaceAll('\n', ' ')).toContain('a pod that starts there gets no network');
     const { stdout: whole } = await fastCtl('uninstall --yes', {
       cluster: () => Promise.resolve(cluster().fake),
       ...clock(),
     });
     expect(whole).not.toContain('Not cleaned');
+  });
+
+  it('ends in lines that fit a terminal of 80 characters, but for the command to copy', async () => {
+    const { fake } = cluster(['two']);
+    const around = { cluster: () => Promise.resolve(fake), ...clock(), terminalWidth: 80 };
+    const { stdout } = await fastCtl('uninstall --yes --without two', around);
+    const last = stdout.slice(stdout.indexOf('Fast is gone')).split('\n');
+    expect(last.filter((line) => line.length > 80)).toEqual([expect.stringMatching(/^ {2}rm -f .* && reboot$/)]);
+    expect(Math.max(...last.map((line) => line.length).filter((length) => length <= 80))).toBeGreaterThan(72);
   });
 
   it('names at the end no node that was clean when it was left out', async () => {
