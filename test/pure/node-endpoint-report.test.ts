@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import type { NodeEndpoint } from '../../src/api/generated/node-endpoint.ts';
 import { FakeClock } from '../../src/kube/clock.ts';
+import { KubeError } from '../../src/kube/errors.ts';
 import { silentLog } from '../../src/kube/log.ts';
 import { EndpointReport } from '../../src/node/endpoint-report.ts';
 import type { NodeReport } from '../../src/wiring/endpoint-status.ts';
@@ -10,10 +11,14 @@ import type { NodeReport } from '../../src/wiring/endpoint-status.ts';
 function node() {
   const clock = new FakeClock();
   const writtenMs: number[] = [];
+  /** What becomes of the next writes. */
+  const refusals: KubeError['reason'][] = [];
   let own: NodeEndpoint = { metadata: { name: 'one' }, spec: { tunnelAddress: '192.0.2.1' } } as NodeEndpoint;
   const endpoint = new EndpointReport({
     client: {
       replaceStatus: (_, object) => {
+        const refusal = refusals.shift();
+        if (refusal !== undefined) throw new KubeError(refusal, { verb: 'replace', target: 'status' }, 'planned');
         writtenMs.push(clock.monotonicMs());
         own = object as unknown as NodeEndpoint;
         return Promise.resolve(object);
@@ -35,7 +40,7 @@ function node() {
     await clock.advance(0);
   };
   const told = (): number | undefined => own.status?.maps?.[0]?.entries;
-  return { clock, writtenMs, say, told };
+  return { clock, writtenMs, refusals, say, told };
 }
 
 it('sixty pods that start at once are two statuses, and the second has the last count', async () => {
@@ -57,4 +62,12 @@ it('a node that is no longer ready says so at once, with how full its maps are',
   await say(40, false);
   expect(writtenMs).toEqual([0, 100]);
   expect(told()).toBe(40);
+});
+
+it('what met a change by the controller is said again half a second later, though nothing more happens', async () => {
+  const { clock, writtenMs, refusals, say } = node();
+  refusals.push('conflict');
+  await say(1);
+  await clock.advance(60_000);
+  expect(writtenMs).toEqual([500]);
 });
