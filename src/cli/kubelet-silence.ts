@@ -7,8 +7,11 @@ import type { Cluster } from './surroundings.ts';
 
 /** A kubelet renews each quarter of a Lease's duration (40 s by default); two in a row that are missing are no accident. */
 const silenceLimit = 2.5 / 4;
-/** The newest of several Leases is not older than this, where any kubelet is heard at all. */
-const renewalMs = 15_000;
+/**
+ * The newest of several Leases is not older than this, where any kubelet is heard at all: each is renewed after 10 s and a
+ * little, and noted in whole seconds. A clock that is as much too fast makes nobody silent.
+ */
+const renewalMs = 12_000;
 
 /** By node, for how many milliseconds a kubelet has said nothing: of those alone that are silent. */
 export type Silences = ReadonlyMap<string, number>;
