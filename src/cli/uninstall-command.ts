@@ -60,9 +60,10 @@ async function plan(cluster: Cluster, without: readonly string[], standing: Stan
   const left =
     without.length === 0 ? '' : `, leaves ${without.join(', ')} as ${without.length === 1 ? 'it is' : 'they are'}`;
   const done = clean.length === 0 ? '' : `Fast is off ${clean.length} nodes already: ${clean.join(', ')}\n`;
+  const never = untouched.length === 0 ? '' : `No agent was ever on ${untouched.join(', ')}: nothing to clean there\n`;
   const what = `This takes Fast off ${nodes.length} nodes${left} and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
   const isForgotten = clean.length + dirty.length + untouched.length === 0 && pools.length > 0;
-  return `${done}${what}${isForgotten ? forgotten : ''}`;
+  return `${done}${never}${what}${isForgotten ? forgotten : ''}`;
 }
 
 export function uninstallCommand(s: Surroundings): Command {
