@@ -112,3 +112,15 @@ it('compares one after the other, though two ask for it at the same moment, and 
   await stopped;
   expect(told).toEqual(['true begins', 'true ends', 'false begins', 'false ends', 'stopped']);
 });
+
+it('hears an event that comes while it compares, and not only with the next full comparison', async () => {
+  const clock = new FakeClock();
+  const { run, startsMs } = slowPart(clock, () => 100);
+  const comparison = comparing(run, clock);
+  void comparison.runNow(true);
+  await clock.advance(90);
+  comparison.request();
+  await clock.advance(1000);
+  expect(startsMs).toEqual([0, 110]);
+  await comparison.stop();
+});

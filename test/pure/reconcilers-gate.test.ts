@@ -2,6 +2,7 @@
 // Pods that ask not to be scheduled before there is an address for them.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Pod } from '../../src/api/workloads.ts';
+import { liftedPatch } from '../../src/reconcilers/scheduling-gate.ts';
 import { ModelCluster } from './model-cluster.ts';
 
 let cluster: ModelCluster;
@@ -63,6 +64,28 @@ describe('a pod with the gate fast.io/address', () => {
     for (const name of ['a', 'b']) await addGated(name, {}, 'edited');
     expect([gatesOf('a'), gatesOf('b')]).toEqual(['example.org/other', 'fast.io/address,example.org/other']);
     expect(note()).toContain('b the 1 addresses that pool edited has left are for the 1 pods let through');
+  });
+
+  it('is let through for an address at rest where its pool has no other left, and the next one is not', async () => {
+    cluster.addPool('resting', ['10.2.0.0/31'], { coolDownSeconds: 600 });
+    cluster.addPod('old', 'node-a', 'resting');
+    await cluster.settle();
+    cluster.removePod('old');
+    await cluster.settle();
+    cluster.sayReleased('10.2.0.0');
+    await cluster.settle();
+    for (const name of ['a', 'b', 'c']) await addGated(name, {}, 'resting');
+    const gated = 'fast.io/address,example.org/other';
+    expect(['a', 'b', 'c'].map(gatesOf)).toEqual(['example.org/other', 'example.org/other', gated]);
+  });
+
+  it('is let through by a patch that a change of the pod meanwhile refuses', () => {
+    const metadata = { name: 'a', namespace: 'default', resourceVersion: '7' };
+    const pod = { metadata, spec: { schedulingGates: [{ name: 'fast.io/address' }, { name: 'example.org/other' }] } };
+    expect(liftedPatch(pod, 'pair')).toEqual({
+      metadata: { resourceVersion: '7', annotations: { 'fast.io/expects': 'pair' } },
+      spec: { schedulingGates: [{ name: 'example.org/other' }] },
+    });
   });
 
   it('keeps its place when somebody else’s patch let it through a moment before', async () => {

@@ -5,6 +5,7 @@ import type { IpAllocation } from '../../src/api/generated/ip-allocation.ts';
 import { garbageOf, planAdd, wiresOf } from '../../src/wiring/add-plan.ts';
 import { decideRecord, type RecordWorld } from '../../src/wiring/record-report.ts';
 import { formatAlias, hostVethName, isHostVethName, parseAlias, podMacOf, type Wire } from '../../src/wiring/wire.ts';
+import { wireProblems } from '../../src/wiring/wire-check.ts';
 import { decideWires, type WireWorld } from '../../src/wiring/wire-fate.ts';
 
 function record(address: string, uid: string, change: Partial<IpAllocation['spec']> = {}): IpAllocation {
@@ -290,4 +291,17 @@ describe('the status of a record', () => {
   it.each(['Cooling', 'Reserved'] as const)('is not touched while the address is %s', (state) => {
     expect(decision(record('10.0.0.1', 'a', { state }))).toEqual({ decision: 'nothing' });
   });
+});
+
+it('a CHECK finds that the address which the runtime kept is another interface’s', () => {
+  const there = wire('10.0.0.1', 'a');
+  const where = { sandbox: '/run/netns/a', mtu: 1450, nodeAddress: '192.0.2.1', hostMac: '0a:00:00:00:00:01' };
+  const told = (index: number): string[] => {
+    const interfaces = [{ name: 'fastc1' }, { name: 'eth0', sandbox: '/run/netns/a' }];
+    const result = { interfaces, ips: [{ address: '10.0.0.1/32', interface: index }] };
+    const found = wireProblems({ wire: there, record: undefined, ...where }, { mappedIfindex: 7 }, result);
+    return found.filter((each) => each.startsWith('prevResult'));
+  };
+  expect(told(1)).toEqual([]);
+  expect(told(0)).toEqual(['prevResult has not the address 10.0.0.1 for eth0 but none']);
 });
