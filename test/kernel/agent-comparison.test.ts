@@ -8,7 +8,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { decodeLocalDev, encodeLocalDev } from '../../src/datapath/codecs.ts';
 import type { LocalDev } from '../../src/datapath/entries.ts';
 import { layoutVersion, maps } from '../../src/datapath/generated/layout.ts';
-import { endpointOf, inside, insideArguments, ping, run, two } from './agent-node.ts';
+import { endpointOf, inside, insideArguments, one, ping, run, two } from './agent-node.ts';
 import { leaveNothing, node, useNode } from './bench.ts';
 import { record } from './memory-records.ts';
 
@@ -78,6 +78,22 @@ describe('the comparison', () => {
     expect(inside('one', 'tc', 'filter', 'show', 'dev', hostInterface, 'ingress')).toContain('fast_from_pod');
   });
 
+  it('mends a route with another source and a neighbour that the kernel may forget, which both work for a while', async () => {
+    const { hostInterface } = await node.addPod('p1', '10.244.10.0');
+    const seen = (): string[] => [
+      inside('one', 'ip', 'route', 'show', '10.244.10.0'),
+      inside('one', 'ip', 'neigh', 'show', '10.244.10.0', 'nud', 'permanent'),
+    ];
+    const before = seen();
+    inside('one', 'ip', 'route', 'change', '10.244.10.0', 'dev', hostInterface, 'proto', '250', 'src', '10.244.224.0');
+    await node.compare();
+    expect(seen()).toEqual(before);
+    const neighbour = ['10.244.10.0', 'dev', hostInterface, 'lladdr', '0a:fa:0a:f4:0a:00'];
+    inside('one', 'ip', 'neigh', 'replace', ...neighbour, 'nud', 'reachable');
+    await node.compare();
+    expect(seen()).toEqual(before);
+  });
+
   it('makes the device as it should be', () => {
     const [link] = JSON.parse(inside('one', 'ip', '-j', '-d', 'link', 'show', 'fast_vxlan')) as Array<{
       mtu: number;
@@ -128,7 +144,10 @@ describe('the comparison', () => {
   it('cuts the wire of a pod whose address was given to another, and reports one that nobody explains', async () => {
     await node.addPod('p1', '10.244.10.0');
     node.records.remove('10.244.10.0');
+    // The controller takes the address out of the node's own endpoint a moment later: no other holds it.
+    node.endpoints.push(endpointOf(one, ['10.244.10.0']));
     await node.compare();
+    node.endpoints.pop();
     const fastPath = { isTrue: true, reason: 'x', message: 'x' };
     expect(node.wiring.report(fastPath).orphans).toMatchObject([{ address: '10.244.10.0', identity: 'p1' }]);
     node.records.put(record('10.244.10.0', 'somebody-else'));

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { IdentityQueue } from '../../src/node/identity-queue.ts';
 import { Records } from '../../src/node/records.ts';
 import { WireBook } from '../../src/node/wire-book.ts';
+import { WiresPart, type WiresPartOptions } from '../../src/node/wires-part.ts';
 import type { Wire } from '../../src/wiring/wire.ts';
 import { MemoryRecords, record } from '../kernel/memory-records.ts';
 
@@ -63,4 +64,10 @@ it('a pod whose uid the runtime does not tell is the one whose address it may us
   memory.put(record('10.244.0.1', 'former', { state: 'Releasing', owner: owner('former') }));
   memory.put(record('10.244.0.2', 'now', { owner: owner('now') }));
   expect(new Records(memory).ofPod({ namespace: 'default', name: 'web-0', uid: '' }).identity).toBe('now');
+});
+
+it('no program is hung on a wire while the map that it asks is not filled: it would know no pod', () => {
+  const part = new WiresPart({} as WiresPartOptions);
+  expect(part.mend(false)).toBe(0);
+  expect(() => part.mend(true)).toThrow('not looked at while local_pod_ips is not as it should be');
 });
