@@ -14,7 +14,7 @@ import {
   isStopped,
 } from './health-check.ts';
 import { knobs } from './health-knobs.ts';
-import { agents, nodes } from './health-nodes.ts';
+import { agents, isLeaving, nodes } from './health-nodes.ts';
 import { waiting } from './health-pods.ts';
 import { pools } from './health-pools.ts';
 import { wires } from './health-wires.ts';
@@ -27,7 +27,7 @@ export function assess(view: ClusterView): Check[] {
     const text = 'nothing of Fast was found in this cluster';
     return ending ?? [{ what: 'install', state: 'bad', text, cure: installCure }];
   }
-  return [
+  const checks = [
     ...(ending ?? []),
     controller(view),
     agents(view),
@@ -39,6 +39,25 @@ export function assess(view: ClusterView): Check[] {
     policies(view),
     knobs(view),
   ];
+  return isLeaving(view) ? checks.map(withoutInstall) : checks;
+}
+
+/** While an uninstall is under way the line of the nodes has the choice, and no other line decides for one side of it. */
+function withoutInstall(check: Check): Check {
+  if (check.what === 'nodes') return check;
+  const { cure, findings, ...rest } = check;
+  const isInstall = (one: string | undefined): boolean => one?.includes('kubectl apply -k') === true;
+  return {
+    ...rest,
+    ...(cure === undefined || isInstall(cure) ? {} : { cure }),
+    ...(findings === undefined
+      ? {}
+      : {
+          findings: findings.map(({ cure: own, ...one }) =>
+            own === undefined || isInstall(own) ? one : { ...one, cure: own },
+          ),
+        }),
+  };
 }
 
 function isNothingThere({ deployment, agents: daemonSet, endpoints, pools: all, records }: ClusterView): boolean {

@@ -5,6 +5,7 @@ import { agentName, installNamespace, removalAnnotation } from '../api/names.ts'
 import type { Node, Pod } from '../kube/resources.ts';
 import { sayDuration } from './duration.ts';
 import {
+  applyCure,
   askAnother,
   type Check,
   type ClusterView,
@@ -15,7 +16,7 @@ import {
   hidden,
 } from './health-check.ts';
 import { agentSelector } from './kubectl-lines.ts';
-import { isRemoved, uninstallLine } from './node-standing.ts';
+import { type Absent, isRemoved, uninstallLine } from './node-standing.ts';
 
 const goesOn = 'pods that run go on, new ones wait';
 
@@ -90,13 +91,15 @@ function silentAgents(view: ClusterView, isOneMissed: boolean): Finding[] {
   const { agentPods } = view;
   if (agentPods === 'hidden') return [];
   const machines = wantedNodes(view);
+  const clean = new Set(view.endpoints.filter(isRemoved).map(({ metadata }) => metadata.name));
   const names = view.nodes === 'hidden' ? agentPods.map(({ spec }) => spec?.nodeName ?? '') : machines.keys();
   return [...new Set(names)].flatMap((name): Finding[] => {
     const own = agentPods.filter(({ spec }) => spec?.nodeName === name);
     // One that ends says that it is ready until it has ended.
     const staying = own.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
     if (staying.some((pod) => conditionOf(pod, 'Ready', 'True') !== undefined)) return [];
-    // The line of the nodes has what to do about the machine.
+    // The line of the nodes has what to do about the uninstall, and about the machine.
+    if (clean.has(name)) return [{ name, says: 'Fast was taken off it: its pods have no network' }];
     if (isCutOff(machines.get(name))) return isOneMissed ? [{ name, says: 'its machine is off or cut off' }] : [];
     const pod = staying[0] ?? own[0];
     const cure = `kubectl describe daemonset -n ${installNamespace} ${agentName}`;
@@ -170,14 +173,15 @@ function nodesByState(view: ClusterView, endpoints: readonly NodeEndpoint[]): No
 }
 
 /** By its Node, and where one may not see those by what the controller says in its place. */
-function isOff(view: ClusterView, endpoint: NodeEndpoint): boolean {
+function isNodeOff(view: ClusterView, name: string): boolean {
   const { nodes: machines } = view;
-  const silent = endpoint.status?.conditions?.some(
+  const endpoint = view.endpoints.find(({ metadata }) => metadata.name === name);
+  const silent = endpoint?.status?.conditions?.some(
     ({ type, status }) => type === 'DatapathReady' && status === 'Unknown',
   );
-  if (silenceOf(view, endpoint.metadata.name) !== undefined) return true;
+  if (silenceOf(view, name) !== undefined) return true;
   if (machines === 'hidden') return silent === true;
-  const machine = machines.find(({ metadata }) => metadata.name === endpoint.metadata.name);
+  const machine = machines.find(({ metadata }) => metadata.name === name);
   return machine === undefined || isCutOff(machine);
 }
 
@@ -194,6 +198,29 @@ function sayOff(view: ClusterView, name: string): string {
 
 const isAskedToLeave = ({ metadata }: NodeEndpoint): boolean => metadata.annotations?.[removalAnnotation] !== undefined;
 
+/** Whether somebody began an uninstall, which runs still or was stopped. */
+export const isLeaving = ({ endpoints }: Pick<ClusterView, 'endpoints'>): boolean => endpoints.some(isAskedToLeave);
+
+/** `fast-ctl uninstall` names each of these or refuses: nodes that are off, asked or not, and where nobody makes agents again all others. */
+function absentOf(view: ClusterView): Absent {
+  const { endpoints, agentPods, agents: daemonSet, deployment } = view;
+  const withAgent = new Set(agentPods === 'hidden' ? [] : agentPods.map(({ spec }) => spec?.nodeName ?? ''));
+  const isUntouched = ({ metadata, status }: NodeEndpoint): boolean =>
+    agentPods !== 'hidden' && (status?.conditions ?? []).length === 0 && !withAgent.has(metadata.name);
+  const dirty = endpoints.filter((one) => !isRemoved(one) && !isUntouched(one)).map(({ metadata }) => metadata.name);
+  const off = [...new Set([...dirty, ...withAgent])].filter((name) => name !== '' && isNodeOff(view, name));
+  const areGone = daemonSet === undefined && deployment === undefined;
+  return { off, withoutAgent: areGone ? dirty.filter((name) => !off.includes(name) && !withAgent.has(name)) : [] };
+}
+
+/** Onward or back: all that makes Fast again would work against the one, and is of no use to the other alone. */
+function choiceOf(view: ClusterView): string {
+  const absent = absentOf(view);
+  const start = absent.off.length === 0 ? '' : `, or start ${absent.off.join(', ')} first`;
+  const back = `${applyCure(view)} && kubectl annotate nodeendpoints --all ${removalAnnotation}-`;
+  return `an uninstall was begun. To go on: ${uninstallLine([], absent)}${start}; to keep Fast: ${back}`;
+}
+
 /** While an uninstall runs, and after one that was stopped. */
 function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], said: Omit<Check, 'state'>): Check | undefined {
   const asked = endpoints.filter(isAskedToLeave);
@@ -202,7 +229,7 @@ function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], said: Om
   const all = (some: readonly NodeEndpoint[], says: (name: string) => string): Finding[] =>
     some.map(({ metadata: { name } }) => ({ name, says: says(name) }));
   const silent = all(
-    dirty.filter((one) => isOff(view, one)),
+    dirty.filter(({ metadata }) => isNodeOff(view, metadata.name)),
     (name) => `asked to be without Fast, but ${sayOff(view, name)}: nobody is there to clean it`,
   );
   const off = silent.map(({ name }) => name);
@@ -214,10 +241,7 @@ function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], said: Om
     ),
     ...all(asked.filter(isRemoved), () => 'without Fast already'),
   ];
-  const goOn = uninstallLine([], { off, withoutAgent: [] });
-  const onward =
-    off.length === 0 ? `${goOn} goes on with it` : `start ${off.join(', ')} first, or go on without: ${goOn}`;
-  const cure = `${onward}; kubectl annotate nodeendpoints --all ${removalAnnotation}- takes it back`;
+  const cure = choiceOf(view);
   const counted = `${asked.length} asked to be without Fast${off.length === 0 ? '' : `, ${off.length} of them off`}`;
   return { ...said, state: 'bad', text: `${said.text}; ${counted}`, cure, findings };
 }

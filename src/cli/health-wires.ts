@@ -2,9 +2,11 @@
 // Whether each wire has its record, and each pod that runs its wire.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Pod } from '../api/workloads.ts';
+import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import { identityOf, podKey, staticRestartOf } from '../reconcilers/pod.ts';
-import { describePod, nameOf, stuckPods } from './stuck-pods.ts';
 import { askAnother, type Check, type ClusterView, describe, type Finding } from './health-check.ts';
+import { isRemoved } from './node-standing.ts';
+import { describePod, nameOf, stuckPods } from './stuck-pods.ts';
 
 /** An agent tells of a new wire in a calm moment, within ten seconds. */
 const tellPatienceMs = 60_000;
@@ -24,6 +26,28 @@ export function untold(records: readonly IpAllocation[], nowMs: number, patience
   return records.filter(({ spec: { state, stateSince, owner }, status }) => {
     const isOld = nowMs - Date.parse(stateSince) > patienceMs;
     return state === 'Bound' && owner.kind === 'Pod' && isOld && status?.attached?.owner.uid !== owner.uid;
+  });
+}
+
+/** Records of pods on nodes off which Fast was taken: an agent that took the wires away may not have said so of each. */
+export function cutByRemoval(
+  records: readonly IpAllocation[],
+  endpoints: readonly NodeEndpoint[],
+): readonly IpAllocation[] {
+  const clean = new Set(endpoints.filter(isRemoved).map(({ metadata }) => metadata.name));
+  return records.filter(({ spec: { state, owner, nodeName } }) => {
+    return state === 'Bound' && owner.kind === 'Pod' && clean.has(nodeName);
+  });
+}
+
+/** A pod that has another address by now has a sandbox by another network plugin. The line of the nodes has what to do. */
+function removed(records: readonly IpAllocation[], running: readonly Pod[]): Finding[] {
+  const byIdentity = new Map(running.map((pod) => [identityOf(pod), pod]));
+  return records.flatMap(({ spec: { owner, nodeName, address } }): Finding[] => {
+    const pod = byIdentity.get(owner.uid);
+    if (pod?.status?.phase !== 'Running' || pod.metadata.deletionTimestamp !== undefined) return [];
+    if (pod.status.podIP !== undefined && pod.status.podIP !== address) return [];
+    return [{ name: podKey(owner), says: `runs without a network: Fast was taken off ${nodeName}` }];
   });
 }
 
@@ -70,16 +94,17 @@ function orphans({ endpoints }: ClusterView): Finding[] {
 export function wires(view: ClusterView): Check {
   const what = 'wires';
   const { records, running, nowMs } = view;
-  const candidates = untold(records, nowMs);
-  const cut = running === 'hidden' ? [] : wireless(candidates, running, nowMs);
+  const onClean = cutByRemoval(records, view.endpoints);
+  const candidates = untold(records, nowMs).filter((one) => !onClean.includes(one));
+  const cut = running === 'hidden' ? [] : [...removed(onClean, running), ...wireless(candidates, running, nowMs)];
   const stray = orphans(view);
   const late = stuck(view, candidates);
-  const isUnseen = running === 'hidden' && candidates.length > 0;
+  const unseen = running === 'hidden' ? onClean.length + candidates.length : 0;
   const text = [
     cut.length === 0 ? '' : `${cut.length} ${cut.length === 1 ? 'pod runs' : 'pods run'} without a network`,
     late.length === 0 ? '' : `${late.length} ${late.length === 1 ? 'pod is' : 'pods are'} stuck`,
     stray.length === 0 ? '' : `${stray.length} without a record`,
-    isUnseen ? `this account may not see whether ${candidates.length} pods without a wire run` : '',
+    unseen > 0 ? `this account may not see whether ${unseen} pods without a wire run` : '',
   ].filter((part) => part !== '');
   const counts = {
     ...(running === 'hidden' ? {} : { withoutNetwork: cut.length, stuck: late.length }),
@@ -93,6 +118,6 @@ export function wires(view: ClusterView): Check {
     text: text.join(', '),
     counts,
     findings: [...cut, ...late, ...stray],
-    ...(isUnseen ? { cure: askAnother } : {}),
+    ...(unseen > 0 ? { cure: askAnother } : {}),
   };
 }

@@ -19,6 +19,7 @@ import { isReleased } from '../reconcilers/release.ts';
 import { agentLogs, controllerLogs, deleteAgent } from './kubectl-lines.ts';
 import { bookOf, type IpamObjects } from './ipam-world.ts';
 import type { NodeMaps } from './node-maps.ts';
+import { isRemoved } from './node-standing.ts';
 import type { SandboxTroubles } from './sandbox-troubles.ts';
 import { describePod, nameOf as podName, stuckPods } from './stuck-pods.ts';
 
@@ -74,7 +75,8 @@ export function inBoth(first: readonly Breach[], second: readonly Breach[]): Bre
   return second.filter((breach) => seen.has(breach.what));
 }
 
-function ofPods({ pods }: IpamObjects, book: AddressBook, maps: ReadonlyMap<string, NodeMaps>): Breach[] {
+function ofPods({ pods, endpoints }: IpamObjects, book: AddressBook, maps: ReadonlyMap<string, NodeMaps>): Breach[] {
+  const clean = new Set(endpoints.filter(isRemoved).map(({ metadata }) => metadata.name));
   const mapped = new Map([...maps].map(([node, { local }]) => [node, new Set(local.map((each) => each.address))]));
   const breaches: Breach[] = [];
   const wearers = new Map<string, string>();
@@ -103,6 +105,12 @@ function ofPods({ pods }: IpamObjects, book: AddressBook, maps: ReadonlyMap<stri
         invariant: 'podWithoutRecord',
         what: `pod ${key} uses ${address} without a record`,
         cure: collector,
+      });
+    } else if (needOf(pod) === 'address' && pod.status?.phase === 'Running' && clean.has(pod.spec.nodeName ?? '')) {
+      breaches.push({
+        invariant: 'podWithoutWire',
+        what: `pod ${key} runs with ${address}, and Fast was taken off ${pod.spec.nodeName}: it has no network`,
+        cure: 'fast-ctl status says how to go on with the uninstall, and how to keep Fast',
       });
     } else if (
       needOf(pod) === 'address' &&

@@ -11,6 +11,7 @@ import { type Fit, fitOf, fitSentence, forecastColumns, forecastRows } from './i
 import { pictureOf, rangesOf, showColumns, showRows } from './ipam-show.ts';
 import { bookOf, type IpamObjects, readIpam } from './ipam-world.ts';
 import { askNodes, type Asked } from './node-maps.ts';
+import { cleanedNode, isRemoved } from './node-standing.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
 import { type SandboxTroubles, sandboxTroubles } from './sandbox-troubles.ts';
 import { atCluster } from './same-cluster.ts';
@@ -82,9 +83,10 @@ async function check(cluster: Cluster, s: Surroundings, choice: ClusterChoice): 
     const asking = await readIpam(cluster);
     const nodes = new Set([...asking.endpoints, ...asking.nodes].map(({ metadata }) => metadata.name));
     // Who did not answer before is not waited for again: what both looks find is what counts.
-    const answering = [...nodes].filter((node) => !unasked.has(node)).sort();
+    const cleaned = new Map(asking.endpoints.filter(isRemoved).map(({ metadata }) => [metadata.name, cleanedNode]));
+    const answering = [...nodes].filter((node) => !unasked.has(node) && !cleaned.has(node)).sort();
     const now = await askNodes(cluster, answering, asker);
-    const asked = { maps: now.maps, unasked: new Map([...unasked, ...now.unasked]) };
+    const asked = { maps: now.maps, unasked: new Map([...unasked, ...cleaned, ...now.unasked]) };
     const objects = { ...(await readIpam(cluster)), troubles: await troublesIn(cluster) };
     return { breaches: findBreaches(objects, asked.maps, s.nowMs()), objects, asked };
   };

@@ -13,6 +13,10 @@ export const removedOf = ({ status }: NodeEndpoint) =>
 
 export const isRemoved = (endpoint: NodeEndpoint): boolean => removedOf(endpoint)?.status === 'True';
 
+/** Of a node that is clean: why it has no maps, and its pods no network. */
+export const cleanedNode =
+  'fast-ctl uninstall has cleaned it: there are no maps, and its pods have no network; fast-ctl status says how to go on';
+
 /** An agent first speaks after its first comparison, and the controller changes only what one has said. */
 const hasSpoken = ({ status }: NodeEndpoint): boolean => (status?.conditions ?? []).length > 0;
 
@@ -30,7 +34,7 @@ export interface Standing {
   readonly withoutAgent: readonly string[];
 }
 
-type Absent = Pick<Standing, 'off' | 'withoutAgent'>;
+export type Absent = Pick<Standing, 'off' | 'withoutAgent'>;
 
 /** @returns undefined where the account may not see them */
 async function seen<T>(look: Promise<T>): Promise<T | undefined> {

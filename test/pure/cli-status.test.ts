@@ -128,7 +128,7 @@ describe('what is amiss', () => {
     [
       'an uninstall that was begun',
       { endpoints: [endpoint('one', { metadata: { name: 'one', annotations: { 'sample.fast.io/remove': 'true' } } })] },
-      /^bad nodes: .*; 1 asked to be without Fast -> fast-ctl uninstall --yes goes on with it; kubectl annotate nodeendpoints --all sample\.fast\.io\/remove- takes it back \| one: asked to be without Fast$/,
+      /^bad nodes: .*; 1 asked to be without Fast -> an uninstall was begun. To go on: fast-ctl uninstall --yes; to keep Fast: kubectl apply -k config\/default && kubectl annotate nodeendpoints --all sample\.fast\.io\/remove- \| one: asked to be without Fast$/,
     ],
     [
       'an uninstall that was stopped for a node that is off',
@@ -141,7 +141,8 @@ describe('what is amiss', () => {
         ],
       },
       'bad nodes: 1 of 3 datapaths ready, 1 NotReady; 3 asked to be without Fast, 2 of them off' +
-        ' -> start two, three first, or go on without: fast-ctl uninstall --yes --without two three; kubectl annotate nodeendpoints --all sample.fast.io/remove- takes it back' +
+        ' -> an uninstall was begun. To go on: fast-ctl uninstall --yes --without two three, or start two, three first;' +
+        ' to keep Fast: kubectl apply -k config/default && kubectl annotate nodeendpoints --all sample.fast.io/remove-' +
         ' | two: asked to be without Fast, but NotReady for 5 min, off or cut off: nobody is there to clean it' +
         ' | three: asked to be without Fast, but its Node is gone: nobody is there to clean it' +
         ' | one: without Fast already',
@@ -152,7 +153,7 @@ describe('what is amiss', () => {
         nodes: 'hidden',
         endpoints: [asked('two', { status: { conditions: [{ type: 'DatapathReady', status: 'Unknown' }] } })],
       },
-      /1 of them off -> start two first, .* \| two: asked to be without Fast, but NotReady, off or cut off: nobody/,
+      /1 of them off -> .* --without two, or start two first; .* \| two: asked to be without Fast, but NotReady, off or cut off: nobody/,
     ],
     [
       'an install into a namespace that is still being deleted',
