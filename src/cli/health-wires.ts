@@ -10,14 +10,24 @@ import { describePod, nameOf, stuckPods } from './stuck-pods.ts';
 
 /** An agent tells of a new wire in a calm moment, within ten seconds. */
 const tellPatienceMs = 60_000;
+/** The same for a pod that ran before it had its address: none of its wires is still to be made. */
+const adoptPatienceMs = 15_000;
+/** Between a kubelet's clock and the controller's. */
+const clockSkewMs = 10_000;
 
 /** A pod with the time since when its runtime has a sandbox for it (Kubernetes 1.29 on). */
 interface RunningPod extends Pod {
-  readonly status?: Pod['status'] & { readonly conditions?: ReadonlyArray<SandboxCondition> };
+  readonly status?: Pod['status'] & {
+    readonly conditions?: ReadonlyArray<SandboxCondition>;
+    readonly containerStatuses?: ReadonlyArray<{
+      readonly state?: { readonly running?: { readonly startedAt?: string } };
+    }>;
+  };
 }
 
 interface SandboxCondition {
   readonly type?: string;
+  readonly status?: string;
   readonly lastTransitionTime?: string;
 }
 
@@ -27,6 +37,11 @@ export function untold(records: readonly IpAllocation[], nowMs: number, patience
     const isOld = nowMs - Date.parse(stateSince) > patienceMs;
     return state === 'Bound' && owner.kind === 'Pod' && isOld && status?.attached?.owner.uid !== owner.uid;
   });
+}
+
+/** Those about whose pods it matters whether they run. */
+export function doubted({ records, endpoints, nowMs }: Pick<ClusterView, 'records' | 'endpoints' | 'nowMs'>) {
+  return [...untold(records, nowMs, adoptPatienceMs), ...cutByRemoval(records, endpoints)];
 }
 
 /** Records of pods on nodes off which Fast was taken: an agent that took the wires away may not have said so of each. */
@@ -55,6 +70,31 @@ function isLongRunning({ metadata, status }: RunningPod, nowMs: number): boolean
   if (status?.phase !== 'Running' || metadata.deletionTimestamp !== undefined) return false;
   const since = status.conditions?.find(({ type }) => type === 'PodReadyToStartContainers')?.lastTransitionTime;
   return since === undefined || nowMs - Date.parse(since) > tellPatienceMs;
+}
+
+/** When the pod had a sandbox at the latest; Infinity where nothing tells. */
+function sandboxByMs({ status }: RunningPod): number {
+  const condition = status?.conditions?.find(
+    ({ type, status: is }) => type === 'PodReadyToStartContainers' && is === 'True',
+  );
+  const started = (status?.containerStatuses ?? []).map(({ state }) => state?.running?.startedAt);
+  const times = [condition?.lastTransitionTime, ...started].map((time) => Date.parse(time ?? ''));
+  return Math.min(...times.filter((time) => !Number.isNaN(time)));
+}
+
+/**
+ * Pods that ran before they had their address: their sandboxes outlived their wires, or the record alone is new, as behind an
+ * etcd that was restored, and their agent is late. The maps of their nodes tell which.
+ */
+function early(records: readonly IpAllocation[], running: readonly Pod[]): Finding[] {
+  const byIdentity = new Map(running.map((pod) => [identityOf(pod), pod]));
+  return records.flatMap(({ spec: { owner, stateSince } }): Finding[] => {
+    const pod = byIdentity.get(owner.uid);
+    if (pod?.status?.phase !== 'Running' || pod.metadata.deletionTimestamp !== undefined) return [];
+    if (sandboxByMs(pod) >= Date.parse(stateSince) - clockSkewMs) return [];
+    const says = 'ran before it had its address, and its agent tells of no wire yet';
+    return [{ name: podKey(owner), says, cure: 'fast-ctl ipam check' }];
+  });
 }
 
 /** As after an uninstall and a new install: the sandbox outlived its wire, and only another sandbox gets one. */
@@ -97,17 +137,20 @@ export function wires(view: ClusterView): Check {
   const onClean = cutByRemoval(records, view.endpoints);
   const candidates = untold(records, nowMs).filter((one) => !onClean.includes(one));
   const cut = running === 'hidden' ? [] : [...removed(onClean, running), ...wireless(candidates, running, nowMs)];
+  const young = untold(records, nowMs, adoptPatienceMs).filter((one) => ![...onClean, ...candidates].includes(one));
+  const unsure = running === 'hidden' ? [] : early(young, running);
   const stray = orphans(view);
   const late = stuck(view, candidates);
   const unseen = running === 'hidden' ? onClean.length + candidates.length : 0;
   const text = [
     cut.length === 0 ? '' : `${cut.length} ${cut.length === 1 ? 'pod runs' : 'pods run'} without a network`,
+    unsure.length === 0 ? '' : `${unsure.length} perhaps without a network`,
     late.length === 0 ? '' : `${late.length} ${late.length === 1 ? 'pod is' : 'pods are'} stuck`,
     stray.length === 0 ? '' : `${stray.length} without a record`,
     unseen > 0 ? `this account may not see whether ${unseen} pods without a wire run` : '',
   ].filter((part) => part !== '');
   const counts = {
-    ...(running === 'hidden' ? {} : { withoutNetwork: cut.length, stuck: late.length }),
+    ...(running === 'hidden' ? {} : { withoutNetwork: cut.length, unsure: unsure.length, stuck: late.length }),
     withoutRecord: stray.length,
   };
   if (text.length === 0) return { what, state: 'good', text: 'each has its record', counts };
@@ -117,7 +160,7 @@ export function wires(view: ClusterView): Check {
     state,
     text: text.join(', '),
     counts,
-    findings: [...cut, ...late, ...stray],
+    findings: [...cut, ...unsure, ...late, ...stray],
     ...(unseen > 0 ? { cure: askAnother } : {}),
   };
 }

@@ -43,7 +43,7 @@ describe('status -o json', () => {
       },
       addresses: { bound: 1, releasing: 0, cooling: 0, reserved: 0, overdue: 0 },
       pods: { waiting: 0, gated: 0, misspelt: 0 },
-      wires: { withoutNetwork: 0, stuck: 0, withoutRecord: 0 },
+      wires: { withoutNetwork: 0, unsure: 0, stuck: 0, withoutRecord: 0 },
       policies: { missing: 0 },
       knobs: { set: 1, leftOut: 0 },
     });

@@ -79,6 +79,42 @@ describe('pods that run without a wire', () => {
     expect(amiss({ records: [record], running })).toEqual([]);
   });
 
+  it('and ran before they had their address are told before the minute is over, as after a new install under them', async () => {
+    const records = [bound('a', { stateSince: '2026-11-25T11:59:40Z' })];
+    const running = [runs('a', sandboxSince(before))];
+    const said = 'default/a: ran before it had its address, and its agent tells of no wire yet';
+    expect(amiss({ records, running })).toEqual([
+      `doubtful wires: 1 perhaps without a network | ${said} -> fast-ctl ipam check`,
+    ]);
+    const { stdout, code } = await fastCtl('status', { cluster: async () => clusterOf({ records, running }) });
+    expect(stdout).not.toContain('Fast is well');
+    expect(code).toBe(0);
+  });
+
+  it('are known by their containers where the kubelet tells of no sandbox', () => {
+    const startedAt = (time: string) => ({ containerStatuses: [{ state: { running: { startedAt: time } } }] });
+    const records = [bound('a', { stateSince: '2026-11-25T11:59:40Z' })];
+    expect(amiss({ records, running: [runs('a', startedAt(before))] }).join()).toContain('ran before it had');
+    expect(amiss({ records, running: [runs('a', startedAt(justNow))] })).toEqual([]);
+  });
+
+  it.each<[string, object, object]>([
+    ['whose record is so new that no agent can have told', { stateSince: justNow }, sandboxSince(before)],
+    [
+      'whose kubelet has a clock that is 9 s slow',
+      { stateSince: '2026-11-25T11:59:40Z' },
+      sandboxSince('2026-11-25T11:59:31Z'),
+    ],
+    ['of which nobody tells since when it runs', { stateSince: '2026-11-25T11:59:40Z' }, {}],
+    [
+      'whose sandbox is gone, as after a power cut',
+      { stateSince: '2026-11-25T11:59:40Z' },
+      { conditions: [{ type: 'PodReadyToStartContainers', status: 'False', lastTransitionTime: before }] },
+    ],
+  ])('are not told early of a pod %s', (_, spec, status) => {
+    expect(amiss({ records: [bound('a', spec)], running: [runs('a', status)] })).toEqual([]);
+  });
+
   it('are said to be unseen where an account may not look', () => {
     expect(amiss({ records: [bound('a')], running: 'hidden' }).join()).toMatch(
       /^doubtful wires: this account may not see whether 1 pods without a wire run -> run it by/,
