@@ -7,7 +7,7 @@ import { allocate } from './allocation.ts';
 import { askerOf, candidatePools } from './candidates.ts';
 import { fixedAddressOf } from './fixed-address.ts';
 import { identityOf, needOf } from './pod.ts';
-import { choosePool, type Refusal } from './pool-choice.ts';
+import { choosePool, passedOver, type Refusal } from './pool-choice.ts';
 import type { Pool } from './pool.ts';
 import type { Clock, EventPort, Outcome, PodPort, Queues, RecordPort, Views } from './ports.ts';
 import { done, retryAfter } from './ports.ts';
@@ -79,6 +79,7 @@ export class PodReconciler {
       await this.#unclear.findOut(asker.wish.owner.uid);
       return this.#wait(key, pod, candidates, choice.refusal);
     }
+    const missing = passedOver(candidates, choice.pool.name, this.#world);
     this.#unclear.begin(key, asker.wish.owner.uid);
     const claim = { ...asker.wish, nodeName, nodeUID: node.metadata.uid ?? '' };
     const result = await allocate(claim, choice.pool, this.#world);
@@ -95,6 +96,7 @@ export class PodReconciler {
     const isCutShort = before?.spec.state === 'Cooling' && !isSameOrdinal(before.spec.reservedFor, claim.reservedFor);
     if (isCutShort) this.#tellCutShort(pod, choice.pool, before);
     this.#tellStrange(pod, choice.pool);
+    if (missing !== undefined) this.#tellMissing(pod, missing);
     this.#world.queues.node(nodeName, ENDPOINT_COALESCE_MS);
     return await this.#settled(key);
   }
@@ -141,6 +143,11 @@ export class PodReconciler {
     if (strange === undefined) return;
     const note = `its address is from pool ${name}; ${strange}`;
     this.#world.events.record({ kind: 'Pod', object: pod, type: 'Warning', reason: 'AnnotationUnknown', note });
+  }
+
+  /** Told once, with the address. */
+  #tellMissing(pod: Pod, note: string): void {
+    this.#world.events.record({ kind: 'Pod', object: pod, type: 'Warning', reason: 'PoolNotFound', note });
   }
 
   /** The pod has what it needs, or needs nothing any more. */

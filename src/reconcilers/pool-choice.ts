@@ -36,6 +36,9 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** Names beyond this are counted, not listed: a message is for people. */
+const MAX_NAMED = 3;
+
 type Verdict = { pool: Pool; manner: Offer['manner'] } | { refusal: Refusal };
 
 /**
@@ -100,6 +103,23 @@ function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
   if (wish.fixed !== undefined)
     return { refusal: refuseFixed(name, wish.fixed, rivalsOf(wish.fixed, wish.owner.uid, world), book) };
   return { refusal: { reason: 'PoolExhausted', message: exhaustionOf(name, book.counts(name)) } };
+}
+
+/**
+ * For a pod that is served: what of its list before that pool does not exist, in a sentence. Mostly a slip of the pen, by
+ * which the pod has another address than its owner means; nothing else shows it.
+ */
+export function passedOver(names: readonly string[], served: string, { views }: PoolWorld): string | undefined {
+  const missing = names.slice(0, Math.max(0, names.indexOf(served))).filter((name) => !views.pools.get(name));
+  const [first] = missing;
+  if (first === undefined) return undefined;
+  const named = missing.slice(0, MAX_NAMED).map(shorten).join(', ');
+  const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : '';
+  const isOne = missing.length === 1;
+  const fate = isOne ? 'does not exist and was passed over' : 'do not exist and were passed over';
+  const cure =
+    isOne && isObjectName(first) ? `correct the annotation, or create the Ips ${first}` : 'correct the annotation';
+  return `annotation ${poolAnnotation} names ${named}${more}, which ${fate}; the address is from pool ${served}; ${cure}`;
 }
 
 /** An address that is just free may be for a pod that the scheduler has in hand. */

@@ -67,6 +67,49 @@ describe('a pod that is bound to a node', () => {
     expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a', '10.1.0.1 Bound b']);
   });
 
+  it.each([
+    [
+      'nope, small',
+      'annotation fast.io/ips names nope, which does not exist and was passed over; the address is from pool small; correct the annotation, or create the Ips nope',
+    ],
+    [
+      'nope, Nay!, small',
+      'annotation fast.io/ips names nope, Nay!, which do not exist and were passed over; the address is from pool small; correct the annotation',
+    ],
+    [
+      `${'x'.repeat(300)}, b, c, d, e, small`,
+      `annotation fast.io/ips names ${'x'.repeat(64)}…, b, c and 2 more, which do not exist and were passed over; the address is from pool small; correct the annotation`,
+    ],
+  ])('is served by the next pool of its list, and told once that there is none called %s', async (list, note) => {
+    cluster.addPool('small', ['10.0.0.0/30']);
+    const pod = cluster.addPod('a', 'node-a', list);
+    await cluster.settle();
+    // Whatever changes on the pod, it is looked at again.
+    cluster.pods.put({ ...pod, metadata: { ...pod.metadata, labels: { again: 'yes' } } });
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
+    expect(cluster.events).toMatchObject([{ kind: 'Pod', type: 'Warning', reason: 'PoolNotFound', note }]);
+  });
+
+  it('is told nothing of a pool that is only full, closed or behind the one that served', async () => {
+    cluster.addPool('full', ['10.1.0.1'], { excludeIPs: ['10.1.0.1'] });
+    cluster.addPool('broken', ['10.1.0.9-10.1.0.1']);
+    cluster.addPool('gated', ['10.2.0.1'], { podSelector: { matchLabels: { app: 'x' } } });
+    cluster.addPool('small', ['10.0.0.0/30']);
+    cluster.addPod('a', 'node-a', 'full, broken, gated, small, nope');
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
+    expect(cluster.events).toEqual([]);
+  });
+
+  it('asks as one without the annotation when its own is empty', async () => {
+    cluster.addPool('team', ['10.1.0.0/30']);
+    cluster.namespaces.put({ metadata: { name: 'default', annotations: { 'fast.io/ips': 'team' } } });
+    cluster.addPod('a', 'node-a', '');
+    await cluster.settle();
+    expect(cluster.podRecords()).toEqual(['10.1.0.0 Bound a']);
+  });
+
   it('is told once of a full pool that its annotation names twice', async () => {
     cluster.addPool('first', ['10.0.0.1']);
     cluster.addPod('a', 'node-a', 'first');
