@@ -4,13 +4,13 @@
 import { defaultPool, poolAnnotation } from '../api/names.ts';
 import type { Namespace, Node, Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
-import { fixedAddressOf } from './fixed-address.ts';
+import { fixedAddressOf, shorten } from './fixed-address.ts';
 import { ownerOf } from './pod.ts';
 import type { Refusal } from './pool-choice.ts';
 import type { Pool } from './pool.ts';
 import type { Clock, Views } from './ports.ts';
 import type { Wish } from './promises.ts';
-import { matchesLabels } from './selector.ts';
+import { type LabelSelector, matchesLabels, selectorText } from './selector.ts';
 import { reservedForOf } from './stateful-set.ts';
 import { strangeOf, strangeOfNamespace } from './strange-annotations.ts';
 
@@ -90,7 +90,13 @@ export function shutReason(pool: Pool, asker: Asker): Refusal | undefined {
   }
   const gate = gateOf(pool, asker);
   if (gate === undefined) return undefined;
-  return { reason: 'PoolGated', message: `pool ${name} does not serve this pod: its ${gate} does not match` };
+  return { reason: 'PoolGated', message: `pool ${name} does not serve this ${gateText(gate, asker)}` };
+}
+
+function gateText({ field, selector, whose }: ShutGate, { usage }: Asker): string {
+  const asked = `its ${field} "${shorten(selectorText(selector))}" does not match the ${whose}'s labels`;
+  const other = usage === 'Pod' ? `, or name another pool by ${poolAnnotation}` : '';
+  return `${usage.toLowerCase()}: ${asked}; change either${other}`;
 }
 
 /** Whether the pool says itself whom it serves. */
@@ -98,14 +104,24 @@ export function hasGate(pool: Pool): boolean {
   return pool.podGate !== undefined || pool.namespaceGate !== undefined || pool.nodeGate !== undefined;
 }
 
-/** The field of the first gate that is shut for the asker. A node's own address passes no gate but the node's. */
-function gateOf(pool: Pool, asker: Asker): string | undefined {
-  if (pool.nodeGate !== undefined && asker.isUnscheduled !== true && !matchesLabels(pool.nodeGate, asker.nodeLabels))
-    return 'nodeSelector';
+interface ShutGate {
+  readonly field: 'nodeSelector' | 'podSelector' | 'namespaceSelector';
+  readonly selector: LabelSelector;
+  /** Of whom it asks for labels. */
+  readonly whose: 'node' | 'pod' | 'namespace';
+}
+
+/** The first gate that is shut for the asker. A node's own address passes no gate but the node's. */
+function gateOf({ podGate, namespaceGate, nodeGate }: Pool, asker: Asker): ShutGate | undefined {
+  if (nodeGate !== undefined && asker.isUnscheduled !== true && !matchesLabels(nodeGate, asker.nodeLabels)) {
+    return { field: 'nodeSelector', selector: nodeGate, whose: 'node' };
+  }
   if (asker.usage === 'Node') return undefined;
-  if (pool.podGate !== undefined && !matchesLabels(pool.podGate, asker.podLabels)) return 'podSelector';
-  if (pool.namespaceGate !== undefined && !matchesLabels(pool.namespaceGate, asker.namespaceLabels)) {
-    return 'namespaceSelector';
+  if (podGate !== undefined && !matchesLabels(podGate, asker.podLabels)) {
+    return { field: 'podSelector', selector: podGate, whose: 'pod' };
+  }
+  if (namespaceGate !== undefined && !matchesLabels(namespaceGate, asker.namespaceLabels)) {
+    return { field: 'namespaceSelector', selector: namespaceGate, whose: 'namespace' };
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Repairs what no event told. It looks at everything from a fresh list, looks again some time later, and what stands both
 // looks is confirmed by a live read before anything is written. Every write is fenced, so a repair is done once.
+import { countOf } from '../api/count-of.ts';
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { KubeObject } from '../api/object.ts';
 import { timestamp } from './allocation.ts';
@@ -65,7 +66,10 @@ export class Collector {
     this.#told = this.#told.intersection(found);
     if (found.size === 0) return roundOver();
     this.#pass = { pass: 'second', found };
-    return retryAfter(SECOND_LOOK_MS, `${found.size} things do not fit together and may be on their way`);
+    return retryAfter(
+      SECOND_LOOK_MS,
+      `${countOf(found.size, 'thing does', 'things do')} not fit together and may be on their way`,
+    );
   }
 
   async #lookAgain(found: ReadonlySet<string>): Promise<Outcome> {
@@ -78,7 +82,7 @@ export class Collector {
   #next(left: readonly Suspect[]): Outcome {
     if (left.length === 0) return roundOver();
     this.#pass = { pass: 'confirm', left };
-    return retryAfter(0, `${left.length} things are to be confirmed`);
+    return retryAfter(0, `${countOf(left.length, 'thing is', 'things are')} to be confirmed`);
   }
 
   /** A repair that fails is found again in the next round; it may fail for ever, and each round costs a list of everything. */

@@ -81,7 +81,7 @@ export function refuseFixed(poolName: string, address: Address, rivals: readonly
   }
   const holder = holderOf(address, pool, book);
   if (rivals.length > 0) {
-    const message = `${text} is wanted by this pod and by ${rivals.slice(0, 3).join(', ')}, and ${holder}; only one pod can have it`;
+    const message = `${text} is wanted by this pod and by ${rivals.slice(0, 3).join(', ')}, and ${holder}; only one pod can have it, give the others their own by ${addressAnnotation}`;
     return { reason: 'AddressWantedTwice', message };
   }
   return { reason: 'AddressTaken', message: `${text} is taken: ${holder}; the pod gets it when it is free` };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which pool serves a pod, and the words for why one does not. Pure: the facts come in, a verdict goes out.
+import { addressCount, countOf } from '../api/count-of.ts';
 import { defaultPool, poolAnnotation } from '../api/names.ts';
 import type { AddressBook } from './address-book.ts';
 import { type Asker, type PoolWorld, shutReason } from './candidates.ts';
@@ -131,20 +132,24 @@ function letThrough(pool: Pool, { manner }: Offer, { isUnscheduled, wish }: Aske
   const rested = free > expected ? [] : [...book.rested(pool.name, wish).take(expected + 1 - free)];
   const left = free + rested.length;
   if (left > expected) return { pool, manner };
-  const message = `the ${left} addresses that pool ${pool.name} has left are for the ${expected} pods let through before this one`;
+  const before = `${countOf(expected, 'pod')} let through before this one`;
+  const message = `pool ${pool.name} has ${addressCount(left)} left, for ${before}; ${widen}`;
   return { refusal: { reason: 'PoolExhausted', message } };
 }
+
+/** The field of the pool that the sentence is about. */
+const widen = 'add ranges to its spec.ips';
 
 /** With numbers, for whoever has to find addresses. */
 export function exhaustionOf(name: string, { total, reserved }: PoolCounts): string {
   if (total === 0) return hollownessOf(name);
   const kept = reserved === 0 ? '' : `, ${reserved} of them kept for StatefulSets`;
-  return `pool ${name} is exhausted: ${total} of ${total} in use${kept}`;
+  return `pool ${name} is exhausted: ${total} of ${total} in use${kept}; ${widen}`;
 }
 
 /** Of a pool that could not give an address even if nobody had one. */
 export function hollownessOf(name: string): string {
-  return `pool ${name} has no address to give: its gateway, excludeIPs, the nodes' addresses and the Services' leave none of spec.ips`;
+  return `pool ${name} has no address to give: its gateway, excludeIPs, the nodes' addresses and the Services' leave none of spec.ips; ${widen}`;
 }
 
 const nameRule =

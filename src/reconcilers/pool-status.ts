@@ -2,6 +2,7 @@
 // What an Ips says of itself: its counts, whether it can give out addresses, and whom its deletion waits for.
 import type { IpAllocation } from '../api/generated/ip-allocation.ts';
 import type { Ips, IpsStatus } from '../api/generated/ips.ts';
+import { addressCount, countOf } from '../api/count-of.ts';
 import { poolFinalizer } from '../api/names.ts';
 import type { Condition } from '../api/object.ts';
 import { formatRange } from '../ip/range.ts';
@@ -88,11 +89,11 @@ function readiness({ ips, parsed, counts, holders }: PoolFacts): Said {
   }
   // A full pool is ready: one of its pods need only go. Here none can go.
   if (counts.total === 0) {
-    const message = `${hollownessOf(ips.metadata.name)}; add ranges to spec.ips`;
+    const message = hollownessOf(ips.metadata.name);
     return { type: 'Ready', status: 'False', reason: 'NothingUsable', message };
   }
   // Of the counts beside it alone: it changes with them, and costs no write of its own.
-  const message = `${counts.total} usable ${counts.total === 1 ? 'address' : 'addresses'}, ${counts.free} free`;
+  const message = `${countOf(counts.total, 'usable address', 'usable addresses')}, ${counts.free} free`;
   return { type: 'Ready', status: 'True', reason: 'Valid', message };
 }
 
@@ -102,8 +103,9 @@ function deletionMessage(holders: readonly IpAllocation[]): string {
   });
   const more = holders.length > names.length ? ` and ${holders.length - names.length} more` : '';
   const isOfNodes = holders.some(({ spec }) => spec.owner.kind === 'Node');
-  const cure = isOfNodes ? 'a node gives its own back when its Node object is deleted' : 'delete their pods';
-  return `deletion waits for ${holders.length} addresses in use: ${names.join(', ')}${more}; ${cure}`;
+  const pods = holders.length === 1 ? 'its pod' : 'their pods';
+  const cure = isOfNodes ? 'a node gives its own back when its Node object is deleted' : `delete ${pods}`;
+  return `deletion waits for ${addressCount(holders.length)} in use: ${names.join(', ')}${more}; ${cure}`;
 }
 
 function exhaustion({ ips, parsed, counts }: PoolFacts): Said {
@@ -113,10 +115,10 @@ function exhaustion({ ips, parsed, counts }: PoolFacts): Said {
   }
   if (counts.free > 0) return { type, status: 'False', reason: 'AddressesFree', message: 'addresses are free' };
   if (counts.cooling > 0) {
-    const resting = `no address is free; ${counts.cooling} cool down and are given out in need`;
+    const resting = `no address is free; ${countOf(counts.cooling, 'cools down and is', 'cool down and are')} given out in need`;
     return { type, status: 'False', reason: 'AddressesCooling', message: resting };
   }
-  const message = `${exhaustionOf(ips.metadata.name, counts)}; add ranges to spec.ips`;
+  const message = exhaustionOf(ips.metadata.name, counts);
   return { type, status: 'True', reason: 'NoFreeAddress', message };
 }
 
@@ -130,7 +132,7 @@ function overlap({ parsed, others }: PoolFacts): Said {
     return first === undefined ? [] : [`${formatRange(first)} with pool ${other.name}`];
   });
   if (shared.length === 0) return { type, status: 'False', reason: 'Disjoint', message: 'shares no address' };
-  const more = shared.length > MAX_NAMED ? ` and ${shared.length - MAX_NAMED} pools more` : '';
+  const more = shared.length > MAX_NAMED ? ` and ${countOf(shared.length - MAX_NAMED, 'pool')} more` : '';
   const message = `shares ${shared.sort().slice(0, MAX_NAMED).join(', ')}${more}; no address is given out twice, but the counts of both fall together`;
   return { type, status: 'True', reason: 'SharesAddresses', message };
 }

@@ -12,6 +12,23 @@ export function matchesLabels(selector: LabelSelector, labels: Record<string, st
   return exact && (selector.matchExpressions ?? []).every((each) => meets(each, labels[each.key]));
 }
 
+/** As `kubectl get -l` takes it, with everything that it asks for. */
+export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const exact = Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`);
+  return [...exact, ...matchExpressions.map(requirementText)].join(',');
+}
+
+function requirementText({ key, operator, values = [] }: { key: string; operator: string; values?: string[] }): string {
+  switch (operator) {
+    case 'Exists':
+      return key;
+    case 'DoesNotExist':
+      return `!${key}`;
+    default:
+      return `${key} ${operator.toLowerCase()} (${values.join(',')})`;
+  }
+}
+
 function meets(requirement: { operator: string; values?: string[] }, value: string | undefined): boolean {
   const values = requirement.values ?? [];
   switch (requirement.operator) {

@@ -109,7 +109,7 @@ describe('the controller', () => {
       await cluster.addressOf(name);
     }
     const waiter = await cluster.addPod('tiny-2', 'node-b', 'tiny');
-    const message = 'pool tiny is exhausted: 2 of 2 in use';
+    const message = 'pool tiny is exhausted: 2 of 2 in use; add ranges to its spec.ips';
     await eventually('the reason at the node', async () => {
       const waiting = (await cluster.endpoint('node-b'))?.spec.waiting ?? [];
       return waiting.some((each) => each.uid === waiter.metadata.uid && each.message === message);

@@ -122,7 +122,7 @@ describe('pods that the scheduling gate holds', () => {
     const letThrough = { ...gated('a', nowMs, { annotations: { 'fast.io/expects': 'small' } }), spec: {} };
     const view = { unscheduled: [letThrough, gated('b')], pools: [...well.pools, small(1)] };
     expect(amiss(view).join()).toContain(
-      'default/b: the 1 addresses that pool small has left are for the 1 pods let through',
+      'default/b: pool small has 1 address left, for 1 pod let through before this one',
     );
   });
 

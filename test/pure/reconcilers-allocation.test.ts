@@ -56,6 +56,7 @@ describe('a pod that is bound to a node', () => {
     cluster.addPod('a', 'node-a', 'hollow');
     await cluster.settle();
     expect(waiting()[0]).toContain('pool hollow has no address to give: its gateway, excludeIPs');
+    expect(waiting()[0]).toContain('add ranges to its spec.ips');
   });
 
   it('takes the second pool of its list when the first is full', async () => {
@@ -67,55 +68,12 @@ describe('a pod that is bound to a node', () => {
     expect(cluster.podRecords()).toEqual(['10.0.0.1 Bound a', '10.1.0.1 Bound b']);
   });
 
-  it.each([
-    [
-      'nope, small',
-      'annotation fast.io/ips names nope, which does not exist and was passed over; the address is from pool small; correct the annotation, or create the Ips nope',
-    ],
-    [
-      'nope, Nay!, small',
-      'annotation fast.io/ips names nope, Nay!, which do not exist and were passed over; the address is from pool small; correct the annotation',
-    ],
-    [
-      `${'x'.repeat(300)}, b, c, d, e, small`,
-      `annotation fast.io/ips names ${'x'.repeat(64)}…, b, c and 2 more, which do not exist and were passed over; the address is from pool small; correct the annotation`,
-    ],
-  ])('is served by the next pool of its list, and told once that there is none called %s', async (list, note) => {
-    cluster.addPool('small', ['10.0.0.0/30']);
-    const pod = cluster.addPod('a', 'node-a', list);
-    await cluster.settle();
-    // Whatever changes on the pod, it is looked at again.
-    cluster.pods.put({ ...pod, metadata: { ...pod.metadata, labels: { again: 'yes' } } });
-    await cluster.settle();
-    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
-    expect(cluster.events).toMatchObject([{ kind: 'Pod', type: 'Warning', reason: 'PoolNotFound', note }]);
-  });
-
-  it('is told nothing of a pool that is only full, closed or behind the one that served', async () => {
-    cluster.addPool('full', ['10.1.0.1'], { excludeIPs: ['10.1.0.1'] });
-    cluster.addPool('broken', ['10.1.0.9-10.1.0.1']);
-    cluster.addPool('gated', ['10.2.0.1'], { podSelector: { matchLabels: { app: 'x' } } });
-    cluster.addPool('small', ['10.0.0.0/30']);
-    cluster.addPod('a', 'node-a', 'full, broken, gated, small, nope');
-    await cluster.settle();
-    expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
-    expect(cluster.events).toEqual([]);
-  });
-
-  it('asks as one without the annotation when its own is empty', async () => {
-    cluster.addPool('team', ['10.1.0.0/30']);
-    cluster.namespaces.put({ metadata: { name: 'default', annotations: { 'fast.io/ips': 'team' } } });
-    cluster.addPod('a', 'node-a', '');
-    await cluster.settle();
-    expect(cluster.podRecords()).toEqual(['10.1.0.0 Bound a']);
-  });
-
   it('is told once of a full pool that its annotation names twice', async () => {
     cluster.addPool('first', ['10.0.0.1']);
     cluster.addPod('a', 'node-a', 'first');
     cluster.addPod('b', 'node-a', 'first, first');
     await cluster.settle();
-    expect(waiting()).toEqual(['b: pool first is exhausted: 1 of 1 in use']);
+    expect(waiting()).toEqual(['b: pool first is exhausted: 1 of 1 in use; add ranges to its spec.ips']);
   });
 
   it('gets its address from default-ips, though the pool of the nodes has a selector which lets its node in', async () => {
@@ -139,7 +97,7 @@ describe('a pod that is bound to a node', () => {
     for (const name of ['a', 'b', 'c']) cluster.addPod(name, 'node-a', 'small');
     await cluster.settle();
     expect(cluster.podRecords()).toEqual(['10.0.0.2 Bound a', '10.0.0.6 Bound b']);
-    expect(waiting()).toEqual(['c: pool small is exhausted: 2 of 2 in use']);
+    expect(waiting()).toEqual(['c: pool small is exhausted: 2 of 2 in use; add ranges to its spec.ips']);
     expect(cluster.pools.live.get('small')?.status).toMatchObject({ total: 2, bound: 2, free: 0 });
   });
 
@@ -209,7 +167,21 @@ describe('a pod that cannot be served', () => {
       `pool "${name}" cannot exist: a name is lower-case letters, digits, "-" and ".", begins and ends with a letter or digit, and has 253 characters at most (RFC 1123); correct the annotation fast.io/ips`,
     ]),
     ['fast-nodes', 'PoolUsage', 'pool fast-nodes is for nodes, not for pods; name a pool whose usage is Pod'],
-    ['gated', 'PoolGated', 'pool gated does not serve this pod: its podSelector does not match'],
+    [
+      'gated',
+      'PoolGated',
+      'pool gated does not serve this pod: its podSelector "app=x" does not match the pod\'s labels; change either, or name another pool by fast.io/ips',
+    ],
+    [
+      'choosy',
+      'PoolGated',
+      'pool choosy does not serve this pod: its namespaceSelector "team=red,tier in (a,b),!old,new" does not match the namespace\'s labels; change either, or name another pool by fast.io/ips',
+    ],
+    [
+      'zoned',
+      'PoolGated',
+      `pool zoned does not serve this pod: its nodeSelector "${'z'.repeat(64)}…" does not match the node's labels; change either, or name another pool by fast.io/ips`,
+    ],
     [
       'broken',
       'PoolInvalid',
@@ -222,6 +194,14 @@ describe('a pod that cannot be served', () => {
     ],
   ])('by %s waits with %s and an event that says what to do', async (pool, reason, message) => {
     cluster.addPool('gated', ['10.1.0.0/29'], { podSelector: { matchLabels: { app: 'x' } } });
+    const matchExpressions = [
+      { key: 'tier', operator: 'In' as const, values: ['a', 'b'] },
+      { key: 'old', operator: 'DoesNotExist' as const },
+      { key: 'new', operator: 'Exists' as const },
+    ];
+    const namespaceSelector = { matchLabels: { team: 'red' }, matchExpressions };
+    cluster.addPool('choosy', ['10.2.0.0/29'], { namespaceSelector });
+    cluster.addPool('zoned', ['10.3.0.0/29'], { nodeSelector: { matchLabels: { ['z'.repeat(70)]: 'a' } } });
     cluster.addPool('broken', ['10.0.0.0', '10.0.0.9-10.0.0.1']);
     cluster.addPool('outside', ['10.7.0.1'], { subnet: '10.0.0.1/24' });
     cluster.addPod('a', 'node-a', pool);

@@ -84,7 +84,7 @@ describe('a pod that asks for one address', () => {
     await ask('b', '10.0.0.3');
     expect(records()).toEqual(['10.0.0.3 Bound a']);
     expect(event()).toBe(
-      'b AddressWantedTwice: 10.0.0.3 is wanted by this pod and by default/a, and pod default/a on node node-a has it; only one pod can have it',
+      'b AddressWantedTwice: 10.0.0.3 is wanted by this pod and by default/a, and pod default/a on node node-a has it; only one pod can have it, give the others their own by fast.io/ip',
     );
     cluster.removePod('a');
     await cluster.settle();
@@ -130,7 +130,7 @@ describe('a pod that asks for one address', () => {
       await ask('c', '10.0.0.0');
       await ask('b', '10.0.0.0');
       const said =
-        'b AddressWantedTwice: 10.0.0.0 is wanted by this pod and by default/a, default/c, and pod default/first on node node-a has it; only one pod can have it';
+        'b AddressWantedTwice: 10.0.0.0 is wanted by this pod and by default/a, default/c, and pod default/first on node node-a has it; only one pod can have it, give the others their own by fast.io/ip';
       expect(event()).toBe(said);
       const shown = cluster.pods.live.get('default/a');
       if (shown !== undefined) cluster.pods.put({ ...shown, status: { phase: 'Pending' } });

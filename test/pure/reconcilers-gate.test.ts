@@ -40,7 +40,9 @@ describe('a pod with the gate fast.io/address', () => {
   it('waits for one that is not another’s who was let through before, and is let through by itself', async () => {
     for (const name of ['a', 'b', 'c']) await addGated(name);
     expect(gatesOf('c')).toContain('fast.io/address');
-    expect(note()).toBe('c the 2 addresses that pool pair has left are for the 2 pods let through before this one');
+    expect(note()).toBe(
+      'c pool pair has 2 addresses left, for 2 pods let through before this one; add ranges to its spec.ips',
+    );
     for (const name of ['a', 'b']) await bind(name);
     expect(gatesOf('c')).toContain('fast.io/address');
     cluster.removePod('a');
@@ -63,7 +65,7 @@ describe('a pod with the gate fast.io/address', () => {
     await cluster.settle();
     for (const name of ['a', 'b']) await addGated(name, {}, 'edited');
     expect([gatesOf('a'), gatesOf('b')]).toEqual(['example.org/other', 'fast.io/address,example.org/other']);
-    expect(note()).toContain('b the 1 addresses that pool edited has left are for the 1 pods let through');
+    expect(note()).toContain('b pool edited has 1 address left, for 1 pod let through before this one; add ranges');
   });
 
   it('is let through for an address at rest where its pool has no other left, and the next one is not', async () => {
@@ -153,7 +155,7 @@ describe('a pod with the gate fast.io/address', () => {
     cluster.nextPatchLoss = new Error('timeout');
     await addGated('a', {}, 'single');
     await addGated('b', {}, 'single');
-    expect(note()).toContain('b the 1 addresses that pool single has left are for the 1 pods let through');
+    expect(note()).toContain('b pool single has 1 address left, for 1 pod let through before this one');
     await cluster.pass(5);
     expect([gatesOf('a'), gatesOf('b')]).toEqual(['example.org/other', 'fast.io/address,example.org/other']);
   });

@@ -280,7 +280,7 @@ describe('a pool', () => {
     await cluster.settle();
     expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
     expect(condition('small', 'Ready')).toBe(
-      'False Terminating: deletion waits for 1 addresses in use: 10.0.0.0 of pod default/a; delete their pods',
+      'False Terminating: deletion waits for 1 address in use: 10.0.0.0 of pod default/a; delete its pod',
     );
     cluster.removePod('a');
     await cluster.settle();
@@ -303,7 +303,7 @@ describe('a pool', () => {
     cluster.addNode('node-c', '10.5.0.1');
     await cluster.settle();
     expect(condition('hollow', 'Ready')).toBe(
-      "False NothingUsable: pool hollow has no address to give: its gateway, excludeIPs, the nodes' addresses and the Services' leave none of spec.ips; add ranges to spec.ips",
+      "False NothingUsable: pool hollow has no address to give: its gateway, excludeIPs, the nodes' addresses and the Services' leave none of spec.ips; add ranges to its spec.ips",
     );
     const version = cluster.pools.live.get('hollow')?.metadata.resourceVersion;
     cluster.core.router.wakeAll();

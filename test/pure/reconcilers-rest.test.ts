@@ -84,6 +84,9 @@ describe('a pool that has nothing else left', () => {
     });
     expect(notes('RestCutShort')).toEqual(['10.0.0.1 has rested 5 s of 30 s: pool pair had nothing else to give']);
     expect(story.cluster.endpoints.live.get('node-b')?.spec.podAddresses).toEqual(['10.0.0.1']);
+    await story.cluster.pass(1_000);
+    const said = story.cluster.pools.live.get('pair')?.status?.conditions?.find((each) => each.type === 'Exhausted');
+    expect(said?.message).toBe('no address is free; 1 cools down and is given out in need');
   });
 
   it('says that it is not exhausted', async () => {
@@ -163,7 +166,7 @@ describe('a pool that has nothing else left', () => {
 
   it('wakes those who wait when an address begins to rest', async () => {
     for (const name of ['c', 'd', 'e']) await pod(name, 'node-a', 'pair');
-    expect(waiting()).toEqual(['e: pool pair is exhausted: 2 of 2 in use']);
+    expect(waiting()).toEqual(['e: pool pair is exhausted: 2 of 2 in use; add ranges to its spec.ips']);
     await release('c', '10.0.0.1');
     expect(records()).toEqual(['10.0.0.0 Bound d', '10.0.0.1 Bound e']);
   });

@@ -166,7 +166,9 @@ describe('a StatefulSet', () => {
     await release('web-2', '10.0.0.2');
     for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await pod(name, 'node-a', 'kept');
     expect(records()).toContain('10.0.0.2 Reserved web-2');
-    expect(waiting()).toEqual(['f: pool kept is exhausted: 8 of 8 in use, 1 of them kept for StatefulSets']);
+    expect(waiting()).toEqual([
+      'f: pool kept is exhausted: 8 of 8 in use, 1 of them kept for StatefulSets; add ranges to its spec.ips',
+    ]);
     await story.cluster.pass(3_600_000);
     expect(records()).toContain('10.0.0.2 Bound f');
   });
