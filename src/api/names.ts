@@ -32,6 +32,8 @@ export const termAnnotation = 'sample.fast.io/leader-term';
 
 export const controllerName = 'fast-controller-manager';
 export const agentName = 'fast-agent';
+/** The labels of a node that takes an agent. */
+export const agentNodeLabels = { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' };
 export const installNamespace = 'fast-system';
 /** The ConfigMap of knobs, in the install's namespace. */
 export const configMapName = 'fast-config';

@@ -26,7 +26,7 @@ function limitMs({ spec }: Lease): number {
 }
 
 /** By the API server's clock, which it notes down with whoever changed a field last; else by the node's own. */
-function heardMs({ metadata, spec }: Lease): number {
+export function heardMs({ metadata, spec }: Lease): number {
   const { managedFields = [] } = metadata as KubeObject['metadata'] & { managedFields?: readonly ManagedFields[] };
   const renewal = managedFields.find(({ fieldsV1 }) => fieldsV1?.['f:spec']?.['f:renewTime'] !== undefined);
   return Date.parse(renewal?.time ?? spec?.renewTime ?? '');

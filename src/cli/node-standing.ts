@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the nodes stand before an uninstall and between two tries: which are clean already, and which nobody can clean now.
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
-import { agentName, installNamespace, removedCondition } from '../api/names.ts';
-import { isReason } from '../kube/errors.ts';
-import { type Node, nodes, type Pod, pods } from '../kube/resources.ts';
+import { agentName, agentNodeLabels, controllerName, installNamespace, removedCondition } from '../api/names.ts';
+import { daemonSets, deployments, type Node, nodes, type Pod, pods } from '../kube/resources.ts';
 import { allOf, endpointKind } from './kinds.ts';
 import { silentKubelets } from './kubelet-silence.ts';
+import { seen } from './seen.ts';
 import type { Cluster } from './surroundings.ts';
 
 export const removedOf = ({ status }: NodeEndpoint) =>
@@ -36,22 +36,23 @@ export interface Standing {
 
 export type Absent = Pick<Standing, 'off' | 'withoutAgent'>;
 
-/** @returns undefined where the account may not see them */
-async function seen<T>(look: Promise<T>): Promise<T | undefined> {
-  try {
-    return await look;
-  } catch (error) {
-    if (isReason(error, 'forbidden', 'notFound')) return undefined;
-    throw error;
-  }
-}
-
 /** False is no sign of it: a kubelet that runs says so of a node without a network plugin, as every clean one is. */
 const isUnknown = ({ status }: Node): boolean =>
   status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown';
 
 /** One that ends counts too: its DaemonSet is making the next. */
 const isAgent = ({ metadata: { labels } }: Pod): boolean => labels?.['app.kubernetes.io/name'] === agentName;
+
+/** Whether agents are made still, as some seconds after an install: each node that can take one gets one. */
+async function areAgentsMade(cluster: Pick<Cluster, 'list'>): Promise<boolean> {
+  const inNamespace = { namespace: installNamespace };
+  const controllers = (await seen(cluster.list(deployments, inNamespace)))?.items ?? [];
+  const agents = (await seen(cluster.list(daemonSets, inNamespace)))?.items ?? [];
+  return [...controllers, ...agents].some(({ metadata: { name } }) => name === controllerName || name === agentName);
+}
+
+const takesAgent = ({ metadata: { labels } }: Node): boolean =>
+  Object.entries(agentNodeLabels).every(([label, value]) => labels?.[label] === value);
 
 export async function standingOf(cluster: Pick<Cluster, 'list'>, nowMs: number): Promise<Standing> {
   const endpoints = await allOf(cluster, endpointKind);
@@ -66,8 +67,12 @@ export async function standingOf(cluster: Pick<Cluster, 'list'>, nowMs: number):
   const untouched = endpoints.filter(isUntouched).map(nameOf);
   const dirty = endpoints.filter((endpoint) => !isRemoved(endpoint) && !isUntouched(endpoint)).map(nameOf);
   const nodesOfPods = (ours ?? []).flatMap(({ spec }) => spec?.nodeName ?? []);
-  const awaited = [...new Set([...dirty, ...nodesOfPods])];
   const byName = new Map(machines?.map((node) => [node.metadata.name ?? '', node]));
+  const has = new Set(endpoints.map(nameOf));
+  const next = (await areAgentsMade(cluster))
+    ? [...byName].flatMap(([name, node]) => (takesAgent(node) ? [name] : []))
+    : [];
+  const awaited = [...new Set([...dirty, ...nodesOfPods, ...next.filter((name) => !has.has(name))])];
   const isOff = (name: string): boolean => {
     const machine = byName.get(name);
     if (silences?.has(name) === true) return true;

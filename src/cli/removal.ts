@@ -18,6 +18,7 @@ import {
   standingOf,
   uninstallLine,
 } from './node-standing.ts';
+import { mute } from './sign-of-life.ts';
 import type { Cluster, Surroundings } from './surroundings.ts';
 
 const pollMs = 500;
@@ -97,11 +98,14 @@ export class Removal {
   async run(standing: Standing): Promise<void> {
     this.#untouched = standing.untouched;
     await this.#needAgents();
-    this.#needNodes(await this.#settled(standing));
+    const settled = await this.#settled(standing);
+    this.#needNodes(settled);
+    await this.#needLife(settled);
     await this.#cleanNodes();
     await this.#forgetOperator();
     await this.#deleteAll('controller', [controller]);
     await this.#until('the pods of the controller', () => this.#podsLeft(controllerName));
+    await this.#cleanLateNodes();
     await this.#deleteAll('admission policies', guards);
     await this.#deleteAll('agents', [agents]);
     await this.#until('the pods of the agents', () => this.#podsLeft(agentName));
@@ -145,6 +149,23 @@ export class Removal {
     const again = uninstallLine(without, { off: [], withoutAgent: [] });
     const cure = `Once ${are} back: ${again}. To leave ${them} as ${are}: ${uninstallLine(without, standing)}`;
     throw new Error(`not begun, since not every node can be cleaned now.\n${sayAbsent(without, standing)}${cure}`);
+  }
+
+  /** @throws Error where a node that looks well says nothing, such as one whose power was cut a moment ago */
+  async #needLife(standing: Standing): Promise<void> {
+    const dirty = standing.dirty.filter((name) => !this.#o.without.includes(name));
+    const silent = dirty.length === 0 ? [] : await mute(this.#cluster, this.#s, dirty, this.#say);
+    this.#needNodes({ ...standing, off: [...new Set([...standing.off, ...silent])] });
+  }
+
+  /** Agents that started while the others were asked, as some seconds after an install. No controller makes further ones. */
+  async #cleanLateNodes(): Promise<void> {
+    const { dirty, untouched } = await standingOf(this.#cluster, this.#s.nowMs());
+    this.#untouched = untouched;
+    const late = dirty.filter((name) => !this.#o.without.includes(name));
+    if (late.length === 0) return;
+    this.#say(`an agent came meanwhile to ${shortList(late)}`);
+    await this.#cleanNodes();
   }
 
   async #cleanNodes(): Promise<void> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agents' DaemonSet. It is made here and not in the manifests, since an operator bundle cannot carry one; so both
 // ways to install Fast lead to the same object.
-import { agentName, bpfPinFolder } from '../api/names.ts';
+import { agentName, agentNodeLabels, bpfPinFolder } from '../api/names.ts';
 import type { OwnerReference } from '../api/object.ts';
 import type { DaemonSet } from '../kube/resources.ts';
 
@@ -56,7 +56,7 @@ export function agentDaemonSet(facts: AgentFacts): DaemonSet {
           // It makes the node ready, so it can wait for nothing that a ready node has.
           hostNetwork: true,
           // What the image is built for.
-          nodeSelector: { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+          nodeSelector: agentNodeLabels,
           tolerations: [{ operator: 'Exists' }],
           priorityClassName: 'system-node-critical',
           terminationGracePeriodSeconds: 10,
