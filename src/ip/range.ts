@@ -34,7 +34,7 @@ export function parseRange(text: string): Range {
   if (more.length > 0 || !isAddress(low) || !isAddress(high)) {
     throw new InvalidAddress(
       text,
-      'is no IPv4 address, range or CIDR of whole blocks; write 10.244.10.7, 10.244.10.0-10.244.90.0 or 10.244.10.0/24',
+      'is no IPv4 address, range or CIDR; write 10.244.10.7, 10.244.10.0-10.244.90.0 or 10.244.10.0/24',
     );
   }
   const range = { first: parseAddress(low), last: parseAddress(high) };
