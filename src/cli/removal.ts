@@ -9,6 +9,7 @@ import { pods } from '../kube/resources.ts';
 import { sayDuration } from './duration.ts';
 import { agents, controller, type Installed, guards, kinds, rest } from './installed.ts';
 import { allOf, endpointKind, poolKind } from './kinds.ts';
+import { FoundObjects, madeAnew } from './made-anew.ts';
 import {
   absentOf,
   isRemoved,
@@ -78,6 +79,7 @@ export class Removal {
   readonly #say: Say;
   #untouched: readonly string[] = [];
   #saidAbsent = '';
+  readonly #found = new FoundObjects();
 
   constructor(
     cluster: Cluster,
@@ -205,7 +207,10 @@ export class Removal {
   async #deleteAll(what: string, objects: readonly Installed[]): Promise<void> {
     if (this.#s.stopped.aborted) throw new Error(`stopped before the step "${what}".\n${await this.#wayOn()}`);
     let count = 0;
-    for (const one of objects) if (await this.#delete(one)) count += 1;
+    for (const one of objects) {
+      await this.#found.note(this.#cluster, one);
+      if (await this.#delete(one)) count += 1;
+    }
     this.#say(count === 0 ? `${what}: none left` : `${what}: ${count} deleted`);
   }
 
@@ -249,13 +254,18 @@ export class Removal {
     return items.map(({ metadata: { name = '' }, spec }) => `${name} on ${spec?.nodeName ?? 'no node yet'}`);
   }
 
+  /** @throws Error where one of them is another than was deleted */
   async #objectsLeft(objects: readonly Installed[]): Promise<string[]> {
     await this.#letPodsGo();
     const left: string[] = [];
-    for (const { resource: of, name, namespace } of objects) {
+    const anew: string[] = [];
+    for (const one of objects) {
+      const { resource: of, name, namespace } = one;
       const found = await this.#cluster.find(of, name, namespace);
-      if (found !== undefined) left.push(`${of.plural} ${name}`);
+      if (found === undefined) continue;
+      (this.#found.isAnew(one, found.metadata.uid) ? anew : left).push(`${of.plural} ${name}`);
     }
+    if (anew.length > 0) throw madeAnew(anew, left);
     return left;
   }
 
@@ -267,11 +277,13 @@ export class Removal {
   }
 
   /** The command that can come to its end as things are now. */
-  async #wayOn(): Promise<string> {
+  async #wayOn(left: readonly string[] = []): Promise<string> {
     const { without } = this.#o;
     const standing = await standingOf(this.#cluster, this.#s.nowMs());
     const absent = sayAbsent(without, standing);
-    const hint = absent === '' ? '; a node that is gone or off is left out by --without NODE' : '';
+    // No node can be what the namespace alone waits for, or it would be absent.
+    const isNamespace = left.length > 0 && left.every((one) => one.startsWith('namespaces '));
+    const hint = absent === '' && !isNamespace ? '; a node that is gone or off is left out by --without NODE' : '';
     return `${absent}To go on: ${uninstallLine(without, standing)}${hint}`;
   }
 
@@ -283,10 +295,11 @@ export class Removal {
       const left = await leftOf();
       if (left.length === 0) return;
       const list = shortList(left);
-      if (this.#s.stopped.aborted) throw new Error(`stopped; ${what} still to do: ${list}.\n${await this.#wayOn()}`);
+      if (this.#s.stopped.aborted)
+        throw new Error(`stopped; ${what} still to do: ${list}.\n${await this.#wayOn(left)}`);
       if (this.#s.nowMs() >= endMs) {
         const late = `${what} are not done after ${this.#o.timeoutMs / 1000} s: ${list}.`;
-        throw new Error(`${late}\n${await this.#wayOn()}`);
+        throw new Error(`${late}\n${await this.#wayOn(left)}`);
       }
       if (this.#s.nowMs() >= sayAtMs) {
         sayAtMs = this.#s.nowMs() + wordEveryMs;

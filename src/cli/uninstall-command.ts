@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl uninstall`: says what it would do, and does it with --yes.
 import { Command, Option } from 'commander';
+import { installNamespace } from '../api/names.ts';
+import { counted } from './counted.ts';
 import { durationOf } from './duration.ts';
 import { farewell } from './farewell.ts';
-import { installed } from './installed.ts';
+import { type Installed, installed } from './installed.ts';
 import { allOf, poolKind, recordKind } from './kinds.ts';
 import { type Standing, sayAbsent, standingOf, uninstallLine } from './node-standing.ts';
 import { operatorObjects, Removal } from './removal.ts';
@@ -39,11 +41,19 @@ const nothing = `Nothing of Fast was found in this cluster: no kind, program, po
 --kubeconfig.
 `;
 
-async function isAnythingThere(cluster: Cluster): Promise<boolean> {
-  for (const { resource, name, namespace } of installed) {
-    if ((await cluster.find(resource, name, namespace)) !== undefined) return true;
+/** After an uninstall that was stopped at its last wait, or a bare kubectl delete. */
+const onlyNamespace = `Only the namespace ${installNamespace} is still going: nothing to do but wait: kubectl wait --for=delete namespace/${installNamespace} --timeout=5m
+`;
+
+/** How it stands with all of an install: the namespace alone is what the control plane deletes by itself. */
+async function whatIsThere(cluster: Cluster): Promise<'nothing' | 'a namespace that goes' | 'something'> {
+  const found: Array<Installed & { readonly isGoing: boolean }> = [];
+  for (const one of [...installed, ...(await operatorObjects(cluster))]) {
+    const object = await cluster.find(one.resource, one.name, one.namespace);
+    if (object !== undefined) found.push({ ...one, isGoing: object.metadata.deletionTimestamp !== undefined });
   }
-  return (await operatorObjects(cluster)).length > 0;
+  if (found.length === 0) return 'nothing';
+  return found.every((one) => one.isGoing && one.name === installNamespace) ? 'a namespace that goes' : 'something';
 }
 
 /** What is there to lose, and what is gone already. */
@@ -59,9 +69,10 @@ async function plan(cluster: Cluster, without: readonly string[], standing: Stan
   const ofPods = records.filter(({ spec }) => spec.owner.kind === 'Pod' && spec.state === 'Bound').length;
   const left =
     without.length === 0 ? '' : `, leaves ${without.join(', ')} as ${without.length === 1 ? 'it is' : 'they are'}`;
-  const done = clean.length === 0 ? '' : `Fast is off ${clean.length} nodes already: ${clean.join(', ')}\n`;
+  const done = clean.length === 0 ? '' : `Fast is off ${counted(clean.length, 'node')} already: ${clean.join(', ')}\n`;
   const never = untouched.length === 0 ? '' : `No agent was ever on ${untouched.join(', ')}: nothing to clean there\n`;
-  const what = `This takes Fast off ${nodes.length} nodes${left} and deletes ${pools.length} pools; ${ofPods} pods have an address of it and lose their network.\n`;
+  const lose = ofPods === 1 ? 'has an address of Fast and loses its' : 'have an address of Fast and lose their';
+  const what = `This takes Fast off ${counted(nodes.length, 'node')}${left} and deletes ${counted(pools.length, 'pool')}; ${counted(ofPods, 'pod')} ${lose} network.\n`;
   const isForgotten = clean.length + dirty.length + untouched.length === 0 && pools.length > 0;
   return `${done}${never}${what}${isForgotten ? forgotten : ''}`;
 }
@@ -86,14 +97,18 @@ export function uninstallCommand(s: Surroundings): Command {
       const o = command.optsWithGlobals<UninstallOptions>();
       const cluster = await s.cluster(o);
       const say = (text: string): void => s.print(atCluster(text, o));
-      if (!(await isAnythingThere(cluster))) {
+      const there = await whatIsThere(cluster);
+      if (there === 'nothing') {
         say(nothing);
         return;
       }
       const standing = await standingOf(cluster, s.nowMs());
-      say(await plan(cluster, o.without, standing));
+      const absent = sayAbsent(o.without, standing);
+      // A pod on a node that is off keeps the namespace.
+      const isWaitAll = there === 'a namespace that goes' && absent === '' && o.without.length === 0;
+      say(isWaitAll ? onlyNamespace : await plan(cluster, o.without, standing));
       if (o.yes !== true) {
-        const absent = sayAbsent(o.without, standing);
+        if (isWaitAll) return;
         say(`${absent}Nothing was done. To do it: ${uninstallLine(o.without, standing)}\n`);
         return;
       }

@@ -186,7 +186,7 @@ describe('fast-ctl uninstall', () => {
     const { code, stdout } = await fastCtl('uninstall');
     expect(code).toBe(0);
     expect(stdout).toContain('This takes Fast off 3 nodes');
-    expect(stdout).toContain('4 pods have an address of it');
+    expect(stdout).toContain('4 pods have an address of Fast');
     await promises.checkPings(pods);
   });
 

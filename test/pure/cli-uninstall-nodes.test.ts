@@ -52,7 +52,7 @@ describe('fast-ctl uninstall, of nodes that cannot be cleaned,', () => {
     // A node without a network plugin is NotReady by its kubelet's own word.
     have('nodes', machine('one', 'False'), machine('two', 'True'));
     const shown = await fastCtl('uninstall', around);
-    expect(shown.stdout).toContain('Fast is off 1 nodes already: one\nThis takes Fast off 1 nodes and deletes');
+    expect(shown.stdout).toContain('Fast is off 1 node already: one\nThis takes Fast off 1 node and deletes');
     expect(shown.stdout).toContain('To do it: fast-ctl uninstall --yes\n');
   });
 
@@ -110,9 +110,7 @@ describe('fast-ctl uninstall, of nodes that cannot be cleaned,', () => {
     const around = { cluster: () => Promise.resolve(fake), ...clock() };
     const { code, stdout, stderr } = await fastCtl('uninstall --yes', around);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(
-      /^No agent was ever on arm: nothing to clean there\nThis takes Fast off 1 nodes and deletes/,
-    );
+    expect(stdout).toMatch(/^No agent was ever on arm: nothing to clean there\nThis takes Fast off 1 node and deletes/);
     expect(stdout).not.toContain('Not cleaned');
     expect(done).not.toContain('patch nodeendpoints arm');
   });

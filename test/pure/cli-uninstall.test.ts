@@ -13,7 +13,7 @@ describe('fast-ctl uninstall', () => {
     const shown = await fastCtl('uninstall', { cluster: () => Promise.resolve(fake) });
     expect(shown).toMatchObject({ code: 0, stderr: '' });
     expect(shown.stdout).toBe(
-      'This takes Fast off 2 nodes and deletes 1 pools; 1 pods have an address of it and lose their network.\n' +
+      'This takes Fast off 2 nodes and deletes 1 pool; 1 pod has an address of Fast and loses its network.\n' +
         'Nothing was done. To do it: fast-ctl uninstall --yes\n',
     );
     expect(done).toEqual([]);
@@ -54,7 +54,7 @@ describe('fast-ctl uninstall', () => {
     expect(wrong.stderr).toContain('--without nosuch: there is no such node; the nodes are one, two');
     expect(done).toEqual([]);
     const shown = await fastCtl('uninstall --without two', { cluster: () => Promise.resolve(fake) });
-    expect(shown.stdout).toContain('This takes Fast off 1 nodes, leaves two as it is and deletes 1 pools');
+    expect(shown.stdout).toContain('This takes Fast off 1 node, leaves two as it is and deletes 1 pool;');
   });
 
   it('can be run again wherever it was stopped', async () => {
