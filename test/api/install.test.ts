@@ -129,6 +129,10 @@ describe('taking the kinds away', () => {
     expect(code).not.toBe(0);
     expect(stderr).toContain('the pool default-ips is in use: pods that run keep their network and their records');
     expect(stderr).toContain('fast-ctl uninstall');
+    // The namespace is still being deleted at that moment, and an install into it is refused.
+    expect(stderr).toContain(
+      'brings them back: kubectl wait --for=delete namespace/fast-system --timeout=5m && kubectl apply -k config/default)',
+    );
     const other = await server.kubectl([
       'delete',
       'customresourcedefinition/nodeendpoints.sample.fast.io',
