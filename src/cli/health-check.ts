@@ -35,7 +35,7 @@ export interface ClusterView {
   readonly unscheduled: readonly Pod[] | 'hidden';
   /** Pods that run; read only where a record has no wire. */
   readonly running: readonly Pod[] | 'hidden';
-  /** Pods that do not run yet; read only where a record has had no wire for minutes. */
+  /** Pods that do not run yet; read only where a record has had no wire for minutes, or no controller leads. */
   readonly pending: readonly Pod[] | 'hidden';
   readonly troubles: SandboxTroubles | 'hidden';
   /** As they are, with all that people wrote on them. */
@@ -83,6 +83,19 @@ export function applyCure(view: Pick<ClusterView, 'home'>): string {
 /** Somebody has scaled it to nothing: there is no pod, and no log. */
 export function isStopped({ deployment }: Pick<ClusterView, 'deployment'>): boolean {
   return deployment !== 'hidden' && deployment?.spec?.replicas === 0;
+}
+
+/** The pod's name; an identity has a random part behind it. */
+export function leaderOf(lease: Lease | undefined, nowMs: number): string | undefined {
+  const { holderIdentity = '', renewTime, leaseDurationSeconds = 15 } = lease?.spec ?? {};
+  // Clocks differ between machines; a lease that is long over is nobody's.
+  const isOld = renewTime === undefined || nowMs - Date.parse(renewTime) > 2000 * leaseDurationSeconds;
+  return holderIdentity === '' || isOld ? undefined : holderIdentity.split('_')[0];
+}
+
+/** Where one may not see who leads, somebody is taken to. */
+export function isUnled({ lease, nowMs }: Pick<ClusterView, 'lease' | 'nowMs'>): boolean {
+  return lease !== 'hidden' && leaderOf(lease, nowMs) === undefined;
 }
 
 /** Where the controller has to say why something is not there; one that is not there itself says nothing. */

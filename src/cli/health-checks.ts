@@ -2,7 +2,6 @@
 // Whether Fast is well, by what its objects say: a line for each thing that can be amiss, with what is amiss by its name and
 // its cure. Pure.
 import { installNamespace } from '../api/names.ts';
-import type { Lease } from '../kube/resources.ts';
 import { sayDuration } from './duration.ts';
 import {
   applyCure,
@@ -12,6 +11,7 @@ import {
   hidden,
   isHomeEnding,
   isStopped,
+  leaderOf,
 } from './health-check.ts';
 import { knobs } from './health-knobs.ts';
 import { agents, isLeaving, nodes } from './health-nodes.ts';
@@ -96,14 +96,6 @@ function controller(view: ClusterView): Check {
   if (ready === 0 || (leader === undefined && lease !== 'hidden')) return { ...said, state: 'bad', cure: look };
   if (lease === 'hidden') return { ...said, state: 'doubtful', cure: askAnother };
   return ready < wanted ? { ...said, state: 'doubtful', cure: look } : { ...said, state: 'good' };
-}
-
-/** The pod's name; an identity has a random part behind it. */
-function leaderOf(lease: Lease | undefined, nowMs: number): string | undefined {
-  const { holderIdentity = '', renewTime, leaseDurationSeconds = 15 } = lease?.spec ?? {};
-  // Clocks differ between machines; a lease that is long over is nobody's.
-  const isOld = renewTime === undefined || nowMs - Date.parse(renewTime) > 2000 * leaseDurationSeconds;
-  return holderIdentity === '' || isOld ? undefined : holderIdentity.split('_')[0];
 }
 
 /** Releasing is the node's turn; longer than this it is not coming. */

@@ -246,6 +246,11 @@ function leaving(view: ClusterView, endpoints: readonly NodeEndpoint[], said: Om
   return { ...said, state: 'bad', text: `${said.text}; ${counted}`, cure, findings };
 }
 
+/** As after a bare delete of the install: what the NodeEndpoints say is then of any age. */
+function isAgentless({ agentPods, endpoints }: ClusterView): boolean {
+  return agentPods !== 'hidden' && agentPods.length === 0 && endpoints.length > 0;
+}
+
 export function nodes(view: ClusterView): Check {
   const what = 'nodes';
   const isLeftOut = leavesOut(view);
@@ -265,6 +270,8 @@ export function nodes(view: ClusterView): Check {
   const more = counted.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
   if (view.nodes === 'hidden') more.push('this account may not see which machines are on');
   else if (view.silences === 'hidden') more.push('this account may not see when kubelets spoke last');
+  const isUntold = isAgentless(view);
+  if (isUntold) more.push('as their agents said last: there is none that tells');
   const text = [`${ready} of ${endpoints.length} datapaths ready`, ...more].join(', ');
   const counts = {
     datapaths: endpoints.length,
@@ -282,6 +289,7 @@ export function nodes(view: ClusterView): Check {
   if (unready.length + broken.length > 0) return { ...said, state: 'bad', findings };
   if (view.endpoints.length === 0) return { ...said, state: 'bad', findings };
   if (findings.length > 0) return { ...said, state: 'doubtful', findings };
+  if (isUntold) return { ...said, state: 'doubtful' };
   return view.nodes === 'hidden' || view.silences === 'hidden'
     ? { ...said, state: 'doubtful', cure: askAnother }
     : { ...said, state: 'good' };

@@ -3,11 +3,11 @@
 // judged by the code that lifts it.
 import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Pod } from '../api/workloads.ts';
-import { isGated, needOf, podKey } from '../reconcilers/pod.ts';
+import { identityOf, isGated, needOf, podKey } from '../reconcilers/pod.ts';
 import { decideGate } from '../reconcilers/scheduling-gate.ts';
 import { unknownServices } from '../reconcilers/services.ts';
 import { strangeOfNamespace } from '../reconcilers/strange-annotations.ts';
-import { askAnother, type Check, type ClusterView, type Finding } from './health-check.ts';
+import { askAnother, type Check, type ClusterView, type Finding, isUnled } from './health-check.ts';
 import { bookOf } from './ipam-world.ts';
 
 /** As many as a NodeEndpoint has room for. */
@@ -79,7 +79,41 @@ function sayHeld(held: number, all: number): string {
   return held === all ? 'held by the scheduling gate' : `${held} of them held by the scheduling gate`;
 }
 
+/** Nobody writes down of these that they wait. */
+function undecided(view: ClusterView): Finding[] {
+  const { pending, records, endpoints } = view;
+  if (pending === 'hidden' || !isUnled(view)) return [];
+  const known = new Set([
+    ...records.map(({ spec }) => spec.owner.uid),
+    ...endpoints.flatMap(({ spec }) => (spec.waiting ?? []).map(({ uid }) => uid)),
+  ]);
+  return pending
+    .filter((pod) => needOf(pod) === 'address' && !known.has(identityOf(pod)))
+    .map(({ metadata }) => ({ name: podKey(metadata), says: 'no controller leads that could give it an address' }));
+}
+
 export function waiting(view: ClusterView): Check {
+  const said = waitingByWord(view);
+  const more = undecided(view);
+  const unseen = view.pending === 'hidden' && isUnled(view) ? 'this account may not see who else waits' : '';
+  const text = [
+    said.state === 'good' && more.length > 0 ? '' : said.text,
+    more.length === 0 ? '' : `nobody decides: ${more.length} ${more.length === 1 ? 'pod' : 'pods'} without an address`,
+    unseen,
+  ];
+  const counts = { ...said.counts, ...(view.pending === 'hidden' ? {} : { undecided: more.length }) };
+  if (more.length === 0 && unseen === '') return { ...said, counts };
+  return {
+    ...said,
+    state: said.state === 'bad' ? 'bad' : 'doubtful',
+    text: text.filter((part) => part !== '').join('; '),
+    counts,
+    findings: [...(said.findings ?? []), ...more],
+  };
+}
+
+/** By the word of the controller that led last, and by what the gate says. */
+function waitingByWord(view: ClusterView): Check {
   const what = 'pods';
   const { endpoints, unscheduled } = view;
   const onNodes = waitingOnNodes(endpoints);

@@ -53,13 +53,20 @@ const collector = `the collector repairs it within five minutes; if not, ${contr
 const agentCure = (node: string): string =>
   `the agent compares every 30 s; if it stays, ${deleteAgent(node)} (running pods keep their network)`;
 
+const counter = `the controller counts each second; if it stays, ${controllerLogs}`;
+const writer = `the controller writes it within a second; if it stays, ${controllerLogs}`;
+const byController: ReadonlySet<string> = new Set([collector, counter, writer]);
+const nobody = 'no controller leads, so nobody repairs it; fast-ctl status says what to do';
+
 export interface CheckedObjects extends IpamObjects {
+  /** Whether a controller leads, or may. */
+  readonly isLed: boolean;
   readonly troubles: SandboxTroubles;
 }
 
 export function findBreaches(objects: CheckedObjects, maps: ReadonlyMap<string, NodeMaps>, nowMs: number): Breach[] {
   const book = bookOf(objects);
-  return [
+  const breaches = [
     ...ofPods(objects, book, maps),
     ...ofStuckPods(objects, nowMs),
     ...ofRecords(objects, book, nowMs),
@@ -67,6 +74,8 @@ export function findBreaches(objects: CheckedObjects, maps: ReadonlyMap<string, 
     ...ofEndpoints(objects),
     ...[...maps].flatMap(([node, each]) => ofMaps(objects, node, each)),
   ];
+  if (objects.isLed) return breaches;
+  return breaches.map((breach) => (byController.has(breach.cure) ? { ...breach, cure: nobody } : breach));
 }
 
 /** Both looks found it. */
@@ -239,8 +248,8 @@ function ofPools({ pools, nodes, records }: IpamObjects, book: AddressBook): Bre
     const wrong = countFields.filter((field) => status[field] !== counts[field]);
     if (wrong.length === 0) return [];
     const said = wrong.map((field) => `${field} ${status[field] ?? 'nothing'}, not ${counts[field]}`);
-    const cure = `the controller counts each second; if it stays, none leads: ${controllerLogs}`;
-    return [{ invariant: 'countsWrong', what: `the status of pool ${name} says ${said.join(', ')}`, cure }];
+    const what = `the status of pool ${name} says ${said.join(', ')}`;
+    return [{ invariant: 'countsWrong', what, cure: counter }];
   });
   return [...given, ...counted];
 }
@@ -255,8 +264,7 @@ function ofEndpoints({ endpoints, records }: IpamObjects): Breach[] {
     const wanted = new Set(held.map((record) => record.spec.address));
     const listed = new Set(spec.podAddresses ?? []);
     return difference(wanted, listed).map((said) => {
-      const cure = 'the controller writes it within a second; if it stays, none leads';
-      return { invariant: 'endpointDiffers', what: `NodeEndpoint ${name} ${said}`, cure };
+      return { invariant: 'endpointDiffers', what: `NodeEndpoint ${name} ${said}`, cure: writer };
     });
   });
 }

@@ -2,10 +2,13 @@
 // `fast-ctl ipam`: pools and their fill, whether all is true, and how long it lasts. It asks the API server and, for the
 // maps, each agent's pod; it needs no shell on a node.
 import { Command, InvalidArgumentError } from 'commander';
+import { controllerName, installNamespace } from '../api/names.ts';
 import { isReason } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { resource } from '../kube/object.ts';
+import { leases } from '../kube/resources.ts';
 import { fillLegend } from './fill.ts';
+import { isUnled } from './health-check.ts';
 import { type Breach, type CheckedObjects, findBreaches, inBoth } from './ipam-check.ts';
 import { type Fit, fitOf, fitSentence, forecastColumns, forecastRows } from './ipam-forecast.ts';
 import { pictureOf, rangesOf, showColumns, showRows } from './ipam-show.ts';
@@ -77,6 +80,16 @@ async function troublesIn(cluster: Cluster): Promise<SandboxTroubles> {
   }
 }
 
+/** Somebody is taken to lead where this account may not see who does. */
+async function isLedIn(cluster: Cluster, nowMs: number): Promise<boolean> {
+  try {
+    return !isUnled({ lease: await cluster.find(leases, controllerName, installNamespace), nowMs });
+  } catch (error) {
+    if (isReason(error, 'forbidden')) return true;
+    throw error;
+  }
+}
+
 async function check(cluster: Cluster, s: Surroundings, choice: ClusterChoice): Promise<Checked> {
   const asker = { stopped: s.stopped, isPodAccount: s.usesPodAccount(choice) };
   const look = async (unasked: Asked['unasked']): Promise<Checked> => {
@@ -87,7 +100,8 @@ async function check(cluster: Cluster, s: Surroundings, choice: ClusterChoice): 
     const answering = [...nodes].filter((node) => !unasked.has(node) && !cleaned.has(node)).sort();
     const now = await askNodes(cluster, answering, asker);
     const asked = { maps: now.maps, unasked: new Map([...unasked, ...cleaned, ...now.unasked]) };
-    const objects = { ...(await readIpam(cluster)), troubles: await troublesIn(cluster) };
+    const [troubles, isLed] = await Promise.all([troublesIn(cluster), isLedIn(cluster, s.nowMs())]);
+    const objects = { ...(await readIpam(cluster)), troubles, isLed };
     return { breaches: findBreaches(objects, asked.maps, s.nowMs()), objects, asked };
   };
   const first = await look(new Map());

@@ -5,7 +5,7 @@ import { agentName, configMapName, controllerName, installNamespace } from '../a
 import { isReason } from '../kube/errors.ts';
 import { configMaps, daemonSets, deployments, leases, namespaces, nodes, pods } from '../kube/resources.ts';
 import { unknownServices } from '../reconcilers/services.ts';
-import type { ClusterView } from './health-check.ts';
+import { type ClusterView, isUnled } from './health-check.ts';
 import { assess } from './health-checks.ts';
 import { areGated } from './health-pods.ts';
 import { doubted, untold } from './health-wires.ts';
@@ -72,7 +72,10 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
   const isUntold = doubted({ ...seen, nowMs }).length > 0;
   const running = isUntold ? await orHidden(cluster.list(podKind, inPhase('Running')).then(({ items }) => items)) : [];
   const isLate = untold(seen.records, nowMs, stuckPatienceMs).length > 0;
-  const pending = isLate ? await orHidden(cluster.list(podKind, inPhase('Pending')).then(({ items }) => items)) : [];
+  const isPendingAsked = isLate || isUnled({ ...seen, nowMs });
+  const pending = isPendingAsked
+    ? await orHidden(cluster.list(podKind, inPhase('Pending')).then(({ items }) => items))
+    : [];
   const troubles: SandboxTroubles | 'hidden' = isLate ? await orHidden(sandboxTroubles(cluster)) : new Map();
   return { ...seen, services, running, pending, troubles, nowMs };
 }

@@ -42,7 +42,7 @@ describe('status -o json', () => {
         overlapping: 0,
       },
       addresses: { bound: 1, releasing: 0, cooling: 0, reserved: 0, overdue: 0 },
-      pods: { waiting: 0, gated: 0, misspelt: 0 },
+      pods: { waiting: 0, gated: 0, misspelt: 0, undecided: 0 },
       wires: { withoutNetwork: 0, unsure: 0, stuck: 0, withoutRecord: 0 },
       policies: { missing: 0 },
       knobs: { set: 1, leftOut: 0 },
@@ -82,7 +82,7 @@ describe('status -o json', () => {
     });
     expect({ nodes, pods, wires, controller }).toEqual({
       nodes: { datapaths: 2, ready: 2, leftOut: 0, withoutFastPath: 0, leaving: 0 },
-      pods: { waiting: 0, misspelt: 0 },
+      pods: { waiting: 0, misspelt: 0, undecided: 0 },
       wires: { withoutRecord: 0 },
       controller: undefined,
     });
