@@ -33,7 +33,7 @@ export interface ClusterView {
   readonly silences: Silences | 'hidden';
   /** Pods that no node has yet. */
   readonly unscheduled: readonly Pod[] | 'hidden';
-  /** Pods that run; read only where a record has no wire. */
+  /** Pods that run; read only where a record has no wire, or a pod waits on a node. */
   readonly running: readonly Pod[] | 'hidden';
   /** Pods that do not run yet; read only where a record has had no wire for minutes, or no controller leads. */
   readonly pending: readonly Pod[] | 'hidden';

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who waits for an address: pods that a node has, by their NodeEndpoint, and pods that our scheduling gate holds back,
 // judged by the code that lifts it.
-import type { NodeEndpoint } from '../api/generated/node-endpoint.ts';
 import type { Pod } from '../api/workloads.ts';
 import { identityOf, isGated, needOf, podKey } from '../reconcilers/pod.ts';
 import { decideGate } from '../reconcilers/scheduling-gate.ts';
 import { unknownServices } from '../reconcilers/services.ts';
 import { strangeOfNamespace } from '../reconcilers/strange-annotations.ts';
 import { askAnother, type Check, type ClusterView, type Finding, isUnled } from './health-check.ts';
+import { outlived } from './health-wires.ts';
 import { bookOf } from './ipam-world.ts';
 
 /** As many as a NodeEndpoint has room for. */
@@ -24,8 +24,11 @@ function finding(pod: Named, says: string): Finding {
   return { name: podKey(pod), says, cure: `kubectl describe pod -n ${pod.namespace ?? ''} ${pod.name}` };
 }
 
-function waitingOnNodes(endpoints: readonly NodeEndpoint[]): Finding[] {
-  return endpoints.flatMap(({ spec }) => spec.waiting ?? []).map((one) => finding(one, one.message));
+/** But for those that run without a network, which is told of wires. */
+function waitingOnNodes(view: ClusterView): Finding[] {
+  const running = outlived(view);
+  const all = view.endpoints.flatMap(({ spec }) => spec.waiting ?? []);
+  return all.filter(({ uid }) => !running.has(uid)).map((one) => finding(one, one.message));
 }
 
 function gated(unscheduled: readonly Pod[], view: ClusterView): Finding[] {
@@ -116,7 +119,7 @@ export function waiting(view: ClusterView): Check {
 function waitingByWord(view: ClusterView): Check {
   const what = 'pods';
   const { endpoints, unscheduled } = view;
-  const onNodes = waitingOnNodes(endpoints);
+  const onNodes = waitingOnNodes(view);
   const atGate = unscheduled === 'hidden' ? [] : gated(unscheduled, view);
   const waiters = [...onNodes, ...atGate];
   const odd = misspelt(view);

@@ -40,8 +40,39 @@ export function untold(records: readonly IpAllocation[], nowMs: number, patience
 }
 
 /** Those about whose pods it matters whether they run. */
-export function doubted({ records, endpoints, nowMs }: Pick<ClusterView, 'records' | 'endpoints' | 'nowMs'>) {
-  return [...untold(records, nowMs, adoptPatienceMs), ...cutByRemoval(records, endpoints)];
+export function areDoubted({
+  records,
+  endpoints,
+  nowMs,
+}: Pick<ClusterView, 'records' | 'endpoints' | 'nowMs'>): boolean {
+  const doubted = [...untold(records, nowMs, adoptPatienceMs), ...cutByRemoval(records, endpoints)];
+  return doubted.length > 0 || endpoints.some(({ spec }) => (spec.waiting ?? []).length > 0);
+}
+
+/**
+ * Of those that are said to wait for an address, who runs already, by identity: its sandbox outlived its wire and its record.
+ * One whose wire is there is told of by its agent as a wire without a record, and has a network.
+ */
+export function outlived({ endpoints, running }: Pick<ClusterView, 'endpoints' | 'running'>): Map<string, Finding> {
+  const ready = (running === 'hidden' ? [] : running).filter((pod) => sandboxByMs(pod) < Infinity);
+  const byIdentity = new Map(ready.map((pod) => [identityOf(pod), pod]));
+  const wired = new Set(endpoints.flatMap(({ status }) => (status?.orphans ?? []).map(({ address }) => address)));
+  const found = endpoints.flatMap(({ metadata: { name: node }, spec }) =>
+    (spec.waiting ?? []).flatMap((one): Array<[string, Finding]> => {
+      const { phase, podIP = '' } = byIdentity.get(one.uid)?.status ?? {};
+      if (phase !== 'Running' || podIP === '' || wired.has(podIP)) return [];
+      const says = `runs without a network, until it is deleted and starts anew, which waits for an address: ${one.message}`;
+      return [[one.uid, { name: podKey(one), says, cure: restart(one, node) }]];
+    }),
+  );
+  return new Map(found);
+}
+
+function restart(
+  owner: { readonly name: string; readonly namespace?: string; readonly uid: string },
+  node: string,
+): string {
+  return staticRestartOf(owner, node) ?? `kubectl delete pod -n ${owner.namespace ?? ''} ${owner.name}`;
 }
 
 /** Records of pods on nodes off which Fast was taken: an agent that took the wires away may not have said so of each. */
@@ -105,7 +136,7 @@ function wireless(records: readonly IpAllocation[], running: readonly Pod[], now
     const name = podKey(owner);
     const onItsNode = staticRestartOf(owner, nodeName);
     if (onItsNode !== undefined) return [{ name, says: 'a static pod that runs without a network', cure: onItsNode }];
-    const cure = `kubectl delete pod -n ${owner.namespace ?? ''} ${owner.name}`;
+    const cure = restart(owner, nodeName);
     return [{ name, says: 'runs without a network, until it is deleted and starts anew', cure }];
   });
 }
@@ -136,7 +167,10 @@ export function wires(view: ClusterView): Check {
   const { records, running, nowMs } = view;
   const onClean = cutByRemoval(records, view.endpoints);
   const candidates = untold(records, nowMs).filter((one) => !onClean.includes(one));
-  const cut = running === 'hidden' ? [] : [...removed(onClean, running), ...wireless(candidates, running, nowMs)];
+  const cut =
+    running === 'hidden'
+      ? []
+      : [...removed(onClean, running), ...wireless(candidates, running, nowMs), ...outlived(view).values()];
   const young = untold(records, nowMs, adoptPatienceMs).filter((one) => ![...onClean, ...candidates].includes(one));
   const unsure = running === 'hidden' ? [] : early(young, running);
   const stray = orphans(view);

@@ -8,7 +8,7 @@ import { unknownServices } from '../reconcilers/services.ts';
 import { type ClusterView, isUnled } from './health-check.ts';
 import { assess } from './health-checks.ts';
 import { areGated } from './health-pods.ts';
-import { doubted, untold } from './health-wires.ts';
+import { areDoubted, untold } from './health-wires.ts';
 import { type SandboxTroubles, sandboxTroubles } from './sandbox-troubles.ts';
 import { stuckPatienceMs } from './stuck-pods.ts';
 import { guards } from './installed.ts';
@@ -69,7 +69,7 @@ async function viewOf(cluster: Cluster, nowMs: number): Promise<ClusterView> {
     records: allOf(cluster, recordKind),
   });
   const services = areGated(seen.unscheduled) ? await servicesIn(cluster) : unknownServices;
-  const isUntold = doubted({ ...seen, nowMs }).length > 0;
+  const isUntold = areDoubted({ ...seen, nowMs });
   const running = isUntold ? await orHidden(cluster.list(podKind, inPhase('Running')).then(({ items }) => items)) : [];
   const isLate = untold(seen.records, nowMs, stuckPatienceMs).length > 0;
   const isPendingAsked = isLate || isUnled({ ...seen, nowMs });

@@ -115,6 +115,38 @@ describe('pods that run without a wire', () => {
     expect(amiss({ records: [bound('a', spec)], running: [runs('a', status)] })).toEqual([]);
   });
 
+  const waits = (name: string) => ({
+    uid: name,
+    namespace: 'default',
+    name,
+    reason: 'R',
+    message: 'pool web does not exist',
+  });
+  const waitsOnOne = (name: string, status: object = {}) => [
+    endpoint('one', { spec: { waiting: [waits(name)] }, status: { ...endpoint('one').status, ...status } }),
+    endpoint('two'),
+  ];
+  const ready = { podIP: '10.244.10.0', ...sandboxSince(before) };
+
+  it('are not said to wait for an address, where a new install finds no pool for them', async () => {
+    const view = { endpoints: waitsOnOne('a'), running: [runs('a', ready)] };
+    expect(amiss(view)).toEqual([
+      'bad wires: 1 pod runs without a network | default/a: runs without a network, until it is deleted and starts anew, which waits for an address: pool web does not exist -> kubectl delete pod -n default a',
+    ]);
+    const { stdout } = await fastCtl('status', { cluster: async () => clusterOf(view) });
+    expect(stdout).toContain('ok  pods        none waits for an address\n');
+  });
+
+  it.each<[string, object, object]>([
+    ['whose wire is there without a record', ready, { orphans: [{ address: '10.244.10.0' }] }],
+    ['whose sandbox is gone', { ...ready, conditions: [] }, {}],
+    ['that has no address', sandboxSince(before), {}],
+  ])('are not a pod that waits, %s', (_, status, ofNode) => {
+    const view = { endpoints: waitsOnOne('a', ofNode), running: [runs('a', status)] };
+    expect(amiss(view).join()).toContain('bad pods: 1 waits for an address | default/a: pool web does not exist');
+    expect(amiss(view).join()).not.toContain('without a network');
+  });
+
   it('are said to be unseen where an account may not look', () => {
     expect(amiss({ records: [bound('a')], running: 'hidden' }).join()).toMatch(
       /^doubtful wires: this account may not see whether 1 pods without a wire run -> run it by/,
