@@ -35,8 +35,11 @@ async function type(line: string): Promise<void> {
 
 async function startFromReleasedAddresses(): Promise<void> {
   headline('What an earlier run left is released first');
-  const held = await step('Deployments, pods and pools deleted, their addresses released', promises.releaseQuickStart);
-  if (held.length === 0) say('Nothing: no pod of the quick start was there.');
+  const held = await step(
+    'deleting its Deployments, pods and pools, releasing their addresses',
+    promises.releaseQuickStart,
+  );
+  if (held.length === 0) say('No pod of the quick start held an address; nor is a Deployment or pool of it left.');
   else
     say(
       `Deployments, pods and pools deleted; each agent reported its wires gone, so these are free: ${held.join(' ')}`,

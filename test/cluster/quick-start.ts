@@ -3,6 +3,7 @@
 import type { IpAllocation, NodeEndpoint } from '../../src/api/generated/index.ts';
 import { execOnNode, kubectl, nodeNames } from './cluster.ts';
 import { eventually, kube, objects } from './fast.ts';
+import { type Held, heldByQuickStart, keptByOthers, notReleased } from './quick-start-addresses.ts';
 import { quickStartBlocks } from './readme.ts';
 
 export const promisedAddresses = {
@@ -133,6 +134,14 @@ export async function checkMaps(pods: RunningPod[]): Promise<void> {
   }
 }
 
+async function entriesLeft(node: string, addresses: readonly string[]): Promise<string | undefined> {
+  for (const map of ['local_pod_ips', 'cluster_pod_ips']) {
+    const left = (await mapEntries(node, map)).filter((entry) => addresses.includes(String(entry['address'])));
+    if (left.length > 0) return `${map} of ${node} still holds ${left.map((entry) => entry['address']).join(', ')}`;
+  }
+  return undefined;
+}
+
 /** Names what is still there of pods that are gone: records, entries, wires. `true` when there is nothing. */
 export async function remains(addresses: readonly string[]): Promise<true | string> {
   const records = await objects<IpAllocation>('ipallocations');
@@ -144,10 +153,8 @@ export async function remains(addresses: readonly string[]): Promise<true | stri
   const shown = views.filter((one) => (one.spec.podAddresses ?? []).length > 0);
   if (shown.length > 0) return `NodeEndpoints with addresses: ${shown.map((one) => one.metadata.name).join(', ')}`;
   for (const node of nodeNames()) {
-    for (const map of ['local_pod_ips', 'cluster_pod_ips']) {
-      const left = (await mapEntries(node, map)).filter((entry) => addresses.includes(String(entry['address'])));
-      if (left.length > 0) return `${map} of ${node} still holds ${left.map((entry) => entry['address']).join(', ')}`;
-    }
+    const left = await entriesLeft(node, addresses);
+    if (left !== undefined) return left;
     const links = await execOnNode(node, ['ip', '-o', 'link', 'show', 'type', 'veth']);
     const wires = links.stdout.split('\n').filter((line) => /^\d+: fast/.test(line));
     if (wires.length > 0) return `host veths on ${node}: ${wires.map((line) => line.split(/\s+/)[1]).join(' ')}`;
@@ -155,17 +162,43 @@ export async function remains(addresses: readonly string[]): Promise<true | stri
   return true;
 }
 
-/** Deletes what the quick start made and waits until every address of it is free again. Answers which were held. */
-export async function releaseQuickStart(): Promise<string[]> {
+/** The same of the quick start alone, beside which people may have pods of their own. */
+async function quickStartRemains(held: Held): Promise<true | string> {
+  const endpoints = await objects<NodeEndpoint>('nodeendpoints');
+  const left = notReleased(await objects<IpAllocation>('ipallocations'), endpoints, held);
+  if (left !== undefined) return left;
+  for (const node of nodeNames()) {
+    const entries = await entriesLeft(node, held.addresses);
+    if (entries !== undefined) return entries;
+    const links = await execOnNode(node, ['ip', '-o', 'link', 'show', 'type', 'veth']);
+    const wires = held.wires.filter((wire) => wire.node === node && links.stdout.includes(` ${wire.name}@`));
+    if (wires.length > 0) return `host veths on ${node}: ${wires.map(({ name }) => name).join(' ')}`;
+  }
+  return true;
+}
+
+/**
+ * Deletes what the quick start made and waits until every address of it is free again. Answers which were held.
+ * @throws Broken with the cure, before anything is deleted, where pods of others are in its pools
+ */
+export async function releaseQuickStart(): Promise<readonly string[]> {
   const apps = Object.keys(promisedAddresses);
-  const held = (await Promise.all(apps.map(podsOf))).flat().flatMap((pod) => pod.status.podIP ?? []);
+  const records = await objects<IpAllocation>('ipallocations');
+  const kept = keptByOthers(records);
+  if (kept !== undefined) throw new Broken(kept);
+  const held = heldByQuickStart(records);
   const theirs = ['-l', `app in (${apps.join(',')})`, '--ignore-not-found'];
   // Orphaned from the top down: a ReplicaSet that is still there would make new pods, and the garbage collector would
   // give the old ones 30 s of grace, which their shells sleep through and which cannot be shortened once it runs.
   await kube(['delete', 'deployment', ...apps, '--ignore-not-found', '--cascade=orphan']);
   await kube(['delete', 'replicasets', ...theirs, '--cascade=orphan']);
   await kube(['delete', 'pods', '--grace-period=1', ...theirs]);
-  await eventually('every address being released', 60_000, () => remains(held));
-  await kube(['delete', 'ips', 'sample-ips', 'default-ips', '--ignore-not-found', '--timeout=90s']);
-  return held.toSorted();
+  try {
+    await eventually("every address of the quick start's pods being released", 60_000, () => quickStartRemains(held));
+    await kube(['delete', 'ips', 'sample-ips', 'default-ips', '--ignore-not-found', '--timeout=90s']);
+  } catch (error) {
+    const cure = 'fast-ctl status says why; npm run cluster -- down begins with a new cluster';
+    throw new Broken(`${error instanceof Error ? error.message : String(error)}; ${cure}`, { cause: error });
+  }
+  return held.addresses;
 }
