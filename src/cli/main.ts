@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { existsSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { ClusterPlace } from '../kube/kubeconfig.ts';
 import { usesPodAccount } from '../kube/pod-account.ts';
 import { nodeKernel } from './node-kernel.ts';
 import { pinnedMaps } from './pinned-maps.ts';
@@ -28,6 +29,10 @@ async function cluster(choice: ClusterChoice): Promise<Cluster> {
   return Object.assign(client, {
     exec: (...asked: Parameters<Cluster['exec']>) => execInPod(() => client.access(), ...asked),
   });
+}
+
+async function clusterPlace(choice: ClusterChoice): Promise<ClusterPlace> {
+  return (await import('../kube/kubeconfig.ts')).placeOfCluster(choice);
 }
 
 const devices = '/sys/class/net';
@@ -64,6 +69,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   openKernel: nodeKernel,
   deviceName,
   cluster,
+  clusterPlace,
   usesPodAccount,
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),

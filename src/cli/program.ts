@@ -15,6 +15,7 @@ import { atCluster } from './same-cluster.ts';
 import { statusCommand } from './status-command.ts';
 import { traceCommand } from './trace-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
+import { sayWhere } from './unreachable.ts';
 import { refuseEmpty, unknownIn } from './words.ts';
 import { type ClusterChoice, Ended, stoppedExitCode, type Surroundings } from './surroundings.ts';
 
@@ -127,7 +128,8 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
     if (error instanceof Ended || error instanceof CommanderError) return error.exitCode;
     const choice = program.opts<ClusterChoice>();
     // Messages of the kernel, of the API server and of the codecs carry their cure; a stack would only hide it.
-    s.printError(`fast-ctl: ${atCluster(sentenceOf(error, s.usesPodAccount(choice)), choice)}\n`);
+    const sentence = `${sentenceOf(error, s.usesPodAccount(choice))}${await sayWhere(error, s, choice)}`;
+    s.printError(`fast-ctl: ${atCluster(sentence, choice)}\n`);
     return s.stopped.aborted ? stoppedExitCode(s.stopped) : 1;
   }
 }

@@ -2,6 +2,7 @@
 // What the commands of fast-ctl may touch. The program gives the real things, tests give their own.
 import type { ExecTarget, ExecStreams } from '../kube/exec.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { ClusterPlace } from '../kube/kubeconfig.ts';
 import type { NodeKernel } from './node-kernel.ts';
 import type { ReadMap } from './pinned-maps.ts';
 
@@ -29,6 +30,8 @@ export interface Surroundings {
   readonly deviceName: (ifindex: number) => string | undefined;
   /** @throws Error when no kubeconfig names a cluster; whether it answers is seen at the first call */
   readonly cluster: (choice: ClusterChoice) => Promise<Cluster>;
+  /** The same cluster in words, for who is told that it does not answer. */
+  readonly clusterPlace: (choice: ClusterChoice) => Promise<ClusterPlace>;
   /** Whether the account that asks is that of the pod in which this program runs. */
   readonly usesPodAccount: (choice: ClusterChoice) => boolean;
   /** To stdout. */

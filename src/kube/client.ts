@@ -254,8 +254,8 @@ export class KubeClient {
 }
 
 function attemptOf(verb: string, r: Resource<KubeObject>, name: string, namespace?: string): Attempt {
-  const key = keyOf(name, namespace);
-  return { verb, target: key === '' ? r.plural : `${r.plural} ${key}` };
+  if (name !== '') return { verb, target: `${r.plural} ${keyOf(name, namespace)}` };
+  return { verb, target: namespace === undefined ? r.plural : `${r.plural} in ${namespace}` };
 }
 
 /** An empty name would address the whole collection: a DELETE of it is nobody's wish. */

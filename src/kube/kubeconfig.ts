@@ -50,6 +50,24 @@ export function loadKubeConfig(source: ConfigSource): KubeConfig {
   return config;
 }
 
+/** Where a cluster was found, for who has to be told that it does not answer. */
+export interface ClusterPlace {
+  /** Files, or the account of the pod. */
+  readonly from: string;
+  /** Absent inside a pod, whose account has none. */
+  readonly context?: string;
+  readonly server: string;
+}
+
+/** @throws Error as loadKubeConfig does */
+export function placeOfCluster(source: ConfigSource): ClusterPlace {
+  const config = loadKubeConfig(source);
+  const server = config.getCurrentCluster()?.server ?? '';
+  if (usesPodAccount(source)) return { from: "the pod's service account", server };
+  const files = source.kubeconfig ?? defaultFiles(process.env['KUBECONFIG'] ?? '').join(', ');
+  return { from: files, context: config.getCurrentContext(), server };
+}
+
 function defaultFiles(named: string): string[] {
   const files = named === '' ? [join(process.env['HOME'] ?? '', '.kube', 'config')] : named.split(delimiter);
   return files.filter((file) => file !== '' && existsSync(file));

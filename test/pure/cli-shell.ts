@@ -17,6 +17,7 @@ export async function fastCtl(line: string | string[], given: Partial<Surroundin
     openKernel: () => Promise.reject(new Error('there is no kernel here')),
     deviceName: () => undefined,
     cluster: () => Promise.reject(new Error('there is no cluster here')),
+    clusterPlace: () => Promise.reject(new Error('there is no kubeconfig here')),
     usesPodAccount: () => false,
     print: (text) => {
       shown.stdout += text;
