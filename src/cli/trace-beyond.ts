@@ -8,7 +8,7 @@ import { sayNodePort } from './node-ports.ts';
 import { sayRefused } from './refusal.ts';
 import { atCluster } from './same-cluster.ts';
 import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
-import { type Standing, standingOfNode } from './trace-node.ts';
+import { type NodeState, stateOfNode } from './trace-node.ts';
 import type { Question, Step } from './trace-steps.ts';
 import { arrivalThere, receivingWords } from './trace-there.ts';
 
@@ -28,7 +28,7 @@ type Sent = NonNullable<Step['toNode']>;
 interface Known {
   readonly cluster: Cluster;
   readonly name: string;
-  readonly standing: Standing;
+  readonly state: NodeState;
 }
 
 const patienceMs = 5_000;
@@ -70,8 +70,8 @@ abstract class OtherNode {
     const { items } = await cluster.list(endpointKind, {}, { timeoutMs: patienceMs });
     const found = items.find(({ spec }) => spec.tunnelAddress === this.#address);
     if (found === undefined) return undefined;
-    const standing = await standingOfNode(cluster, found, this.beyond.surroundings.nowMs());
-    return { cluster, name: found.metadata.name, standing };
+    const state = await stateOfNode(cluster, found, this.beyond.surroundings.nowMs());
+    return { cluster, name: found.metadata.name, state };
   }
 
   /** With the flags that named the cluster in each command. */
@@ -79,11 +79,11 @@ abstract class OtherNode {
     return this.step(atCluster(what, this.beyond.choice), node);
   }
 
-  protected amiss({ name, standing: { amiss } }: Known): Step[] {
+  protected amiss({ name, state: { amiss } }: Known): Step[] {
     return amiss === undefined ? [] : [this.cure(amiss, name)];
   }
 
-  protected hidden({ name, standing: { hidden } }: Known): Step[] {
+  protected hidden({ name, state: { hidden } }: Known): Step[] {
     if (hidden === undefined) return [];
     return [this.step(`whether ${name} is on was not to be asked: ${this.whyOf(hidden)}`, name)];
   }
@@ -100,7 +100,7 @@ class Receiver extends OtherNode {
       return [this.#unasked('that node', error, words)];
     }
     if (known === undefined) return [this.step('no NodeEndpoint has this address; kubectl get nodeendpoints')];
-    if (known.standing.isSilent) return this.amiss(known);
+    if (known.state.isSilent) return this.amiss(known);
     return [...(await this.#half(known, words)), ...this.amiss(known)];
   }
 

@@ -67,7 +67,7 @@ const podName = /^(?:([a-z0-9-]+)\/)?([a-z0-9][a-z0-9.-]*)$/;
 const serviceName = /^(?:([a-z0-9-]+)\/)?(?:svc|service|services)\/([a-z0-9][a-z0-9-]*)$/;
 
 /** An address, or a pod as NAMESPACE/NAME by its record. @throws Error with the value and the cure */
-export async function placeOf(text: string, cluster: () => Promise<Pick<Cluster, 'list'>>): Promise<Place> {
+async function placeOf(text: string, cluster: () => Promise<Pick<Cluster, 'list'>>): Promise<Place> {
   if (isAddress(text)) return { address: text };
   const [, namespace = 'default', name] = podName.exec(text) ?? [];
   if (name === undefined || looksLikeAddress.test(text)) {

@@ -6,7 +6,7 @@ import { sayDuration } from './duration.ts';
 import { silentKubelets } from './kubelet-silence.ts';
 import type { Cluster } from './surroundings.ts';
 
-export interface Standing {
+export interface NodeState {
   /** Nobody is there who could be asked. */
   readonly isSilent: boolean;
   /** What is amiss, with the cure; undefined where nothing is. */
@@ -17,7 +17,7 @@ export interface Standing {
 
 const patienceMs = 5_000;
 
-function sayOff(name: string, how: string): Standing {
+function sayOff(name: string, how: string): NodeState {
   const cure = `start ${name}, or mend its network; kubectl describe node ${name}`;
   const what = `${name} does not answer: ${how}; nothing arrives there while its machine is off or cut off: ${cure}`;
   return { isSilent: true, amiss: what };
@@ -34,7 +34,7 @@ async function silenceOf(cluster: Pick<Cluster, 'list'>, name: string, nowMs: nu
   }
 }
 
-function ofNode(name: string, node: Node, nowMs: number): Standing {
+function ofNode(name: string, node: Node, nowMs: number): NodeState {
   const { status, message, lastTransitionTime } = node.status?.conditions?.find(({ type }) => type === 'Ready') ?? {};
   const since = lastTransitionTime === undefined ? '' : ` for ${sayDuration(nowMs - Date.parse(lastTransitionTime))}`;
   if (status === 'Unknown') return sayOff(name, `it is NotReady${since}`);
@@ -43,23 +43,23 @@ function ofNode(name: string, node: Node, nowMs: number): Standing {
   return { isSilent: false, amiss };
 }
 
-async function byNode(cluster: Pick<Cluster, 'find' | 'list'>, name: string, nowMs: number): Promise<Standing> {
+async function byNode(cluster: Pick<Cluster, 'find' | 'list'>, name: string, nowMs: number): Promise<NodeState> {
   const node = await cluster.find(nodes, name, undefined, { timeoutMs: patienceMs });
   if (node === undefined) return sayOff(name, 'its Node object is gone');
-  const standing = ofNode(name, node, nowMs);
-  if (standing.amiss !== undefined) return standing;
+  const state = ofNode(name, node, nowMs);
+  if (state.amiss !== undefined) return state;
   const silence = await silenceOf(cluster, name, nowMs);
-  return silence === undefined ? standing : sayOff(name, silence);
+  return silence === undefined ? state : sayOff(name, silence);
 }
 
 /** By the Node and its Lease, and where those may not be read by what the controller says of it on the NodeEndpoint. */
-export async function standingOfNode(
+export async function stateOfNode(
   cluster: Pick<Cluster, 'find' | 'list'>,
   { metadata: { name }, status }: NodeEndpoint,
   nowMs: number,
-): Promise<Standing> {
+): Promise<NodeState> {
   const datapath = status?.conditions?.find(({ type }) => type === 'DatapathReady');
-  let own: Standing;
+  let own: NodeState;
   try {
     own = await byNode(cluster, name, nowMs);
   } catch (error) {
