@@ -53,11 +53,11 @@ export function masqueradingOf(text: string, { source, destination, device }: Le
       // Whoever asks knows by the route that the destination is not this node's own.
       case 'ip saddr @overlay ip daddr != @overlay fib daddr type != local counter masquerade':
         if (isOurs && !has('overlay', destination)) {
-          return { verdict: 'masqueraded', because: `${destination} is of no pool` };
+          return { verdict: 'masqueraded', because: `no pool has ${destination}` };
         }
         break;
       case `oifname "${vxlanDevice}" ip saddr != @overlay counter masquerade`:
-        if (!isOurs && device === vxlanDevice) return { verdict: 'masqueraded', because: `${source} is of no pool` };
+        if (!isOurs && device === vxlanDevice) return { verdict: 'masqueraded', because: `no pool has ${source}` };
         break;
       default:
         return { verdict: 'unknown', because: `the table ip fast has a rule that Fast does not write: ${rule}` };

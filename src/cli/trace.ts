@@ -76,7 +76,7 @@ export class Trace extends Tracing {
   #netfilterText(): string {
     const { destination, port, backend } = this.q;
     if (backend === undefined)
-      return `sees it first: a Service's address is rewritten there, the route below is as sent`;
+      return `sees it first, and rewrites a Service's address; the next route is to ${destination}, not rewritten`;
     const { address, port: to } = backend;
     return `sees it first: kube-proxy's rules rewrite ${destination}:${port} to a backend, here to ${address}:${to}`;
   }

@@ -103,9 +103,12 @@ describe('fast-ctl trace', () => {
   it('follows a packet through the stack: to the outside, and to the node itself', async () => {
     const out = await trace(pods.a, outsideAddress);
     expect(out[1]).toContain('next, to no pod: the stack routes it');
+    expect(out[2]).toBe(
+      `netfilter the stack: sees it first, and rewrites a Service's address; the next route is to ${outsideAddress}, not rewritten`,
+    );
     expect(out.slice(3).filter((step) => !step.startsWith('service'))).toEqual([
       `route up0: unicast to ${outsideAddress}`,
-      `masquerade table ip fast: ${pods.a} becomes ${one.nodeAddress}: ${outsideAddress} is of no pool`,
+      `masquerade table ip fast: ${pods.a} becomes ${one.nodeAddress}: no pool has ${outsideAddress}`,
       `end up0: leaves by the stack as ${one.nodeAddress}`,
     ]);
     expect((await trace(pods.a, one.nodeAddress)).at(-1)).toContain("is this node's own address");

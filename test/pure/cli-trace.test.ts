@@ -255,6 +255,11 @@ describe('as whom a packet leaves', () => {
     expect(ask(listing(...ours), source, destination)).toBe(verdict);
   });
 
+  it('is not said so that it reads as if the address were a pool’s', () => {
+    const leaving = { source: '10.244.10.0', destination: '10.29.15.49', device: 'up0' };
+    expect(masqueradingOf(listing(...ours), leaving)).toMatchObject({ because: 'no pool has 10.29.15.49' });
+  });
+
   it('is not guessed at behind a rule of somebody else, but known before it', () => {
     expect(ask(listing('meta mark 1 accept', ...ours), '10.244.10.0', '8.8.8.8')).toBe('unknown');
     expect(ask(listing(...ours, 'meta mark 1 accept'), '10.244.10.0', '8.8.8.8')).toBe('masqueraded');
