@@ -23,8 +23,9 @@ ${execInAgent} -- fast-ctl maps list local_pod_ips
 \`\`\`
 
 With \`--node NAME\` a command that looks at a kernel is run in the pod of that node's agent, by the kubeconfig, which
-needs the rights to \`get\` and \`create\` \`pods/exec\` in \`fast-system\`. \`-o json\` and \`-o yaml\` print every field for programs,
-\`-o wide\` more columns; colours come on a terminal only, and not where \`NO_COLOR\` is set. Durations have a unit: \`500ms\`,
+needs the rights to \`get\` and \`create\` \`pods/exec\` in \`fast-system\`. All commands but
+\`uninstall\` and \`completion\` have \`-o\`: \`-o json\` and \`-o yaml\` print every field for programs, \`-o wide\` more columns.
+Colours come on a terminal only, and not where \`NO_COLOR\` is set. Durations have a unit: \`500ms\`,
 \`5s\`, \`1h30m\`. Exit codes: 0 when all went well, 1 when it did not, with one line on stderr that says why and what to do,
 130 when it was ended by Ctrl-C and 143 by SIGTERM, as also \`drops -f\` and \`monitor\` are.
 
