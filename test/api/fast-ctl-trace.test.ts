@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { backendsOf, serviceByAddress, serviceByName } from '../../src/cli/backends.ts';
 import { sayNodePort } from '../../src/cli/node-ports.ts';
-import { standingOfNode } from '../../src/cli/trace-node.ts';
+import { stateOfNode } from '../../src/cli/trace-node.ts';
 import { targetAt, targetOf } from '../../src/cli/trace-target.ts';
 import { connect, type KubeClient } from '../../src/kube/client.ts';
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
@@ -106,12 +106,12 @@ it('knows a node that is silent by its Lease, while its Node says that it is rea
     expect(await server.kubectl(['create', '-f', '-'], JSON.stringify(one))).toMatchObject({ code: 0 });
   }
   const endpoint = { metadata: { name: 'two' }, spec: { nodeUID: 'two', tunnelAddress: '10.0.0.2' } };
-  expect(await standingOfNode(client, endpoint, Date.now())).toEqual({ isSilent: false });
-  const silent = await standingOfNode(client, endpoint, Date.now() + 7_000);
+  expect(await stateOfNode(client, endpoint, Date.now())).toEqual({ isSilent: false });
+  const silent = await stateOfNode(client, endpoint, Date.now() + 7_000);
   expect(silent).toMatchObject({ isSilent: true });
   expect(silent.amiss).toMatch(
     /^two does not answer: its kubelet has said nothing for (?:[7-9]|10) s; nothing arrives there/,
   );
   const gone = { ...endpoint, metadata: { name: 'three' } };
-  expect((await standingOfNode(client, gone, Date.now())).amiss).toContain('three does not answer: its Node object is');
+  expect((await stateOfNode(client, gone, Date.now())).amiss).toContain('three does not answer: its Node object is');
 });
