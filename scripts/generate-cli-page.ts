@@ -63,6 +63,7 @@ export function generateCliPage(): void {
     cluster: nothing,
     print: nothing,
     printError: nothing,
+    clusterPlace: nothing,
     usesPodAccount: nothing,
     isColourful: false,
     terminalWidth: undefined,
