@@ -3,6 +3,7 @@
 import { knownKeys, nodePoolSpecOf, readKnobs } from '../api/knobs.ts';
 import { configMapName, installNamespace, nodePool } from '../api/names.ts';
 import { type Check, type ClusterView, hidden } from './health-check.ts';
+import { isByDefault } from './knob-defaults.ts';
 
 export function knobs({ knobs: configMap, pools }: ClusterView): Check {
   const what = 'knobs';
@@ -20,7 +21,7 @@ export function knobs({ knobs: configMap, pools }: ClusterView): Check {
   const ofNodes = pools.some(({ metadata }) => metadata.name === nodePool) ? undefined : data[nodePool];
   const spec = ofNodes === undefined ? undefined : nodePoolSpecOf(ofNodes);
   if (spec !== undefined && 'says' in spec) problems.push(spec);
-  const set = knownKeys.filter((key) => (data[key] ?? '').trim() !== '');
+  const set = knownKeys.filter((key) => (data[key] ?? '').trim() !== '' && !isByDefault(key, data[key] ?? ''));
   const counts = { set: set.length, leftOut: problems.length };
   if (problems.length === 0) {
     return { what, state: 'good', text: set.length === 0 ? 'all by default' : `${set.join(', ')} set`, counts };

@@ -29,22 +29,56 @@ function groupsOf(findings: readonly Finding[]): Group[] {
   return [...groups.values()];
 }
 
-/** kubectl takes several names of one namespace at once, where the command ends with one. */
-function curesOf({ findings }: Group, limit: number): string[] {
-  const commands = new Map<string, string>();
-  for (const { name, cure = '' } of findings.slice(0, limit)) {
-    const own = ` ${name.split('/').at(-1)}`;
-    const head = cure.endsWith(own) ? cure.slice(0, -own.length) : '';
-    const before = commands.get(head);
-    if (before === undefined) commands.set(head, cure);
-    else if (head !== '') commands.set(head, `${before}${own}`);
+interface Cure {
+  readonly command: string;
+  /** What the command ends with, where that is the name of what it is for. */
+  readonly name?: string;
+}
+
+function curesOf({ findings }: Group, limit: number): Cure[] {
+  return findings.slice(0, limit).flatMap(({ name: whole, cure: command }): Cure[] => {
+    if (command === undefined) return [];
+    const name = whole.split('/').at(-1) ?? '';
+    return [command.endsWith(` ${name}`) ? { command, name } : { command }];
+  });
+}
+
+/** One command of `To do`, with the lines that it is for. */
+class Command {
+  readonly whats = new Set<string>();
+  readonly #names = new Set<string>();
+  readonly #head: string;
+
+  constructor(head: string) {
+    this.#head = head;
   }
-  return [...commands.values()].filter((command) => command !== '');
+
+  add(what: string, name: string | undefined): void {
+    this.whats.add(what);
+    if (name !== undefined) this.#names.add(name);
+  }
+
+  toString(): string {
+    return [this.#head, ...this.#names].join(' ');
+  }
+}
+
+/** kubectl takes several names of one namespace at once, where the command ends with one: no name is in two commands alike. */
+function toDoOf(cures: ReadonlyArray<Cure & { readonly what: string }>): Command[] {
+  const commands = new Map<string, Command>();
+  for (const { what, command, name } of cures) {
+    const head = name === undefined ? command : command.slice(0, -name.length - 1);
+    const key = name === undefined ? command : `${head} …`;
+    const known = commands.get(key) ?? new Command(head);
+    known.add(what, name);
+    commands.set(key, known);
+  }
+  return [...commands.values()];
 }
 
 interface Shown {
   readonly rows: readonly string[];
-  readonly cures: readonly string[];
+  readonly cures: readonly Cure[];
 }
 
 function shownOf({ findings = [], cure }: Check, isWide: boolean): Shown {
@@ -62,8 +96,8 @@ function shownOf({ findings = [], cure }: Check, isWide: boolean): Shown {
   const named = groups.reduce((count, group) => count + Math.min(group.findings.length, limit), 0);
   if (told < findings.length) rows.push(`and ${findings.length - told} more: ${all}`);
   else if (named < told) rows.push(`each by name: ${all}`);
-  const cures = [cure ?? [], ...groups.map((group) => curesOf(group, limit))].flat();
-  return { rows, cures: [...new Set(cures)] };
+  const ofAll = cure === undefined ? [] : [{ command: cure }];
+  return { rows, cures: [...ofAll, ...groups.flatMap((group) => curesOf(group, limit))] };
 }
 
 function headlineOf(checks: readonly Check[], paint: Paint): string {
@@ -76,15 +110,14 @@ function headlineOf(checks: readonly Check[], paint: Paint): string {
 
 export function formatChecks(checks: readonly Check[], isWide: boolean, paint: Paint): string {
   const width = Math.max(...checks.map(({ what }) => what.length));
-  // By the cure, since one may be for several rows.
-  const cures = new Map<string, string[]>();
+  const cures: Array<Cure & { what: string }> = [];
   const lines = checks.flatMap((check) => {
     const { what, state, text } = check;
     const shown = shownOf(check, isWide);
-    for (const cure of shown.cures) cures.set(cure, [...(cures.get(cure) ?? []), what]);
+    cures.push(...shown.cures.map((cure) => ({ ...cure, what })));
     const rows = shown.rows.map((row) => `${' '.repeat(width + 6)}${row}`);
     return [`${paint(state, marks[state])}  ${what.padEnd(width)}  ${text}`, ...rows];
   });
-  const toDo = [...cures].map(([cure, whats]) => `    ${whats.join(', ')}: ${cure}`);
+  const toDo = toDoOf(cures).map((command) => `    ${[...command.whats].join(', ')}: ${command}`);
   return `${[headlineOf(checks, paint), ...lines, ...(toDo.length === 0 ? [] : ['To do:', ...toDo])].join('\n')}\n`;
 }

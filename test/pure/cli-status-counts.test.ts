@@ -45,7 +45,7 @@ describe('status -o json', () => {
       pods: { waiting: 0, gated: 0, misspelt: 0, undecided: 0 },
       wires: { withoutNetwork: 0, unsure: 0, stuck: 0, withoutRecord: 0 },
       policies: { missing: 0 },
-      knobs: { set: 1, leftOut: 0 },
+      knobs: { set: 0, leftOut: 0 },
     });
   });
 

@@ -2,6 +2,8 @@
 // `fast-ctl status` where several things are amiss: each by its name, few of each kind, and a command for the rest.
 import { describe, expect, it } from 'vitest';
 import { assess } from '../../src/cli/health-checks.ts';
+import { formatChecks } from '../../src/cli/status-report.ts';
+import { plain } from '../../src/cli/tones.ts';
 import { fastCtl } from './cli-shell.ts';
 import {
   agentPod,
@@ -40,9 +42,7 @@ describe('pools in trouble', () => {
         '                c: shares 10.244.10.0 with pool d',
       ].join('\n'),
     );
-    expect(await shown({ pools })).toContain(
-      'To do:\n    pools: kubectl edit ips b a\n    pools: kubectl edit ips c\n',
-    );
+    expect(await shown({ pools })).toContain('To do:\n    pools: kubectl edit ips b a c\n');
   });
 
   it('do not hide behind the nodes’ own: the fullest is one for pods', () => {
@@ -51,6 +51,21 @@ describe('pools in trouble', () => {
       'good pools: 1 for pods; fullest p: 5 of 10 free; for nodes fast-nodes: 4 of 10 free',
     );
     expect(poolsLine([ofNodes(0), pool('p', 5)])).toMatch(/^bad pools: 1 for pods; 1 exhausted \| fast-nodes: /);
+  });
+});
+
+describe('a node with two troubles', () => {
+  it('is in one command of "To do", not in two alike', async () => {
+    const off = { status: 'Unknown', lastTransitionTime: '2026-11-25T11:55:00Z' };
+    const silences = new Map([['one', 30_000]]);
+    const view = {
+      nodes: [machine('one'), machine('two'), machine('three', off)],
+      endpoints: [endpoint('two')],
+      silences,
+    };
+    const { nodes } = Object.groupBy(assess({ ...well, ...view } as typeof well), ({ what }) => what);
+    const [, toDo = ''] = formatChecks(nodes ?? [], true, plain).split('To do:\n');
+    expect(toDo.match(/kubectl describe node .*/g)).toEqual(['kubectl describe node one three']);
   });
 });
 

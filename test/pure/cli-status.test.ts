@@ -295,7 +295,7 @@ describe('fast-ctl status', () => {
       'ok  pods        none waits for an address',
       'ok  wires       each has its record',
       'ok  policies    all in place',
-      'ok  knobs       mode set',
+      'ok  knobs       all by default',
     ]);
   });
 
