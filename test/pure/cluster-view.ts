@@ -112,7 +112,7 @@ export function clusterOf(change: object = {}): Cluster {
   const refused = new KubeError('forbidden', { verb: 'get', target: 'x' }, 'no');
   return {
     list: (of: { plural: string }, { fieldSelector }: { fieldSelector?: string } = {}) => {
-      const all = of.plural === 'pods' ? podsOf(fieldSelector) : lists[of.plural];
+      const all = of.plural === 'pods' ? podsOf(fieldSelector) : (lists[of.plural] ?? []);
       const isOf = ({ reason }: { reason?: string }): boolean => fieldSelector === `reason=${reason}`;
       const items = of.plural === 'events' && Array.isArray(all) ? all.filter(isOf) : all;
       return items === 'hidden' ? Promise.reject(refused) : Promise.resolve({ items, resourceVersion: '1' });
