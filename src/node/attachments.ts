@@ -166,7 +166,7 @@ export class Attachments {
   #noRecord(pod: PodIdentity): AgentResponse {
     const because =
       this.#o.reasonOf(pod) ??
-      'fast-controller-manager has created no IpAllocation for it; is that Deployment running?';
+      'fast-controller-manager has created no IpAllocation for it; see whether that Deployment runs';
     return failure(errorCode.tryAgainLater, `pod ${pod.namespace}/${pod.name} has no address yet: ${because}`);
   }
 
