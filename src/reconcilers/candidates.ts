@@ -54,6 +54,14 @@ export function candidatePools(pod: Pod, namespace: Namespace, node: Node | unde
   return selecting.length > 0 ? selecting : [defaultPool];
 }
 
+/** Whose annotation the list of pools is: the namespace's counts where the pod's names none. */
+export function annotatedOf({ metadata }: Pod): string {
+  const isPods = namesIn(metadata.annotations?.[poolAnnotation]).length > 0;
+  return isPods
+    ? `annotation ${poolAnnotation}`
+    : `annotation ${poolAnnotation} of namespace ${metadata.namespace ?? ''}`;
+}
+
 function namesIn(annotation: string | undefined): string[] {
   const names = (annotation ?? '').split(',').map((name) => name.trim());
   return [...new Set(names.filter((name) => name !== ''))].slice(0, MAX_NAMES);

@@ -79,7 +79,7 @@ export class PodReconciler {
       await this.#unclear.findOut(asker.wish.owner.uid);
       return this.#wait(key, pod, candidates, choice.refusal);
     }
-    const missing = passedOver(candidates, choice.pool.name, this.#world);
+    const missing = passedOver(pod, candidates, choice.pool.name, this.#world);
     this.#unclear.begin(key, asker.wish.owner.uid);
     const claim = { ...asker.wish, nodeName, nodeUID: node.metadata.uid ?? '' };
     const result = await allocate(claim, choice.pool, this.#world);

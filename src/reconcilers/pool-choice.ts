@@ -2,8 +2,9 @@
 // Which pool serves a pod, and the words for why one does not. Pure: the facts come in, a verdict goes out.
 import { addressCount, countOf } from '../api/count-of.ts';
 import { defaultPool, poolAnnotation } from '../api/names.ts';
+import type { Pod } from '../api/workloads.ts';
 import type { AddressBook } from './address-book.ts';
-import { type Asker, type PoolWorld, shutReason } from './candidates.ts';
+import { annotatedOf, type Asker, type PoolWorld, shutReason } from './candidates.ts';
 import { refuseFixed, shorten } from './fixed-address.ts';
 import { awaited, keepingPools } from './former-address.ts';
 import type { Pool } from './pool.ts';
@@ -110,7 +111,12 @@ function ask(name: string, asker: Asker, world: PoolWorld): Verdict {
  * For a pod that is served: what of its list before that pool does not exist, in a sentence. Mostly a slip of the pen, by
  * which the pod has another address than its owner means; nothing else shows it.
  */
-export function passedOver(names: readonly string[], served: string, { views }: PoolWorld): string | undefined {
+export function passedOver(
+  pod: Pod,
+  names: readonly string[],
+  served: string,
+  { views }: PoolWorld,
+): string | undefined {
   const missing = names.slice(0, Math.max(0, names.indexOf(served))).filter((name) => !views.pools.get(name));
   const [first] = missing;
   if (first === undefined) return undefined;
@@ -120,7 +126,7 @@ export function passedOver(names: readonly string[], served: string, { views }: 
   const fate = isOne ? 'does not exist and was passed over' : 'do not exist and were passed over';
   const cure =
     isOne && isObjectName(first) ? `correct the annotation, or create the Ips ${first}` : 'correct the annotation';
-  return `annotation ${poolAnnotation} names ${named}${more}, which ${fate}; the address is from pool ${served}; ${cure}`;
+  return `${annotatedOf(pod)} names ${named}${more}, which ${fate}; the address is from pool ${served}; ${cure}`;
 }
 
 /** An address that is just free may be for a pod that the scheduler has in hand. */

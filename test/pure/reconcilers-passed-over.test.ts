@@ -54,3 +54,14 @@ it('a pod asks as one without the annotation when its own is empty', async () =>
   await cluster.settle();
   expect(cluster.podRecords()).toEqual(['10.1.0.0 Bound a']);
 });
+
+it('a pod is told that it is its namespace whose list names no pool', async () => {
+  cluster.addPool('small', ['10.0.0.0/30']);
+  cluster.namespaces.put({ metadata: { name: 'default', annotations: { 'fast.io/ips': 'nope, small' } } });
+  cluster.addPod('a', 'node-a');
+  await cluster.settle();
+  expect(cluster.podRecords()).toEqual(['10.0.0.0 Bound a']);
+  expect(cluster.events.map((each) => each.note)).toEqual([
+    'annotation fast.io/ips of namespace default names nope, which does not exist and was passed over; the address is from pool small; correct the annotation, or create the Ips nope',
+  ]);
+});
