@@ -29,7 +29,8 @@ Colours come on a terminal only, and not where \`NO_COLOR\` is set. Durations ha
 \`5s\`, \`1h30m\`. Exit codes: 0 when all went well, 1 when it did not, with one line on stderr that says why and what to do,
 130 when it was ended by Ctrl-C and 143 by SIGTERM, as also \`drops -f\` and \`monitor\` are.
 
-Tab completion: \`source <(fast-ctl completion bash)\`, or \`zsh\`.
+Tab completion: \`source <(fast-ctl completion bash)\`, or \`zsh\`, there behind
+\`autoload -Uz compinit && compinit\`. Pools, nodes, pods and contexts are asked for, and not offered where nobody answers soon.
 `;
 
 /** What `--help` prints, at the width of the page. */
@@ -64,6 +65,7 @@ export function generateCliPage(): void {
     print: nothing,
     printError: nothing,
     clusterPlace: nothing,
+    contexts: nothing,
     usesPodAccount: nothing,
     isColourful: false,
     terminalWidth: undefined,

@@ -35,6 +35,10 @@ async function clusterPlace(choice: ClusterChoice): Promise<ClusterPlace> {
   return (await import('../kube/kubeconfig.ts')).placeOfCluster(choice);
 }
 
+async function contexts(choice: ClusterChoice): Promise<string[]> {
+  return (await import('../kube/kubeconfig.ts')).contextNames(choice);
+}
+
 const devices = '/sys/class/net';
 
 function deviceName(ifindex: number): string | undefined {
@@ -70,6 +74,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   deviceName,
   cluster,
   clusterPlace,
+  contexts,
   usesPodAccount,
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),

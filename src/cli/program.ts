@@ -13,6 +13,7 @@ import { runOnNode } from './node-exec.ts';
 import { sayRefused } from './refusal.ts';
 import { atCluster } from './same-cluster.ts';
 import { statusCommand } from './status-command.ts';
+import { suggestionsFor } from './suggestions.ts';
 import { traceCommand } from './trace-command.ts';
 import { uninstallCommand } from './uninstall-command.ts';
 import { sayWhere } from './unreachable.ts';
@@ -106,11 +107,8 @@ export async function runCommandLine(args: string[], s: Surroundings): Promise<n
   const program = buildProgram(s);
   // Before the words are parsed: they are a line that is not finished.
   if (args[0] === completeCommand) {
-    s.print(
-      completions(program, args.slice(1))
-        .map((word) => `${word}\n`)
-        .join(''),
-    );
+    const words = await completions(program, args.slice(1), (kind, choice) => suggestionsFor(kind, s, choice));
+    s.print(words.map((word) => `${word}\n`).join(''));
     return 0;
   }
   program.hook('preAction', async (_program, command) => {

@@ -32,6 +32,8 @@ export interface Surroundings {
   readonly cluster: (choice: ClusterChoice) => Promise<Cluster>;
   /** The same cluster in words, for who is told that it does not answer. */
   readonly clusterPlace: (choice: ClusterChoice) => Promise<ClusterPlace>;
+  /** The contexts of the kubeconfig. */
+  readonly contexts: (choice: ClusterChoice) => Promise<string[]>;
   /** Whether the account that asks is that of the pod in which this program runs. */
   readonly usesPodAccount: (choice: ClusterChoice) => boolean;
   /** To stdout. */

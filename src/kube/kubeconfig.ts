@@ -68,6 +68,16 @@ export function placeOfCluster(source: ConfigSource): ClusterPlace {
   return { from: files, context: config.getCurrentContext(), server };
 }
 
+/** All contexts, whether or not one is chosen. @throws Error where a file cannot be read */
+export function contextNames({ kubeconfig }: Pick<ConfigSource, 'kubeconfig'>): string[] {
+  const files = kubeconfig === undefined ? defaultFiles(process.env['KUBECONFIG'] ?? '') : [kubeconfig];
+  return files.flatMap((file) => {
+    const config = new KubeConfig();
+    config.loadFromFile(file);
+    return config.getContexts().map(({ name }) => name);
+  });
+}
+
 function defaultFiles(named: string): string[] {
   const files = named === '' ? [join(process.env['HOME'] ?? '', '.kube', 'config')] : named.split(delimiter);
   return files.filter((file) => file !== '' && existsSync(file));

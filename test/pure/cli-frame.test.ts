@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { withoutFlags } from '../../src/cli/agent-pod.ts';
 import { formatRows } from '../../src/cli/output.ts';
-import type { Cluster } from '../../src/cli/surroundings.ts';
+import type { Cluster, Surroundings } from '../../src/cli/surroundings.ts';
 import { formatTable } from '../../src/cli/table.ts';
 import { colours } from '../../src/cli/tones.ts';
 import { fastCtl } from './cli-shell.ts';
@@ -108,8 +108,8 @@ describe('--node', () => {
   });
 });
 
-async function offered(line: string): Promise<string[]> {
-  return (await fastCtl(['__complete', ...line.split(' ')])).stdout.split('\n').filter((word) => word !== '');
+async function offered(line: string, given: Partial<Surroundings> = {}): Promise<string[]> {
+  return (await fastCtl(['__complete', ...line.split(' ')], given)).stdout.split('\n').filter((word) => word !== '');
 }
 
 describe('completion', () => {
@@ -122,6 +122,48 @@ describe('completion', () => {
     expect(await offered('maps list -o ')).toEqual(['json', 'table', 'wide', 'yaml']);
     expect(await offered('maps list --output w')).toEqual(['wide']);
     expect(await offered('maps list --ou')).toEqual(['--output']);
+  });
+
+  it('offers pools, nodes, pods with an address and contexts, of the cluster that the line names', async () => {
+    const pod = { kind: 'Pod', namespace: 'shop', name: 'web' };
+    const kinds: Record<string, object[]> = {
+      ipses: [{ metadata: { name: 'sample-ips' } }],
+      nodes: [{ metadata: { name: 'one' } }, { metadata: { name: 'two' } }],
+      ipallocations: [{ spec: { owner: pod, state: 'Bound' } }, { spec: { owner: pod, state: 'Cooling' } }],
+    };
+    let chosen: object = {};
+    const given = {
+      contexts: () => Promise.resolve(['kind', 'prod']),
+      cluster: (choice: object) => {
+        chosen = choice;
+        return Promise.resolve({ list: async ({ plural }: { plural: string }) => ({ items: kinds[plural] }) } as never);
+      },
+    };
+    expect(await offered('ipam show ', given)).toEqual(['sample-ips']);
+    expect(await offered('ipam show -o wide --context prod --kubeconfig=/k ', given)).toEqual(['sample-ips']);
+    expect(chosen).toEqual({ context: 'prod', kubeconfig: '/k' });
+    expect(await offered('ipam show sample-ips ', given)).toEqual([]);
+    expect(await offered('maps list --node t', given)).toEqual(['two']);
+    expect(await offered('uninstall --without one ', given)).toEqual(['one', 'two']);
+    expect(await offered('trace sh', given)).toEqual(['shop/web']);
+    expect(await offered('trace shop/web ', given)).toEqual(['shop/web']);
+    expect(await offered('status --context p', given)).toEqual(['prod']);
+  });
+
+  it('is silent where the cluster refuses, and soon where it never answers', async () => {
+    expect(await fastCtl(['__complete', 'ipam', 'show', ''])).toEqual({ code: 0, stdout: '', stderr: '' });
+    const cluster = () => new Promise<never>(() => undefined);
+    const startedMs = performance.now();
+    expect(await offered('ipam show ', { cluster })).toEqual([]);
+    expect(performance.now() - startedMs).toBeLessThan(3_000);
+  });
+
+  it('falls back to files in zsh, which is offered no empty word', async () => {
+    const { stdout } = await fastCtl('completion zsh');
+    expect(stdout).toContain(
+      'words_offered=(${(f)"$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})',
+    );
+    expect(stdout).toContain('if (( $#words_offered )); then compadd -- $words_offered; else _files; fi');
   });
 
   it.each(['bash', 'zsh'])('prints a script for %s that asks fast-ctl', async (shell) => {

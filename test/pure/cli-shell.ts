@@ -18,6 +18,7 @@ export async function fastCtl(line: string | string[], given: Partial<Surroundin
     deviceName: () => undefined,
     cluster: () => Promise.reject(new Error('there is no cluster here')),
     clusterPlace: () => Promise.reject(new Error('there is no kubeconfig here')),
+    contexts: () => Promise.reject(new Error('there is no kubeconfig here')),
     usesPodAccount: () => false,
     print: (text) => {
       shown.stdout += text;

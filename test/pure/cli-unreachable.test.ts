@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { connect } from '../../src/kube/client.ts';
 import { errorOfTransport } from '../../src/kube/errors.ts';
-import { placeOfCluster } from '../../src/kube/kubeconfig.ts';
+import { contextNames, placeOfCluster } from '../../src/kube/kubeconfig.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { fastCtl } from './cli-shell.ts';
 
@@ -48,6 +48,7 @@ it('a list of one namespace is said without a stray slash, and its server is whe
   );
   const client = connect({ kubeconfig, fieldManager: 'test' });
   try {
+    expect(contextNames({ kubeconfig })).toEqual(['kind']);
     expect(placeOfCluster({ kubeconfig })).toEqual({ from: kubeconfig, context: 'kind', server });
     await expect(client.list(pods, { namespace: 'fast-system' })).rejects.toThrow(/^cannot list pods in fast-system: /);
   } finally {
