@@ -7,7 +7,7 @@ import { maps } from '../datapath/generated/layout.ts';
 import { isAddress } from '../ip/address.ts';
 import { allOfOurs, NotInstalled, recordKind } from './kinds.ts';
 import { formatData, formatRows, type OutputFormat, outputOption } from './output.ts';
-import { type Cluster, type ClusterChoice, type Surroundings } from './surroundings.ts';
+import { type Cluster, type ClusterChoice, Ended, type Surroundings } from './surroundings.ts';
 import type { Column } from './table.ts';
 import { serviceByName } from './backends.ts';
 import type { NodeKernel } from './node-kernel.ts';
@@ -54,7 +54,9 @@ a packet leaves the cluster is read from the node's own nftables rules.
 The half of the node that receives is asked of that node's agent, for which the kubeconfig must be allowed to list
 nodeendpoints and to exec in fast-system; whether that node is on is known by the rights to get nodes and to list leases in
 kube-node-lease. Of a node's own address the pod or Service that has the port is named by the rights to list pods and services.
-What could not be asked is said, with the command for the node itself.`;
+What could not be asked is said, with the command for the node itself.
+
+It exits with 1 where the packet is dropped.`;
 
 interface Place {
   readonly address: string;
@@ -218,5 +220,6 @@ export function traceCommand(s: Surroundings): Command {
             { nothing: '', width: s.terminalWidth },
           ),
       );
+      if (steps.findLast(({ outcome }) => outcome !== undefined)?.outcome === 'dropped') throw new Ended(1);
     });
 }

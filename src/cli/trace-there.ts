@@ -5,6 +5,9 @@ import { type Cluster, Ended, type Surroundings } from './surroundings.ts';
 import type { Sender } from './trace-arrival.ts';
 import type { Question, Step } from './trace-steps.ts';
 
+/** A trace that ends in a drop exits with 1, and is an answer like any other. */
+const isAnswer = (code: number, stdout: string): boolean => (code === 0 || code === 1) && stdout !== '';
+
 const protocolWords = ({ protocol, port, sourcePort }: Question): string[] => {
   return ['--protocol', protocol, '--port', `${port}`, '--source-port', `${sourcePort}`];
 };
@@ -28,7 +31,7 @@ export async function traceThere(s: Surroundings, cluster: Cluster, node: string
   let said = '';
   const print = (text: string): void => void (said += text);
   const code = await runOnNode(cluster, node, sendingWords(question), { ...s, print });
-  if (code === 0 && said !== '') return JSON.parse(said) as Step[];
+  if (isAnswer(code, said)) return JSON.parse(said) as Step[];
   s.print(said);
   throw new Ended(code);
 }
@@ -47,7 +50,7 @@ export async function arrivalThere(
     signal: stopped,
   });
   if (stopped.aborted) throw new Ended(code);
-  if (code === 0 && said.stdout !== '') return JSON.parse(said.stdout) as Step[];
+  if (isAnswer(code, said.stdout)) return JSON.parse(said.stdout) as Step[];
   const [line = ''] = said.stderr.split('\n');
   throw new Error(`its fast-ctl says: ${line.replace(/^fast-ctl: /, '') || `nothing, with exit code ${code}`}`);
 }

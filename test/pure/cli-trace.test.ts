@@ -196,6 +196,35 @@ describe('fast-ctl trace to a Service', () => {
   });
 });
 
+describe('fast-ctl trace of a packet that is dropped', () => {
+  it.each([
+    ['dropped', 1],
+    ['delivered', 0],
+  ] as const)('%s on the other node: all steps are shown, and the exit code is %i', async (outcome, code) => {
+    const end: Step = { kind: 'end', where: 'fast0', what: outcome, outcome };
+    const { stdout, ...shown } = await fastCtl('trace shop/client 10.244.10.99', {
+      cluster: async () =>
+        ({
+          list: async ({ plural }: { plural: string }) => ({
+            items:
+              plural === 'ipallocations'
+                ? [record]
+                : plural === 'pods'
+                  ? [{ metadata: { name: 'agent-1' }, status: { phase: 'Running' } }]
+                  : [],
+          }),
+          find: async () => undefined,
+          exec: async (_target: object, _command: string[], { stdout: tell }: { stdout: (text: string) => void }) => {
+            tell(JSON.stringify([end]));
+            return code;
+          },
+        }) as never,
+    });
+    expect(shown).toEqual({ code, stderr: '' });
+    expect(stdout).toMatch(new RegExp(`^STEP .*\\nend +fast0 +${outcome}\\n`));
+  });
+});
+
 describe('fast-ctl trace to an address of the Services’ range that no Service has', () => {
   const ranges = [{ metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.96.0.0/16', 'fd00::/112'] } }];
 
