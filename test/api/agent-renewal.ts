@@ -40,6 +40,11 @@ const methods = {
       const { spec } = (await endpoint()) ?? {};
       return spec?.nodeUID === metadata.uid && spec?.overlayAddress === undefined;
     });
+    // By a reconcile of its own, which may come behind that of the endpoint.
+    await eventually('the record of the former Node being released', async () => {
+      const record = await cluster.client.find(recordKind, onlyAddress);
+      return record?.spec.state === 'Releasing';
+    });
     controller?.kill('SIGSTOP');
     return { overlayAddress: (await endpoint())?.spec.overlayAddress, hasDeviceTheFormer: deviceHas() };
   },
