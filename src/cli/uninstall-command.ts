@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fast-ctl uninstall`: says what it would do, and does it with --yes.
 import { Command, Option } from 'commander';
+import { countOf } from '../api/count-of.ts';
 import { installNamespace } from '../api/names.ts';
-import { counted } from './counted.ts';
 import { durationOf } from './duration.ts';
 import { farewell } from './farewell.ts';
 import { installed } from './installed.ts';
@@ -72,10 +72,10 @@ async function plan(cluster: Cluster, without: readonly string[], standing: Stan
   const ofPods = records.filter(({ spec }) => spec.owner.kind === 'Pod' && spec.state === 'Bound').length;
   const left =
     without.length === 0 ? '' : `, leaves ${without.join(', ')} as ${without.length === 1 ? 'it is' : 'they are'}`;
-  const done = clean.length === 0 ? '' : `Fast is off ${counted(clean.length, 'node')} already: ${clean.join(', ')}\n`;
+  const done = clean.length === 0 ? '' : `Fast is off ${countOf(clean.length, 'node')} already: ${clean.join(', ')}\n`;
   const never = untouched.length === 0 ? '' : `No agent was ever on ${untouched.join(', ')}: nothing to clean there\n`;
   const lose = ofPods === 1 ? 'has an address of Fast and loses its' : 'have an address of Fast and lose their';
-  const what = `This takes Fast off ${counted(nodes.length, 'node')}${left} and deletes ${counted(pools.length, 'pool')}; ${counted(ofPods, 'pod')} ${lose} network.\n`;
+  const what = `This takes Fast off ${countOf(nodes.length, 'node')}${left} and deletes ${countOf(pools.length, 'pool')}; ${countOf(ofPods, 'pod')} ${lose} network.\n`;
   const isForgotten = clean.length + dirty.length + untouched.length === 0 && pools.length > 0;
   return `${done}${never}${what}${isForgotten ? forgotten : ''}`;
 }
